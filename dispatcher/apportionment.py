@@ -1,0 +1,112 @@
+"""How many leads of a batch each assignee gets: cumulative-error apportionment.
+
+In: the batch size, and weight and cumulative error of every active assignee, in order of rank.
+Out: a whole number for each, which add up to the batch size.
+
+The rules, all in exact whole numbers (design, section 3; the four steps of the method):
+
+1. Normalise: an assignee's fair share is S w / W, of S leads by weight w of the sum W.
+2. Ideal = fair share - cumulative error.
+3. Round the ideal to the nearest non-negative integer, halves up.
+4. Fine-tune one by one until the sum is S. Too many: take from the one with assigned > 0 whose
+   error is largest, of equals the last in rank. Too few: give to the one whose error is smallest
+   among those with weight > 0 or an error below 0 at that step, of equals the first in rank.
+
+Theory of operation. A cumulative error is a whole count of 1/(W 10^12) leads, so every number
+here is an integer and no step can round. The result is the same, ties included, as giving lead
+after lead to whoever is owed most; that is how it is computed when a correction has left more to
+fine-tune than there are leads.
+"""
+
+from collections.abc import Sequence
+from heapq import heapify, heapreplace, heappop
+
+from schemas.scalars import UNITS_PER_LEAD
+
+
+def fair_share_numerators(batch_size: int, weights_millionths: Sequence[int]) -> list[int]:
+    """Fair shares in leads, as numerators over W 10^12. Shape: one per weight."""
+    unit = batch_size * UNITS_PER_LEAD
+    return [unit * weight for weight in weights_millionths]
+
+
+def apportion(
+    batch_size: int, weights_millionths: Sequence[int], errors: Sequence[int]
+) -> list[int]:
+    """Divide a batch: the number of leads for each active assignee, in order of rank.
+
+    Args:
+        batch_size: leads to divide, 0 or more.
+        weights_millionths: of each active assignee in order of rank; their sum W is over 0.
+        errors: cumulative errors before, numerators over W 10^12, same order.
+
+    Returns: whole numbers, as many as weights, with the sum `batch_size`.
+
+    Raises ValueError when no weight is over 0: then there is nobody to divide among.
+    """
+    weight_sum = sum(weights_millionths)
+    if weight_sum <= 0:
+        raise ValueError("nobody to take it: the sum of the active weights is 0")
+    one_lead = weight_sum * UNITS_PER_LEAD
+    half_lead = one_lead // 2  # exact: 10^12 is even
+    batch_unit = batch_size * UNITS_PER_LEAD
+    assigned = []
+    surplus = -batch_size
+    for weight, error in zip(weights_millionths, errors, strict=True):
+        rounded = (batch_unit * weight - error + half_lead) // one_lead
+        if rounded < 0:
+            rounded = 0
+        assigned.append(rounded)
+        surplus += rounded
+    if surplus == 0:
+        return assigned
+    if surplus > batch_size:
+        assigned = [0] * len(assigned)
+        surplus = -batch_size
+    after = [
+        error + count * one_lead - batch_unit * weight
+        for weight, error, count in zip(weights_millionths, errors, assigned, strict=True)
+    ]
+    if surplus > 0:
+        _take(assigned, after, surplus, one_lead)
+    else:
+        _give(assigned, after, -surplus, one_lead, weights_millionths)
+    return assigned
+
+
+def _take(assigned: list[int], errors: list[int], surplus: int, one_lead: int) -> None:
+    """Take leads one by one from whoever is furthest ahead; of equals the last in rank."""
+    heap = [(-errors[rank], -rank) for rank, count in enumerate(assigned) if count > 0]
+    heapify(heap)
+    for _ in range(surplus):
+        error_negated, rank_negated = heap[0]
+        rank = -rank_negated
+        assigned[rank] -= 1
+        if assigned[rank] > 0:
+            heapreplace(heap, (error_negated + one_lead, rank_negated))
+        else:
+            heappop(heap)
+
+
+def _give(
+    assigned: list[int],
+    errors: list[int],
+    shortage: int,
+    one_lead: int,
+    weights_millionths: Sequence[int],
+) -> None:
+    """Give leads one by one to whoever is owed most; of equals the first in rank."""
+    heap = [
+        (error, rank)
+        for rank, error in enumerate(errors)
+        if weights_millionths[rank] > 0 or error < 0
+    ]
+    heapify(heap)
+    for _ in range(shortage):
+        error, rank = heap[0]
+        # Weight 0 settles what is carried and takes no more.
+        while weights_millionths[rank] == 0 and error >= 0:
+            heappop(heap)
+            error, rank = heap[0]
+        assigned[rank] += 1
+        heapreplace(heap, (error + one_lead, rank))

@@ -1,0 +1,86 @@
+"""What `decide` is asked about: an input event that has been read and found valid by itself."""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from schemas.inputs import RosterChange
+from schemas.reasons import Reason
+
+
+class InputRef(msgspec.Struct, frozen=True):
+    """Where an input record stands. A file of events counts as partition 0, offset = line - 1."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class RejectedLead(msgspec.Struct, frozen=True):
+    """A lead that can't be dispatched, though its batch can.
+
+    Attributes:
+        place: in the event, from 1.
+        raw: the lead's JSON as it came.
+    """
+
+    place: int
+    reason: Reason
+    detail: str
+    raw: bytes
+
+
+class BatchReceived(msgspec.Struct, frozen=True):
+    """A lead batch whose envelope is valid.
+
+    Attributes:
+        lead_ids, attributes: of the leads that can be dispatched, in the order of the event;
+            attributes are JSON objects as bytes, never decoded.
+        rejected_leads: the others.
+        decided_at: the time of the input record, RFC 3339.
+        created_at: as the source wrote it.
+    """
+
+    channel: str
+    batch_id: str
+    created_at: str
+    lead_ids: Sequence[str]
+    attributes: Sequence[bytes]
+    rejected_leads: tuple[RejectedLead, ...]
+    content_hash: str
+    decided_at: str
+    input: InputRef
+
+    @property
+    def leads_in_event(self) -> int:
+        """Valid or not."""
+        return len(self.lead_ids) + len(self.rejected_leads)
+
+
+class ChangeReceived(msgspec.Struct, frozen=True):
+    """A valid roster change."""
+
+    change: RosterChange
+    content_hash: str
+    decided_at: str
+    input: InputRef
+
+    @property
+    def channel(self) -> str:
+        """The channel whose roster it changes."""
+        return self.change.channel
+
+
+def batch_content_hash(lead_ids: Sequence[str]) -> str:
+    """The content of a batch as R10 compares it: its sequence of lead_ids, 128 bits in hex.
+
+    Ids hold no control characters, so a line break can't be part of one.
+    """
+    return hashlib.sha256("\n".join(lead_ids).encode()).hexdigest()[:32]
+
+
+def change_content_hash(change: RosterChange) -> str:
+    """The content of a change as R10 compares it: all but `created_at`, 128 bits in hex."""
+    content = change.model_dump(mode="json", exclude={"created_at"})
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:32]

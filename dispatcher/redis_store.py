@@ -1,0 +1,202 @@
+"""States in Redis: one hash per partition, changed by compare-and-set scripts.
+
+The hash `partidor:<application id>:{leads.batches-3}` holds the fields `channels/<changelog key>`,
+`applied-offsets` and `restore-point`, so that it is lost as a whole or not at all (R7). What is
+staged for a replacement stands in a second hash with the same hash tag, and expires if its owner
+doesn't come back for it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, cast
+
+import msgspec
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from dispatcher.state_records import APPLIED_OFFSETS_KEY, Record
+from dispatcher.store import RestorePoint, Slice, StoreUnavailable
+
+CHANNEL_FIELD: Final = b"channels/"
+APPLIED_OFFSETS_FIELD: Final = b"applied-offsets"
+RESTORE_POINT_FIELD: Final = b"restore-point"
+STAGED_LIFETIME_MS: Final = 600_000
+FIELDS_PER_CALL_MAX: Final = 2_000
+"""Lua can't unpack more than some eight thousand arguments at once; and a script blocks Redis."""
+
+_APPLY: Final = """
+local found = redis.call('HGET', KEYS[1], 'restore-point')
+if (found or '') ~= ARGV[1] then return found or '' end
+local sets, deletes = tonumber(ARGV[3]), 4
+for i = 4, 3 + 2 * sets, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+for i = 4 + 2 * sets, #ARGV do redis.call('HDEL', KEYS[1], ARGV[i]) end
+redis.call('HSET', KEYS[1], 'restore-point', ARGV[2])
+return ARGV[2]
+"""
+_REPLACE: Final = """
+local found = redis.call('HGET', KEYS[1], 'restore-point')
+if (found or '') ~= ARGV[1] then return found or '' end
+if redis.call('EXISTS', KEYS[2]) == 0 then return redis.error_reply('NOSTAGE nothing staged') end
+redis.call('HSET', KEYS[2], 'restore-point', ARGV[2])
+redis.call('PERSIST', KEYS[2])
+redis.call('RENAME', KEYS[2], KEYS[1])
+return ARGV[2]
+"""
+_encode = msgspec.json.Encoder().encode
+_decode_point = msgspec.json.Decoder(RestorePoint).decode
+
+
+def partition_key(application_id: str, lead_batches_topic: str, partition: int) -> str:
+    """The name of a partition's hash; the braces make its parts share a cluster slot."""
+    return f"partidor:{application_id}:{{{lead_batches_topic}-{partition}}}"
+
+
+def status_key(application_id: str, slot: str) -> str:
+    """Where a process says what it is doing."""
+    return f"partidor:{application_id}:dispatcher:{slot}"
+
+
+class RedisStore:
+    """See `dispatcher.store.StateStore` for what each call does."""
+
+    def __init__(
+        self, url: str, application_id: str, lead_batches_topic: str, timeout_ms: int
+    ) -> None:
+        """Connects on first use. Each call takes at most `timeout_ms`, and is not retried here:
+        a call that failed may have been carried out, and only the caller can tell.
+        """
+        self._application_id = application_id
+        self._topic = lead_batches_topic
+        seconds = timeout_ms / 1000
+        self._redis = redis.Redis.from_url(
+            url,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=0,
+        )
+
+    def close(self) -> None:
+        """Leave Redis."""
+        self._redis.close()
+
+    def eviction_policy(self) -> str | None:
+        """`maxmemory-policy` in force; None where Redis doesn't tell (some hosted ones)."""
+        try:
+            found = cast("dict[Any, Any]", self._redis.config_get("maxmemory-policy"))
+        except redis.ResponseError:
+            return None
+        except redis.RedisError as error:
+            raise StoreUnavailable(str(error)) from error
+        texts = {_text(key): _text(value) for key, value in found.items()}
+        return texts.get("maxmemory-policy")
+
+    def restore_point(self, partition: int) -> RestorePoint | None:
+        """See `StateStore`."""
+        with _unavailable():
+            found = self._redis.hget(self._key(partition), "restore-point")
+        return _read_point(cast("bytes | None", found))
+
+    def read(self, partition: int, cursor: int, count: int) -> Slice:
+        """See `StateStore`; HSCAN gives every field that is there throughout at least once."""
+        with _unavailable():
+            next_cursor, found = cast(
+                "tuple[int, dict[bytes, bytes]]",
+                self._redis.hscan(self._key(partition), cursor, count=count),
+            )
+        records = {
+            key: value for field, value in found.items() if (key := _record_key(field)) is not None
+        }
+        return Slice(records, next_cursor or None)
+
+    def apply(
+        self,
+        partition: int,
+        expected: RestorePoint | None,
+        new: RestorePoint,
+        records: Sequence[Record],
+    ) -> RestorePoint | None:
+        """See `StateStore`."""
+        sets = [part for key, value in records if value is not None for part in (_field(key), value)]
+        deletes = [_field(key) for key, value in records if value is None]
+        arguments = [_point(expected), _encode(new), len(sets) // 2, *sets, *deletes]
+        with _unavailable():
+            found = self._redis.eval(_APPLY, 1, self._key(partition), *arguments)  # type: ignore[arg-type]
+        return _read_point(cast("bytes", found))
+
+    def stage(self, partition: int, owner: str, records: Iterable[Record], *, first: bool) -> None:
+        """See `StateStore`."""
+        key = self._staged_key(partition, owner)
+        with _unavailable():
+            if first:
+                self._redis.unlink(key)
+            for part in _parts(records):
+                mapping = {_field(k): value for k, value in part if value is not None}
+                if mapping:
+                    self._redis.hset(key, mapping=mapping)  # type: ignore[arg-type]
+            self._redis.pexpire(key, STAGED_LIFETIME_MS)
+
+    def replace(
+        self, partition: int, owner: str, expected: RestorePoint | None, new: RestorePoint
+    ) -> RestorePoint | None:
+        """See `StateStore`."""
+        keys = (self._key(partition), self._staged_key(partition, owner))
+        with _unavailable():
+            found = self._redis.eval(_REPLACE, 2, *keys, _point(expected), _encode(new))  # type: ignore[arg-type]
+        return _read_point(cast("bytes", found))
+
+    def write_status(self, slot: str, status: bytes, lifetime_ms: int) -> None:
+        """See `StateStore`."""
+        with _unavailable():
+            self._redis.set(status_key(self._application_id, slot), status, px=lifetime_ms)
+
+    def _key(self, partition: int) -> str:
+        return partition_key(self._application_id, self._topic, partition)
+
+    def _staged_key(self, partition: int, owner: str) -> str:
+        return f"{self._key(partition)}:staged:{owner}"
+
+
+class _unavailable:  # noqa: N801 - reads as a statement
+    """Whatever Redis or the way to it says instead of an answer is `StoreUnavailable`."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, redis.RedisError | OSError):
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _field(key: bytes) -> bytes:
+    return APPLIED_OFFSETS_FIELD if key == APPLIED_OFFSETS_KEY else CHANNEL_FIELD + key
+
+
+def _record_key(field: bytes) -> bytes | None:
+    if field.startswith(CHANNEL_FIELD):
+        return field[len(CHANNEL_FIELD) :]
+    return APPLIED_OFFSETS_KEY if field == APPLIED_OFFSETS_FIELD else None
+
+
+def _point(point: RestorePoint | None) -> bytes:
+    return b"" if point is None else _encode(point)
+
+
+def _read_point(found: bytes | None) -> RestorePoint | None:
+    if not found:
+        return None
+    try:
+        return _decode_point(found)
+    except msgspec.DecodeError as error:
+        raise StoreUnavailable(f"the restore point in Redis can't be read: {error}") from error
+
+
+def _parts(records: Iterable[Record]) -> Iterator[list[Record]]:
+    iterator = iter(records)
+    while part := list(islice(iterator, FIELDS_PER_CALL_MAX)):
+        yield part
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,279 @@
+"""A channel's state as records: what the changelog and Redis hold, and how it is read back.
+
+A channel has one main record, under its own name; beside it, under `name/...`:
+
+- `name/batches/N` and `name/changes/N`: closed segments of the duplicates windows. Entries are
+  numbered; 25 of them make a segment. The open one stands in the main record, so that a batch of
+  one lead doesn't rewrite the whole window (R10). A segment is written once, when it is full, and
+  its place is taken by the one that makes all of it too old.
+- `name/parked/N`: a parked batch with its leads; a tombstone once it is released.
+
+A name's own "/" and "%" are percent-encoded in keys, so no channel's name can be another one's
+sub-key. Beside the channels each partition has one record under `/applied-offsets` (R2).
+
+Values are JSON. Numerators can have more than 64 bits and travel as strings.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+from urllib.parse import unquote
+
+import msgspec
+
+from dispatcher.events import InputRef
+from dispatcher.limits import RECENT_LENGTH_MAX
+from dispatcher.promise import Promise
+from dispatcher.recent import Recent, recent_from
+from dispatcher.roster import Member, Roster, rank_digest
+from dispatcher.state import ChannelState, ParkedBatch, Release, Seen
+
+SEGMENT_LENGTH: Final = 25
+SEGMENTS: Final = RECENT_LENGTH_MAX // SEGMENT_LENGTH
+"""Places for closed segments; segment s stands in place s modulo this."""
+
+APPLIED_OFFSETS_KEY: Final = b"/applied-offsets"
+
+Record = tuple[bytes, bytes | None]
+"""A key and a value; None deletes."""
+
+
+class AppliedInput(msgspec.Struct, frozen=True):
+    """How far an input partition is applied: everything below `next_offset` is in the state."""
+
+    topic_id: str
+    next_offset: int
+
+
+class AppliedOffsets(msgspec.Struct, frozen=True):
+    """A partition's record of what is applied, and of the topics that it was true for (R2, R3)."""
+
+    partition_count: int
+    inputs: dict[str, AppliedInput]
+    schema_version: int = 1
+
+
+class _Window(msgspec.Struct, frozen=True):
+    first: int
+    next: int
+    open: list[tuple[str, Seen]]
+
+
+class _Parked(msgspec.Struct, frozen=True):
+    first: int
+    next: int
+    leads: int
+    bytes: int
+
+
+class _Main(msgspec.Struct, frozen=True):
+    channel: str
+    state_version: int
+    roster_version: int
+    members: list[tuple[str, int, bool, str]]
+    promise: Promise
+    batches: _Window
+    changes: _Window
+    parked: _Parked
+    release: Release | None
+    schema_version: int = 1
+
+
+class _Segment(msgspec.Struct, frozen=True):
+    first: int
+    entries: list[tuple[str, Seen]]
+
+
+class _ParkedRecord(msgspec.Struct, frozen=True):
+    batch_id: str
+    created_at: str
+    content_hash: str
+    input: InputRef
+    parked_at: str
+    leads: list[tuple[str, msgspec.Raw]]
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_main = msgspec.json.Decoder(_Main).decode
+_decode_segment = msgspec.json.Decoder(_Segment).decode
+_decode_parked = msgspec.json.Decoder(_ParkedRecord).decode
+_decode_applied = msgspec.json.Decoder(AppliedOffsets).decode
+
+
+def channel_key(channel: str) -> bytes:
+    """The key of a channel's main record."""
+    if "/" in channel or "%" in channel:
+        return channel.replace("%", "%25").replace("/", "%2F").encode()
+    return channel.encode()
+
+
+def channel_of(key: bytes) -> str:
+    """The channel that a record belongs to; the partition's own record belongs to ""."""
+    return unquote(key.partition(b"/")[0].decode())
+
+
+def changed_records(before: ChannelState, after: ChannelState) -> Iterator[Record]:
+    """The records that lead from one state of a channel to a later one, the main record last."""
+    key = channel_key(after.channel)
+    yield from _segments(key + b"/batches/", before.batches, after.batches)
+    yield from _segments(key + b"/changes/", before.changes, after.changes)
+    for number, _, batch in after.parked_by_number.since(before.parked_by_number.next_number):
+        yield _parked_key(key, number), _parked_value(batch)
+    for number in range(before.parked_by_number.first, after.parked_by_number.first):
+        if number < before.parked_by_number.next_number:
+            yield _parked_key(key, number), None
+    yield key, _main_value(after)
+
+
+def all_records(state: ChannelState) -> Iterator[Record]:
+    """All records of a channel."""
+    return changed_records(ChannelState(state.channel), state)
+
+
+def _main_value(state: ChannelState) -> bytes:
+    members = [
+        (member.assignee_id, member.weight_millionths, member.paused, str(error))
+        for member, error in zip(state.roster.members, state.errors, strict=True)
+    ]
+    parked = state.parked_by_number
+    return _encode(
+        _Main(
+            state.channel,
+            state.state_version,
+            state.roster_version,
+            members,
+            state.promise,
+            _window(state.batches),
+            _window(state.changes),
+            _Parked(
+                parked.first, parked.next_number, state.parked_leads, state.parked_bytes
+            ),
+            state.release,
+        )
+    )
+
+
+def _window(recent: Recent[str, Seen]) -> _Window:
+    open_from = recent.next_number // SEGMENT_LENGTH * SEGMENT_LENGTH
+    entries = [(key, seen) for _, key, seen in recent.since(open_from)]
+    return _Window(recent.first, recent.next_number, entries)
+
+
+def _segments(
+    prefix: bytes, before: Recent[str, Seen], after: Recent[str, Seen]
+) -> Iterator[Record]:
+    """The segments that were closed on the way and still count."""
+    first_open = before.next_number // SEGMENT_LENGTH
+    now_open = after.next_number // SEGMENT_LENGTH
+    if first_open == now_open:
+        return
+    by_number = {n: (k, seen) for n, k, seen in after.since(first_open * SEGMENT_LENGTH)}
+    for segment in range(max(first_open, now_open - SEGMENTS), now_open):
+        first = segment * SEGMENT_LENGTH
+        numbers = range(first, first + SEGMENT_LENGTH)
+        entries = [by_number[number] for number in numbers if number in by_number]
+        # Entries leave a segment only at its front.
+        start = first + SEGMENT_LENGTH - len(entries)
+        yield prefix + b"%d" % (segment % SEGMENTS), _encode(_Segment(start, entries))
+
+
+def _parked_key(key: bytes, number: int) -> bytes:
+    return key + b"/parked/%d" % number
+
+
+def _parked_value(batch: ParkedBatch) -> bytes:
+    leads = [
+        (lead_id, msgspec.Raw(attributes))
+        for lead_id, attributes in zip(batch.lead_ids, batch.attributes, strict=True)
+    ]
+    return _encode(
+        _ParkedRecord(
+            batch.batch_id,
+            batch.created_at,
+            batch.content_hash,
+            batch.input,
+            batch.parked_at,
+            leads,
+        )
+    )
+
+
+def read_state(records: Mapping[bytes, bytes]) -> ChannelState:
+    """Build a channel's state from all its records.
+
+    Raises msgspec.DecodeError or KeyError when they are not what `changed_records` writes.
+    """
+    main_key = next(key for key in records if b"/" not in key)
+    main = _decode_main(records[main_key])
+    members = [
+        Member(rank_digest(main.channel, assignee_id), assignee_id, weight, paused)
+        for assignee_id, weight, paused, _ in main.members
+    ]
+    # Stored in order of rank, and read in it.
+    parked = [
+        (number, _read_parked(records[_parked_key(main_key, number)]))
+        for number in range(main.parked.first, main.parked.next)
+    ]
+    return ChannelState(
+        channel=main.channel,
+        state_version=main.state_version,
+        roster_version=main.roster_version,
+        roster=Roster(members),
+        errors=tuple(int(error) for *_, error in main.members),
+        promise=main.promise,
+        batches=_read_window(main.batches, main_key + b"/batches/", records),
+        changes=_read_window(main.changes, main_key + b"/changes/", records),
+        parked=recent_from(
+            ((number, batch.batch_id, batch) for number, batch in parked),
+            main.parked.first,
+            main.parked.next,
+        ),
+        parked_by_number=recent_from(
+            ((number, number, batch) for number, batch in parked),
+            main.parked.first,
+            main.parked.next,
+        ),
+        parked_leads=main.parked.leads,
+        parked_bytes=main.parked.bytes,
+        release=main.release,
+    )
+
+
+def _read_window(
+    window: _Window, prefix: bytes, records: Mapping[bytes, bytes]
+) -> Recent[str, Seen]:
+    open_segment = window.next // SEGMENT_LENGTH
+    entries = list(_numbered(open_segment * SEGMENT_LENGTH, window.open))
+    for segment in range(window.first // SEGMENT_LENGTH, open_segment):
+        stored = _decode_segment(records[prefix + b"%d" % (segment % SEGMENTS)])
+        entries.extend(_numbered(stored.first, stored.entries))
+    return recent_from(entries, window.first, window.next)
+
+
+def _numbered(
+    first: int, entries: Iterable[tuple[str, Seen]]
+) -> Iterator[tuple[int, str, Seen]]:
+    for number, (key, seen) in enumerate(entries, start=first):
+        yield number, key, seen
+
+
+def _read_parked(value: bytes) -> ParkedBatch:
+    record = _decode_parked(value)
+    return ParkedBatch(
+        batch_id=record.batch_id,
+        created_at=record.created_at,
+        content_hash=record.content_hash,
+        lead_ids=tuple(lead_id for lead_id, _ in record.leads),
+        attributes=tuple(bytes(attributes) for _, attributes in record.leads),
+        input=record.input,
+        parked_at=record.parked_at,
+    )
+
+
+def applied_offsets_value(applied: AppliedOffsets) -> bytes:
+    """The value of a partition's `/applied-offsets` record."""
+    return _encode(applied)
+
+
+def read_applied_offsets(value: bytes) -> AppliedOffsets:
+    """Read it back."""
+    return _decode_applied(value)

@@ -1,0 +1,167 @@
+"""The port to where states are kept beside the changelog, and its in-memory reference.
+
+The truth is the changelog. A store holds, per partition, the same records as a whole committed
+prefix of it, together with the point up to which they are that prefix. It makes a takeover or a
+restart fast, and it is where everybody else reads. Losing it costs time, never a lead.
+
+The rules that a store keeps (design, R7 and R8):
+
+- All or nothing: a partition's records and its restore point are lost together or not at all.
+- Compare-and-set: `apply` and `replace` change something only if the restore point is exactly the
+  one that the caller read or wrote last; otherwise they change nothing and say what is there. So a
+  late write of an earlier owner can't mix into what a later one wrote.
+- Whatever is in the store is a committed prefix with its offset, whoever wrote it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from dispatcher.state_records import Record
+
+
+class RestorePoint(msgspec.Struct, frozen=True):
+    """Everything below `next_offset` of the changelog partition is in the store.
+
+    Attributes:
+        topic_id: of the changelog; another topic of the same name is another history.
+        next_offset: of the first changelog record that isn't in the store.
+        written_at_ms: milliseconds since the epoch; a point older than tombstones live is
+            not believed.
+    """
+
+    topic_id: str
+    next_offset: int
+    written_at_ms: int
+
+
+class StoreUnavailable(Exception):
+    """The store did not answer in time, or refused to write. Nothing can be said of the call."""
+
+
+class Slice(NamedTuple):
+    """A part of a partition's records; `cursor` continues, None is the end."""
+
+    records: Mapping[bytes, bytes]
+    cursor: int | None
+
+
+class StateStore(Protocol):
+    """Where a partition's records are kept.
+
+    Every call may raise `StoreUnavailable`, after at most the store's time-out; the caller can't
+    know then whether it was carried out, and finds out by the restore point.
+    """
+
+    def restore_point(self, partition: int) -> RestorePoint | None:
+        """The point in force; None where nothing is kept."""
+
+    def read(self, partition: int, cursor: int, count: int) -> Slice:
+        """About `count` records from `cursor` on, 0 first. Between changes of the restore point a
+        whole pass yields every record at least once; a record may come twice.
+        """
+
+    def apply(
+        self,
+        partition: int,
+        expected: RestorePoint | None,
+        new: RestorePoint,
+        records: Sequence[Record],
+    ) -> RestorePoint | None:
+        """Write records and the new restore point, if `expected` is in force.
+
+        Returns the restore point in force afterwards: `new` itself when it was carried out.
+        """
+
+    def stage(self, partition: int, owner: str, records: Iterable[Record], *, first: bool) -> None:
+        """Collect records for `replace`, apart from what is in force; `first` begins anew.
+
+        `owner` keeps what two owners collect at the same time apart.
+        """
+
+    def replace(
+        self, partition: int, owner: str, expected: RestorePoint | None, new: RestorePoint
+    ) -> RestorePoint | None:
+        """Put what was staged in the place of everything, if `expected` is in force.
+
+        Returns the restore point in force afterwards: `new` itself when it was carried out.
+        """
+
+    def write_status(self, slot: str, status: bytes, lifetime_ms: int) -> None:
+        """Let people see what a process is doing. Forgotten after `lifetime_ms`."""
+
+
+class MemoryStore:
+    """The reference: what every store does, without a server."""
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._records: dict[int, dict[bytes, bytes]] = {}
+        self._points: dict[int, RestorePoint] = {}
+        self._staged: dict[tuple[int, str], dict[bytes, bytes]] = {}
+        self.statuses: dict[str, bytes] = {}
+
+    def flush(self) -> None:
+        """Forget everything, as FLUSHALL does."""
+        self._records.clear()
+        self._points.clear()
+        self._staged.clear()
+        self.statuses.clear()
+
+    def restore_point(self, partition: int) -> RestorePoint | None:
+        """See `StateStore`."""
+        return self._points.get(partition)
+
+    def read(self, partition: int, cursor: int, count: int) -> Slice:
+        """See `StateStore`."""
+        keys = sorted(self._records.get(partition, {}))
+        part = keys[cursor : cursor + count]
+        end = cursor + count
+        records = self._records.get(partition, {})
+        return Slice({key: records[key] for key in part}, end if end < len(keys) else None)
+
+    def apply(
+        self,
+        partition: int,
+        expected: RestorePoint | None,
+        new: RestorePoint,
+        records: Sequence[Record],
+    ) -> RestorePoint | None:
+        """See `StateStore`."""
+        found = self._points.get(partition)
+        if found != expected:
+            return found
+        _write(self._records.setdefault(partition, {}), records)
+        self._points[partition] = new
+        return new
+
+    def stage(self, partition: int, owner: str, records: Iterable[Record], *, first: bool) -> None:
+        """See `StateStore`."""
+        if first:
+            self._staged[partition, owner] = {}
+        _write(self._staged[partition, owner], records)
+
+    def replace(
+        self, partition: int, owner: str, expected: RestorePoint | None, new: RestorePoint
+    ) -> RestorePoint | None:
+        """See `StateStore`."""
+        found = self._points.get(partition)
+        if found != expected:
+            return found
+        self._records[partition] = self._staged.pop((partition, owner), {})
+        self._points[partition] = new
+        return new
+
+    def write_status(self, slot: str, status: bytes, lifetime_ms: int) -> None:
+        """See `StateStore`; the reference forgets nothing."""
+        del lifetime_ms
+        self.statuses[slot] = status
+
+
+def _write(kept: dict[bytes, bytes], records: Iterable[Record]) -> None:
+    for key, value in records:
+        if value is None:
+            kept.pop(key, None)
+        else:
+            kept[key] = value

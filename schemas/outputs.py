@@ -1,0 +1,171 @@
+"""What goes out: lead assignments, decisions and, offline, dead letters.
+
+One `lead_assigned` per lead on `leads.assignments`; one decision per decided input event on
+`dispatch.decisions`. The dispatcher writes these bytes from parts (see `dispatcher.encoding`);
+a test shows that they are what these models say.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from schemas.inputs import SchemaVersion
+from schemas.reasons import Reason
+from schemas.scalars import Decimal12, Id, Timestamp, Weight, WholeNumber
+
+
+class OutputEvent(BaseModel):
+    """What all output events share. Readers ignore fields that they don't know."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class InputReference(OutputEvent):
+    """The input record that caused a decision. A file of events counts as partition 0."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class LeadAssigned(OutputEvent):
+    """One lead to one assignee. `assignment_id` is the idempotency key: the same on any replay."""
+
+    type: Literal["lead_assigned"]
+    schema_version: SchemaVersion
+    assignment_id: str = Field(description="channel/state_version/lead_id")
+    channel: Id
+    batch_id: str
+    lead_id: Id
+    assignee_id: Id
+    position: int = Field(ge=1, description="place in the batch, in order of dispatch, from 1")
+    batch_size: int = Field(ge=1, description="leads dispatched from this batch")
+    state_version: int = Field(ge=1)
+    decided_at: Timestamp
+    attributes: dict[str, Any]
+
+
+class Share(OutputEvent):
+    """What one assignee was due and got in a batch; amounts in leads."""
+
+    assignee_id: Id
+    weight: Weight
+    paused: bool = False
+    fair_share: Decimal12
+    cumulative_error_before: Decimal12
+    ideal: Decimal12 = Field(description="fair_share - cumulative_error_before")
+    assigned: int = Field(ge=0)
+    cumulative_error_after: Decimal12
+    cumulative_error_numerator: WholeNumber = Field(
+        description="the exact error after the decision, over error_denominator"
+    )
+
+
+class Standing(OutputEvent):
+    """Where a roster change leaves one assignee; amounts in leads."""
+
+    assignee_id: Id
+    weight: Weight
+    paused: bool
+    cumulative_error_before: Decimal12
+    cumulative_error_after: Decimal12
+    cumulative_error_numerator: WholeNumber
+
+
+class Leaver(OutputEvent):
+    """Who left with this change; their error was settled among the others."""
+
+    assignee_id: Id
+    cumulative_error_before: Decimal12
+
+
+class Decision(OutputEvent):
+    """What all decisions share; `state_version` rises by one with each in a channel."""
+
+    schema_version: SchemaVersion
+    channel: Id
+    state_version: int = Field(ge=1)
+    roster_version: int = Field(ge=0)
+    input: InputReference
+    decided_at: Timestamp = Field(description="time of the input record that caused this")
+
+
+class BatchDispatched(Decision):
+    """A batch was divided: everyone's share, errors before and after."""
+
+    type: Literal["batch_dispatched"]
+    batch_id: str
+    batch_size: int = Field(ge=0)
+    content_hash: str = Field(description="of the batch's sequence of lead_ids")
+    shares: list[Share]
+    shares_complete: bool = Field(description="false: only those who received leads are listed")
+    error_denominator: WholeNumber
+
+
+class RosterChanged(Decision):
+    """A roster change was applied; everyone's standing after it."""
+
+    type: Literal["roster_changed"]
+    change_id: str
+    change_type: str
+    assignee_id: Id | None = None
+    amount: str | None = None
+    counter_assignee_id: Id | None = None
+    changed_by: str | None = None
+    reason: str | None = None
+    content_hash: str
+    left: list[Leaver] = Field(default_factory=list)
+    shares: list[Standing]
+    shares_complete: Literal[True] = True
+    error_denominator: WholeNumber
+
+
+class BatchParked(Decision):
+    """Nobody could take the batch; it waits in the channel, oldest first."""
+
+    type: Literal["batch_parked"]
+    batch_id: str
+    batch_size: int = Field(ge=0)
+    content_hash: str
+
+
+class BatchReleased(Decision):
+    """A parked batch is let go; its `batch_dispatched` follows."""
+
+    type: Literal["batch_released"]
+    batch_id: str
+    batch_size: int = Field(ge=0)
+    parked_input: InputReference
+
+
+class DuplicateIgnored(Decision):
+    """A batch or change that was seen before, with the same content."""
+
+    type: Literal["duplicate_ignored"]
+    batch_id: str | None = None
+    change_id: str | None = None
+    original_state_version: int | None = Field(
+        default=None, description="the decision that it repeats; absent while that is parked"
+    )
+
+
+AnyDecision = Annotated[
+    BatchDispatched | RosterChanged | BatchParked | BatchReleased | DuplicateIgnored,
+    Field(discriminator="type"),
+]
+DECISION: TypeAdapter[AnyDecision] = TypeAdapter(AnyDecision)
+"""Validates any decision by its `type`."""
+
+
+class DeadLetter(OutputEvent):
+    """What a dead letter is in a file: on Kafka the original bytes travel instead."""
+
+    type: Literal["dead_letter"]
+    schema_version: SchemaVersion
+    reason: Reason
+    detail: str
+    line: int = Field(ge=1)
+    channel: str | None = None
+    batch_id: str | None = None
+    position: int | None = Field(default=None, ge=1, description="place in the event, from 1")
+    change_id: str | None = None

@@ -1,0 +1,1 @@
+"""How it runs: intake, processing, transactions, restore, views, command line."""

@@ -1,0 +1,203 @@
+"""Kafka clients for operators' commands, and the questions that commands ask the cluster.
+
+In: the settings. Out: an admin client, a consumer that commits nothing, an idempotent producer;
+and answers, each within `call_timeout_ms`, or `Failed` with one line that says what was asked.
+The dispatcher's own clients live elsewhere: theirs are transactional and part of its protocol.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec, TopicDescription
+
+from streams.failure import Failed
+from streams.settings import Settings
+
+K = TypeVar("K")
+
+Place = tuple[str, int]
+"""A topic and the number of one of its partitions."""
+
+_silent = logging.getLogger("partidor.librdkafka")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+
+
+def _config(settings: Settings, **own: str | int | bool) -> dict[str, Any]:
+    """The user's properties, ours above them; what the client logs is told by our own errors."""
+    dotted = {name.replace("_", "."): value for name, value in own.items()}
+    client_id = settings.kafka.get("client.id", f"{settings.application_id}-cli")
+    return {**settings.kafka, "client.id": client_id, **dotted, "logger": _silent}
+
+
+def admin_client(settings: Settings) -> AdminClient:
+    """For questions about topics, offsets and groups."""
+    return AdminClient(_config(settings))
+
+
+def reader(settings: Settings) -> Consumer:
+    """A consumer for `assign`: it reads what is committed, joins no group, commits nothing."""
+    return Consumer(
+        _config(
+            settings,
+            group_id=f"{settings.application_id}-cli",
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            enable_auto_offset_store=False,
+            enable_partition_eof=True,
+        )
+    )
+
+
+def producer(settings: Settings) -> Producer:
+    """A producer that neither loses nor doubles nor reorders what it is given."""
+    return Producer(
+        _config(
+            settings,
+            enable_idempotence=True,
+            delivery_timeout_ms=settings.retry_deadline_ms,
+            message_max_bytes=settings.output_bytes_max,
+            linger_ms=5,
+        )
+    )
+
+
+def problem(settings: Settings, what: str, error: KafkaError | None) -> Failed:
+    """The one line for a question that the cluster did not answer."""
+    why = error.str() if error is not None else "no answer in time"
+    return Failed(f"{what}: {why} (Kafka at {settings.bootstrap_servers})")
+
+
+def answers(settings: Settings, what: str, futures: Mapping[K, Future[Any]]) -> dict[K, Any]:
+    """What the cluster answers to each part of a question. Raises Failed."""
+    return {key: answer(settings, what, future) for key, future in futures.items()}
+
+
+def answer(settings: Settings, what: str, future: "Future[Any]") -> Any:
+    """What the cluster answers. Raises Failed."""
+    try:
+        # The request has the same limit; the second is for the client to report it.
+        return future.result(timeout=settings.call_timeout_ms / 1000 + 1)
+    except KafkaException as error:
+        raise problem(settings, what, error.args[0]) from None
+    except TimeoutError:
+        raise problem(settings, what, None) from None
+
+
+def described(
+    admin: AdminClient, settings: Settings, names: Iterable[str]
+) -> dict[str, TopicDescription]:
+    """The topics among `names` that exist. Raises Failed.
+
+    Unlike a look at the metadata, this creates no topic on clusters that do that by themselves.
+    """
+    futures = admin.describe_topics(
+        TopicCollection(list(names)), request_timeout=settings.call_timeout_ms / 1000
+    )
+    found: dict[str, TopicDescription] = {}
+    for name, future in futures.items():
+        try:
+            found[name] = future.result(timeout=settings.call_timeout_ms / 1000 + 1)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise problem(settings, f"can't describe {name}", error.args[0]) from None
+        except TimeoutError:
+            raise problem(settings, f"can't describe {name}", None) from None
+    return found
+
+
+def partition_counts(
+    admin: AdminClient, settings: Settings, names: Iterable[str]
+) -> dict[str, int]:
+    """How many partitions each topic has. Raises Failed, for a topic that isn't there too."""
+    wanted = list(names)
+    found = described(admin, settings, wanted)
+    for name in wanted:
+        if name not in found:
+            raise Failed(
+                f"there is no topic {name} (Kafka at {settings.bootstrap_servers});"
+                " `partidor topics create` creates all of them"
+            )
+    return {name: len(found[name].partitions) for name in wanted}
+
+
+def first_offsets(
+    admin: AdminClient, settings: Settings, places: Iterable[Place]
+) -> dict[Place, int]:
+    """Where each partition begins. Raises Failed."""
+    return _offsets(admin, settings, places, OffsetSpec.earliest())
+
+
+def end_offsets(
+    admin: AdminClient, settings: Settings, places: Iterable[Place]
+) -> dict[Place, int]:
+    """Where what can be read of each partition ends: behind the last committed record."""
+    return _offsets(admin, settings, places, OffsetSpec.latest())
+
+
+def _offsets(
+    admin: AdminClient, settings: Settings, places: Iterable[Place], spec: OffsetSpec
+) -> dict[Place, int]:
+    asked = {TopicPartition(topic, partition): spec for topic, partition in places}
+    if not asked:
+        return {}
+    futures = admin.list_offsets(
+        asked,
+        isolation_level=IsolationLevel.READ_COMMITTED,
+        request_timeout=settings.call_timeout_ms / 1000,
+    )
+    found = answers(settings, "can't ask for offsets", futures)
+    return {(tp.topic, tp.partition): result.offset for tp, result in found.items()}
+
+
+def records_between(
+    settings: Settings, starts: Mapping[Place, int], ends: Mapping[Place, int]
+) -> Iterator[Message]:
+    """The committed records of each partition from its start up to its end.
+
+    Ends when all partitions are read so far; raises Failed when nothing comes for as long as
+    `call_timeout_ms`.
+    """
+    open_places = {place for place in starts if starts[place] < ends[place]}
+    if not open_places:
+        return
+    consumer = reader(settings)
+    try:
+        consumer.assign([TopicPartition(*place, starts[place]) for place in open_places])
+        silent_since = time.monotonic()
+        while open_places:
+            message = consumer.poll(0.2)
+            if message is None:
+                if (time.monotonic() - silent_since) * 1000 > settings.call_timeout_ms:
+                    raise problem(settings, "nothing can be read", None)
+                continue
+            place = _place(message)
+            error = message.error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - no other name
+                raise problem(settings, f"can't read {place[0]}", error)
+            silent_since = time.monotonic()
+            offset = message.offset() or 0
+            if error is None and place in open_places and offset < ends[place]:
+                yield message
+            if offset + 1 >= ends[place]:
+                open_places.discard(place)
+    finally:
+        consumer.close()
+
+
+def _place(message: Message) -> Place:
+    return message.topic() or "", message.partition() or 0

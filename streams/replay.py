@@ -1,0 +1,147 @@
+"""A file of events, decided without a broker: `partidor replay` and everything else offline.
+
+In: input events of both topics, one JSON object a line, several channels mixed, in order.
+Out: every output event of every topic, one a line, in the order in which they are decided.
+
+The same intake, the same `decide` and the same encoder as on Kafka. What differs: `decided_at` is
+the event's `created_at`, an input's reference is its line (partition 0, offset = line - 1), and a
+dead letter is a line of its own kind instead of the original bytes.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from dispatcher.channel import decide, decide_release, evolve
+from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
+from dispatcher.encoding import encode_assignments, encode_decision
+from dispatcher.events import BatchReceived, ChangeReceived, InputRef, RejectedLead
+from dispatcher.limits import Limits, Room
+from dispatcher.state import ChannelState
+from schemas.reasons import Reason
+from schemas.topics import LEAD_BATCHES, ROSTER_CHANGES
+from streams.intake import Refused, read_batch, read_change
+
+_LEAD_BATCH_TYPE = b'"lead_batch"'
+_encode = msgspec.json.Encoder().encode
+
+
+class Replay:
+    """The channels of a file as they stand after the lines given so far."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Starts with no channel. `limits` as for a partition."""
+        self.limits = limits
+        self.states: dict[str, ChannelState] = {}
+        self._parked_bytes = 0
+
+    def lines(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """The output events of all lines, in order, without line breaks. Blank lines are skipped."""
+        for number, line in enumerate(lines, start=1):
+            text = line.strip(b" \t\r\n")
+            if text:
+                yield from self.outputs(text, number)
+
+    def outputs(self, text: bytes, line_number: int) -> list[bytes]:
+        """The output events of one line."""
+        try:
+            event = self.read(text, line_number)
+        except Refused as refusal:
+            return [_refused_line(refusal, line_number)]
+        outcome = self.decide(event)
+        if isinstance(outcome, Rejected):
+            return [_rejected_line(outcome, line_number)]
+        outputs: list[bytes] = []
+        for decision in outcome:
+            if isinstance(decision, Dispatched | Parked):
+                outputs.extend(
+                    _lead_line(event, lead, line_number) for lead in decision.rejected_leads
+                )
+            if isinstance(decision, Dispatched):
+                outputs.extend(encode_assignments(decision))
+            outputs.append(encode_decision(decision))
+        return outputs
+
+    def read(self, text: bytes, line_number: int) -> BatchReceived | ChangeReceived:
+        """Read one event of either topic. Raises Refused."""
+        # Most lines are batches; a line that looks like one and isn't is refused as a batch, but
+        # only if its type says so.
+        if _LEAD_BATCH_TYPE in text:
+            reference = InputRef(LEAD_BATCHES.name, 0, line_number - 1)
+            try:
+                return read_batch(text, self.limits, reference, None)
+            except Refused as refusal:
+                if refusal.event_type in (None, "lead_batch"):
+                    raise
+        reference = InputRef(ROSTER_CHANGES.name, 0, line_number - 1)
+        return read_change(text, self.limits, reference, None)
+
+    def decide(self, event: BatchReceived | ChangeReceived) -> list[Decision] | Rejected:
+        """Decide one event, with the release that it sets off; the states move on."""
+        state = self.states.get(event.channel)
+        if state is None:
+            state = ChannelState(event.channel)
+        room = Room(
+            channels=self.limits.channels_per_partition_max - len(self.states),
+            parked_bytes=self.limits.parked_bytes_per_partition_max - self._parked_bytes,
+        )
+        outcome = decide(state, event, self.limits, room)
+        if isinstance(outcome, Rejected):
+            return outcome
+        decisions = list(outcome)
+        for decision in outcome:
+            if isinstance(decision, Parked):
+                self._parked_bytes += decision.batch.size_bytes
+            state = evolve(state, decision)
+        while state.release is not None:
+            released, dispatched = decide_release(state)
+            self._parked_bytes -= released.batch.size_bytes
+            state = evolve(evolve(state, released), dispatched)
+            decisions += (released, dispatched)
+        self.states[event.channel] = state
+        return decisions
+
+
+def _dead_letter(
+    line_number: int, reason: Reason, detail: str, known: dict[str, str | int | None]
+) -> bytes:
+    letter: dict[str, str | int] = {
+        "type": "dead_letter",
+        "schema_version": 1,
+        "reason": str(reason),
+        "detail": detail,
+        "line": line_number,
+    }
+    letter.update({name: value for name, value in known.items() if value is not None})
+    return _encode(letter)
+
+
+def _refused_line(refusal: Refused, line_number: int) -> bytes:
+    known: dict[str, str | int | None] = {
+        "channel": refusal.channel,
+        "batch_id": refusal.batch_id,
+        "change_id": refusal.change_id,
+    }
+    return _dead_letter(line_number, refusal.reason, refusal.detail, known)
+
+
+def _rejected_line(rejected: Rejected, line_number: int) -> bytes:
+    event = rejected.received
+    known: dict[str, str | int | None] = {"channel": event.channel}
+    if isinstance(event, BatchReceived):
+        known["batch_id"] = event.batch_id
+    else:
+        known["change_id"] = event.change.change_id
+    return _dead_letter(line_number, rejected.reason, rejected.detail, known)
+
+
+def _lead_line(
+    event: BatchReceived | ChangeReceived, lead: RejectedLead, line_number: int
+) -> bytes:
+    batch_id = event.batch_id if isinstance(event, BatchReceived) else None
+    known: dict[str, str | int | None] = {
+        "channel": event.channel,
+        "batch_id": batch_id,
+        "position": lead.place,
+    }
+    return _dead_letter(line_number, lead.reason, lead.detail, known)

@@ -1,0 +1,383 @@
+"""Rebuilding a partition's state after it was assigned, in slices between polls.
+
+In: an assigned task. Out: the task with its state, and the offsets from which to consume.
+
+The rules (design, section 4):
+
+- R1 The order: (1) the group's committed offsets, asked until they are stable; an error or a
+  time-out is never "no offset". (2) The changelog's high watermark, read uncommitted: a bound at
+  the last stable offset would miss records behind a crashed owner's open transaction. (3) The
+  state from Redis. (4) The changelog from the restore point, read_committed, until the position
+  reaches that high watermark. Asked the other way round, a commit of the former owner could fall
+  between two steps and be missed.
+- R2 The changelog says which input offsets are applied; inputs below are skipped. No committed
+  offset but such a record: go on from the record. Input that is gone, or topics that are not the
+  recorded ones: stop, an operator decides. Neither offset nor record: the earliest.
+- R3 Partition counts differ, between the topics or from the recorded count: stop.
+- R7 Redis is read in slices, with the restore point before and after: the same, or again.
+- R8 A restore point beyond the changelog's end, of another topic id, or older than half of the
+  changelog's `delete.retention.ms`: treated as absent.
+- R9 Without Redis: from the changelog alone.
+
+A suspended task that comes back is restored from its own memory: its state is a committed prefix
+of the changelog like the one in Redis, and nothing behind it means that nobody else went on.
+"""
+
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from dispatcher.state_records import APPLIED_OFFSETS_KEY, AppliedOffsets, read_applied_offsets
+from dispatcher.store import RestorePoint, StateStore, StoreUnavailable
+from schemas.topics import DELETE_RETENTION_MS
+from streams.broker import (
+    CallFailed,
+    ChangelogReader,
+    ChangelogRecord,
+    Cluster,
+    GroupConsumer,
+    InputLost,
+    Remedy,
+    TopicFacts,
+)
+from streams.settings import Settings
+from streams.task import Task, group_by_channel
+
+
+class Step(Enum):
+    """Where a restore stands."""
+
+    OFFSETS = "committed offsets"
+    END = "high watermark"
+    STORE = "state from Redis"
+    CHANGELOG = "changelog"
+    DONE = "done"
+
+
+class Restore:
+    """The restore of one task. `step` does a slice; `take` is given changelog records."""
+
+    def __init__(self, task: Task, *, from_memory: bool) -> None:
+        """`from_memory`: the task was suspended and holds a state of its own."""
+        self.task = task
+        self.at = Step.OFFSETS
+        self.from_memory = from_memory
+        self.committed: dict[str, int | None] = {}
+        self.end = 0
+        self.next_offset = 0
+        self.records: dict[bytes, bytes] = {}
+        self.point: RestorePoint | None = None
+        self.cursor: int | None = None
+        self.behind: set[bytes] = set()
+        self.whole = False
+        self.records_read = 0
+
+
+class Restorer:
+    """Restores tasks with the ports it is given."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        consumer: GroupConsumer,
+        reader: ChangelogReader,
+        cluster: Cluster,
+        store: StateStore,
+        *,
+        logger: Any,
+        wall_ms: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`wall_ms` is the time in milliseconds since the epoch."""
+        self._settings = settings
+        self._consumer = consumer
+        self._reader = reader
+        self._cluster = cluster
+        self._store = store
+        self._log = logger
+        self._wall_ms = wall_ms
+        self._monotonic = monotonic
+        self._topics = settings.topics
+        self._inputs = (self._topics.lead_batches, self._topics.roster_changes)
+        self._restores: dict[int, Restore] = {}
+        self._began: dict[int, float] = {}
+        self._facts: dict[str, TopicFacts] = {}
+
+    def begin(self, task: Task, *, from_memory: bool = False) -> None:
+        """Put a task on the list."""
+        self._restores[task.partition] = Restore(task, from_memory=from_memory)
+        self._began[task.partition] = self._monotonic()
+
+    def drop(self, partition: int) -> None:
+        """Take a task off the list; what was read is forgotten."""
+        restore = self._restores.pop(partition, None)
+        if restore is not None and restore.at is Step.CHANGELOG:
+            self._reader.stop(partition)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any task is being restored."""
+        return bool(self._restores)
+
+    def slice(self) -> list[Task]:
+        """Go on for about `restore_slice_ms`; returns the tasks that are done.
+
+        Raises InputLost when an operator has to decide.
+        """
+        deadline = self._monotonic() + self._settings.restore_slice_ms / 1000
+        done: list[Task] = []
+        for restore in list(self._restores.values()):
+            self._steps(restore, deadline)
+        if any(restore.at is Step.CHANGELOG for restore in self._restores.values()):
+            self._read_changelog(deadline)
+        for partition, restore in list(self._restores.items()):
+            if restore.at is Step.DONE:
+                del self._restores[partition]
+                self._finish(restore)
+                done.append(restore.task)
+        return done
+
+    def _steps(self, restore: Restore, deadline: float) -> None:
+        """The steps before the changelog; one that fails is tried again with the next slice."""
+        try:
+            while self._monotonic() < deadline:
+                if restore.at is Step.OFFSETS:
+                    self._ask_offsets(restore)
+                elif restore.at is Step.END:
+                    self._ask_end(restore)
+                elif restore.at is Step.STORE:
+                    self._read_store(restore)
+                else:
+                    return
+        except CallFailed as failed:
+            if failed.remedy is not Remedy.RETRY:
+                raise
+            self._log.info(
+                "restore waits", partition=restore.task.partition, step=restore.at.value, why=str(failed)
+            )
+
+    def _ask_offsets(self, restore: Restore) -> None:
+        """R1, first."""
+        at = [(topic, restore.task.partition) for topic in self._inputs]
+        found = self._consumer.committed(at)
+        restore.committed = {topic: found[topic, restore.task.partition] for topic in self._inputs}
+        restore.at = Step.END
+
+    def _ask_end(self, restore: Restore) -> None:
+        """R1, second; and what the topics are now (R2, R3)."""
+        changelog = (self._topics.changelog, restore.task.partition)
+        restore.end = self._cluster.end_offsets([changelog], read_committed=False)[changelog]
+        self._facts = checked_facts(self._settings, self._cluster)
+        if restore.from_memory:
+            self._begin_changelog(restore, restore.task.changelog_next)
+        else:
+            restore.at = Step.STORE
+
+    def _read_store(self, restore: Restore) -> None:
+        """R1, third: a slice from Redis (R7)."""
+        partition = restore.task.partition
+        try:
+            if restore.cursor is None:
+                restore.records = {}
+                restore.point = self._store.restore_point(partition)
+                if not self._believed(restore):
+                    restore.whole = True
+                    self._begin_changelog(restore, 0)
+                    return
+            part = self._store.read(
+                partition, restore.cursor or 0, self._settings.restore_slice_records
+            )
+            restore.records.update(part.records)
+            restore.cursor = part.cursor
+            if part.cursor is not None:
+                return
+            if self._store.restore_point(partition) != restore.point:
+                return  # changed while it was read: again
+        except StoreUnavailable as error:
+            self._log.warning("restoring without Redis", partition=partition, why=str(error))
+            restore.records = {}
+            restore.point = None
+            restore.whole = True
+            self._begin_changelog(restore, 0)
+            return
+        if APPLIED_OFFSETS_KEY not in restore.records or restore.point is None:
+            restore.records = {}
+            restore.whole = True
+            self._begin_changelog(restore, 0)
+            return
+        self._begin_changelog(restore, restore.point.next_offset)
+
+    def _believed(self, restore: Restore) -> bool:
+        """R8: whether the copy in Redis may be built upon."""
+        point = restore.point
+        if point is None:
+            return False
+        facts = self._facts[self._topics.changelog]
+        retention_ms = int(facts.config.get("delete.retention.ms", DELETE_RETENTION_MS))
+        age_ms = self._wall_ms() - point.written_at_ms
+        return (
+            point.topic_id == facts.topic_id
+            and point.next_offset <= restore.end
+            and age_ms <= retention_ms // 2
+        )
+
+    def _begin_changelog(self, restore: Restore, next_offset: int) -> None:
+        """R1, fourth; done at once where nothing is behind the restore point."""
+        restore.next_offset = next_offset
+        if next_offset >= restore.end:
+            restore.at = Step.DONE
+            return
+        restore.at = Step.CHANGELOG
+        self._reader.start(restore.task.partition, next_offset)
+
+    def _read_changelog(self, deadline: float) -> None:
+        while self._monotonic() < deadline:
+            for record in self._reader.read(self._settings.restore_slice_records, 20):
+                restore = self._restores.get(record.partition)
+                if restore is not None and restore.at is Step.CHANGELOG:
+                    self._take(restore, record)
+            waiting = False
+            for partition, restore in self._restores.items():
+                if restore.at is not Step.CHANGELOG:
+                    continue
+                position = self._reader.position(partition)
+                if position is not None and position >= restore.end:
+                    self._reader.stop(partition)
+                    restore.next_offset = max(restore.next_offset, position)
+                    restore.at = Step.DONE
+                else:
+                    waiting = True
+            if not waiting:
+                return
+
+    def _take(self, restore: Restore, record: ChangelogRecord) -> None:
+        if restore.from_memory:
+            # Somebody else went on since: what is in memory is of no more use than Redis.
+            self._reader.stop(record.partition)
+            self._restores[record.partition] = Restore(restore.task, from_memory=False)
+            return
+        restore.records_read += 1
+        restore.behind.add(record.key)
+        if record.value is None:
+            restore.records.pop(record.key, None)
+        else:
+            restore.records[record.key] = record.value
+        restore.next_offset = record.offset + 1
+
+    def _finish(self, restore: Restore) -> None:
+        """Hand the state over, and settle from which offsets to consume (R2)."""
+        task = restore.task
+        recorded: AppliedOffsets | None = None
+        if restore.from_memory:
+            recorded_offsets: dict[str, int] = dict(task.applied)
+        else:
+            value = restore.records.get(APPLIED_OFFSETS_KEY)
+            recorded = read_applied_offsets(value) if value is not None else None
+            recorded_offsets = (
+                {topic: applied.next_offset for topic, applied in recorded.inputs.items()}
+                if recorded
+                else {}
+            )
+            self._check_recorded(recorded)
+            task.load(group_by_channel(restore.records))
+            copy = task.redis
+            copy.point = restore.point
+            copy.attempted = None
+            copy.whole = restore.whole
+            copy.unflushed = {key: restore.records.get(key) for key in restore.behind}
+            copy.unflushed_since = self._monotonic() if restore.behind else None
+        task.changelog_next = restore.next_offset
+        task.topic_ids = {topic: self._facts[topic].topic_id for topic in self._inputs}
+        task.topic_ids[self._topics.changelog] = self._facts[self._topics.changelog].topic_id
+        task.partition_count = self._facts[self._topics.lead_batches].partition_count
+        task.applied = self._start_offsets(restore, recorded_offsets)
+        task.received = dict(task.applied)
+        task.roster_seen = task.applied[self._topics.roster_changes]
+        task.changes.clear()
+        task.batches.clear()
+        task.waiting_bytes = 0
+        task.rollback()
+        self._log.info(
+            "restored",
+            partition=task.partition,
+            channels=len(task.states) + len(task.cold),
+            changelog_records=restore.records_read,
+            source="memory" if restore.from_memory else "changelog" if restore.whole else "redis",
+            seconds=round(self._monotonic() - self._began[task.partition], 3),
+        )
+
+    def _check_recorded(self, recorded: AppliedOffsets | None) -> None:
+        """R2, R3: the topics are those that the state was made from."""
+        if recorded is None:
+            return
+        count = self._facts[self._topics.lead_batches].partition_count
+        if recorded.partition_count != count:
+            raise InputLost(
+                f"the state was made with {recorded.partition_count} partitions, the topics have "
+                f"{count}: keys hash elsewhere now. Restore the topics, or start with a new "
+                "application id once the backlog is done"
+            )
+        for topic, applied in recorded.inputs.items():
+            if topic in self._facts and applied.topic_id != self._facts[topic].topic_id:
+                raise InputLost(
+                    f"topic {topic} is not the one that was read before: it was deleted and created "
+                    "anew. Its offsets mean other records now; start with a new application id, or "
+                    "remove the changelog topic to begin again"
+                )
+
+    def _start_offsets(self, restore: Restore, recorded: dict[str, int]) -> dict[str, int]:
+        """R2: from which offset each input goes on."""
+        partition = restore.task.partition
+        at = [(topic, partition) for topic in self._inputs]
+        starts = self._patient(lambda: self._cluster.start_offsets(at))
+        offsets = {}
+        for topic in self._inputs:
+            known = [o for o in (restore.committed[topic], recorded.get(topic)) if o is not None]
+            earliest = starts[topic, partition]
+            offset = max(known, default=earliest)
+            if offset < earliest:
+                raise InputLost(
+                    f"{topic} partition {partition}: offset {offset} is next, but the log begins at "
+                    f"{earliest}: {earliest - offset} records were deleted before they were "
+                    "processed. If that is accepted, set the group's offset to the beginning"
+                )
+            offsets[topic] = offset
+        return offsets
+
+    def _patient(self, call: Callable[[], Any]) -> Any:
+        deadline = self._monotonic() + self._settings.retry_deadline_ms / 1000
+        while True:
+            try:
+                return call()
+            except CallFailed as failed:
+                if failed.remedy is not Remedy.RETRY or self._monotonic() > deadline:
+                    raise
+
+
+def checked_facts(settings: Settings, cluster: Cluster) -> dict[str, TopicFacts]:
+    """The topics' facts by name, found fit to run with (R3, R11).
+
+    Raises InputLost when topics are missing, differ in partition count, or take too little.
+    """
+    names = [name for name, _ in settings.topics.table()]
+    facts = cluster.topic_facts(names)
+    missing = [name for name in names if name not in facts]
+    if missing:
+        raise InputLost(f"missing topics: {', '.join(missing)}; run `partidor topics create`")
+    counts = {
+        name: facts[name].partition_count
+        for name, topic in settings.topics.table()
+        if topic.copartitioned
+    }
+    if len(set(counts.values())) != 1:
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise InputLost(f"partition counts differ, so a channel would be split: {listed}")
+    for name, topic in settings.topics.table():
+        taken = int(facts[name].config.get("max.message.bytes", settings.output_bytes_max))
+        if topic.holds_outputs and taken < settings.output_bytes_max:
+            raise InputLost(
+                f"topic {name} takes records of {taken} bytes, {settings.output_bytes_max} are "
+                "needed (max.message.bytes); run `partidor topics check`"
+            )
+    return facts

@@ -1,0 +1,272 @@
+"""Every setting: its name, environment variable, default, unit, and what it bounds.
+
+Settings come from the environment (`PARTIDOR_...`, nested names behind `__`) and, below that,
+from the TOML file that `PARTIDOR_SETTINGS_FILE` names. Any librdkafka property passes through as
+`PARTIDOR_KAFKA__` and its name with underscores for dots, for example
+`PARTIDOR_KAFKA__SASL_MECHANISM`.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from dispatcher.limits import Limits
+from schemas.topics import TopicNames, output_bytes_max
+
+ENVIRONMENT_PREFIX = "PARTIDOR_"
+SETTINGS_FILE_VARIABLE = "PARTIDOR_SETTINGS_FILE"
+_SECRET_WORD = re.compile(r"password|secret|token|\bkey\b|sasl\.oauthbearer\.config|jaas")
+_URL_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
+_DEFAULT_LIMITS = Limits()
+
+
+def _setting(default: Any, unit: str, bounds: str, **constraints: Any) -> Any:
+    return Field(
+        default=default, description=bounds, json_schema_extra={"unit": unit}, **constraints
+    )
+
+
+class LimitSettings(BaseModel):
+    """Beyond these an input is a dead letter (`limit_exceeded`, `too_large`, `invalid_lead`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input_bytes_max: int = _setting(
+        _DEFAULT_LIMITS.input_bytes_max, "bytes", "value of an input record, uncompressed", ge=1024
+    )
+    leads_per_batch_max: int = _setting(
+        _DEFAULT_LIMITS.leads_per_batch_max, "leads", "leads in one event", ge=1
+    )
+    attributes_bytes_max: int = _setting(
+        _DEFAULT_LIMITS.attributes_bytes_max, "bytes", "attributes of one lead", ge=2
+    )
+    members_max: int = _setting(
+        _DEFAULT_LIMITS.members_max, "members", "a roster, paused members included", ge=1
+    )
+    roster_bytes_max: int = _setting(
+        _DEFAULT_LIMITS.roster_bytes_max, "bytes", "a decision that lists everyone", ge=64 * 1024
+    )
+    channels_per_partition_max: int = _setting(
+        _DEFAULT_LIMITS.channels_per_partition_max, "channels", "channels with a state", ge=1
+    )
+    parked_leads_per_channel_max: int = _setting(
+        _DEFAULT_LIMITS.parked_leads_per_channel_max, "leads", "leads that wait in a channel", ge=0
+    )
+    parked_bytes_per_partition_max: int = _setting(
+        _DEFAULT_LIMITS.parked_bytes_per_partition_max,
+        "bytes",
+        "memory of the leads that wait in a partition",
+        ge=0,
+    )
+    nesting_max: int = _setting(
+        _DEFAULT_LIMITS.nesting_max, "levels", "arrays and objects in one another", ge=3, le=500
+    )
+
+    def limits(self) -> Limits:
+        """As the dispatcher's core takes them."""
+        return Limits(**self.model_dump())
+
+
+class Settings(BaseSettings):
+    """All settings of all commands."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+        extra="ignore",
+        validate_default=True,
+    )
+
+    application_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = _setting(
+        "partidor", "", "consumer group, prefix of transactional ids and of Redis keys"
+    )
+    slot: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = _setting(
+        "0", "", "stable name of this process among those of the application; one process each"
+    )
+    kafka: dict[str, str] = _setting(
+        {"bootstrap.servers": "localhost:9092"},
+        "",
+        "librdkafka properties, underscores for dots (PARTIDOR_KAFKA__BOOTSTRAP_SERVERS)",
+    )
+    redis_url: SecretStr = _setting(
+        "redis://localhost:6379/0", "", "where states are kept for a fast start, and read"
+    )
+    topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = _setting(
+        "", "", "stands before every topic name"
+    )
+    partitions: int = _setting(
+        12, "partitions", "`topics create`: of the co-partitioned topics", ge=1, le=10_000
+    )
+    replication_factor: int = _setting(3, "replicas", "`topics create`", ge=1, le=32)
+    min_insync_replicas: int = _setting(2, "replicas", "`topics create`", ge=1, le=32)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+
+    transaction_max_ms: int = _setting(
+        100, "ms", "how long a transaction gathers events before it commits", ge=1, le=5_000
+    )
+    transaction_records_max: int = _setting(
+        10_000, "records", "output records after which a transaction commits", ge=1, le=200_000
+    )
+    transaction_timeout_ms: int = _setting(
+        10_000, "ms", "after which the broker aborts a transaction left open", ge=1_000
+    )
+    session_timeout_ms: int = _setting(
+        10_000, "ms", "silence after which a process loses its partitions", ge=1_000
+    )
+    max_poll_interval_ms: int = _setting(
+        300_000, "ms", "time between polls after which a process loses its partitions", ge=10_000
+    )
+    call_timeout_ms: int = _setting(
+        15_000, "ms", "any single question to the cluster; then it is asked again", ge=100
+    )
+    retry_deadline_ms: int = _setting(
+        60_000, "ms", "a call that may be retried, with all its retries", ge=1_000
+    )
+    commit_doubt_ms: int = _setting(
+        5_000, "ms", "a commit that took longer is treated as unknown (R6)", ge=100
+    )
+    fenced_most: int = _setting(
+        3, "times", "fenced so often within five minutes, the process stops (R6)", ge=1
+    )
+    poll_records_max: int = _setting(500, "records", "one poll", ge=1, le=10_000)
+    poll_timeout_ms: int = _setting(
+        50, "ms", "how long a poll waits when nothing is there", ge=1, le=1_000
+    )
+    buffered_records_max: int = _setting(
+        2_000, "records", "input read and not yet decided, per partition; then it is paused", ge=1
+    )
+    buffered_bytes_max: int = _setting(
+        64 * 1024 * 1024, "bytes", "input read and not yet decided, per process", ge=1024
+    )
+    restore_slice_ms: int = _setting(
+        200, "ms", "restoring, between two polls", ge=10, le=10_000
+    )
+    restore_slice_records: int = _setting(
+        5_000, "records", "read from the changelog or Redis at once", ge=1
+    )
+    redis_timeout_ms: int = _setting(500, "ms", "one call to Redis", ge=10)
+    redis_retry_ms: int = _setting(
+        1_000, "ms", "before Redis is tried again after it failed (R9)", ge=10
+    )
+    redis_unflushed_fields_max: int = _setting(
+        200_000, "fields", "changes that Redis has not taken; then input is paused (R9)", ge=1
+    )
+    redis_unflushed_age_max_ms: int = _setting(
+        300_000, "ms", "age of the oldest of them; then input is paused (R9)", ge=100
+    )
+    redis_flush_on_revoke_ms: int = _setting(
+        2_000, "ms", "handing over a partition waits for Redis", ge=0
+    )
+    status_interval_ms: int = _setting(
+        2_000, "ms", "how often a process writes its partitions' states to Redis", ge=100
+    )
+    log_level: Annotated[str, Field(pattern=r"^(debug|info|warning|error)$")] = _setting(
+        "info", "", "debug, info, warning or error"
+    )
+    log_format: Annotated[str, Field(pattern=r"^(console|json)$")] = _setting(
+        "console", "", "console or json"
+    )
+
+    @field_validator("kafka", mode="before")
+    @classmethod
+    def _with_dots(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        given = {str(k).lower().replace("_", "."): str(v) for k, v in value.items()}
+        return {"bootstrap.servers": "localhost:9092", **given}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file over defaults."""
+        file = os.environ.get(SETTINGS_FILE_VARIABLE)
+        if not file:
+            return init_settings, env_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    @property
+    def topics(self) -> TopicNames:
+        """The topic names in use."""
+        return TopicNames(self.topic_prefix)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where the Kafka cluster is reached."""
+        return self.kafka["bootstrap.servers"]
+
+    @property
+    def transactional_id(self) -> str:
+        """Of this process: the application and its stable slot (R6)."""
+        return f"{self.application_id}-{self.slot}"
+
+    @property
+    def output_bytes_max(self) -> int:
+        """What output topics and the client must take in one record (R11)."""
+        return output_bytes_max(self.limits.input_bytes_max, self.limits.roster_bytes_max)
+
+
+class SettingRow(NamedTuple):
+    """A setting as `partidor config` shows it."""
+
+    name: str
+    variable: str
+    default: str
+    unit: str
+    bounds: str
+    value: str
+
+
+def rows(settings: Settings) -> Iterator[SettingRow]:
+    """Every setting in order, with the value in use; secrets are masked."""
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if name == "limits":
+            for inner, inner_field in LimitSettings.model_fields.items():
+                yield SettingRow(
+                    f"limits.{inner}",
+                    f"{ENVIRONMENT_PREFIX}LIMITS__{inner.upper()}",
+                    str(inner_field.default),
+                    _unit(inner_field),
+                    inner_field.description or "",
+                    str(getattr(value, inner)),
+                )
+        elif name == "kafka":
+            for key, text in value.items():
+                yield SettingRow(
+                    f"kafka.{key}",
+                    f"{ENVIRONMENT_PREFIX}KAFKA__{key.upper().replace('.', '_')}",
+                    field.default.get(key, ""),
+                    "",
+                    field.description or "",
+                    "********" if _SECRET_WORD.search(key) else text,
+                )
+        else:
+            text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            yield SettingRow(
+                name,
+                f"{ENVIRONMENT_PREFIX}{name.upper()}",
+                str(field.default),
+                _unit(field),
+                field.description or "",
+                _URL_PASSWORD.sub("********", text),
+            )
+
+
+def _unit(field: Any) -> str:
+    extra = field.json_schema_extra
+    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""

@@ -1,0 +1,213 @@
+"""One Kafka transaction at a time, and what to do when one goes wrong.
+
+In: the outputs of decided events, the input offsets they are applied up to, the group membership.
+Out: the offsets at which the changelog records stand, once all of it is committed.
+
+The rules (design, R4 and R6):
+
+- R4 Every transaction commits at least one valid offset for each changelog partition that it
+  writes, with a real generation: else the broker has nothing to fence a former owner by.
+- R6 An error that requires an abort: abort. A retriable one: the same call again, up to a
+  deadline. Any error from commit or abort, any fatal error, and a commit or abort that took over
+  five seconds or saw a connection error: the outcome is unknown, or a late EndTxn may still be on
+  its way and end the next transaction. Then the producer is closed and a new one made; its
+  `init_transactions` raises the epoch, which fences the stray. The caller restores everything.
+- R6 Fenced three times in five minutes: two processes run with one slot. Stop, and name it.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, NoReturn
+
+from streams.broker import CallFailed, Headers, Producer, Remedy, TopicPartition
+from streams.settings import Settings
+
+FENCED_WINDOW_S: Final = 300.0
+_QUEUE_FULL_WAIT_MS: Final = 50
+
+
+class Output(NamedTuple):
+    """A record to produce. `changelog` ones report the offset at which they were stored."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers | None = None
+    changelog: bool = False
+
+
+class Aborted(Exception):
+    """The transaction was aborted, and nothing of it will ever be visible. Decide it again."""
+
+
+class OutcomeUnknown(Exception):
+    """Nobody can say what became of the transaction: restore every partition of the process."""
+
+
+class SlotContested(Exception):
+    """Two processes fence each other: they run with the same slot."""
+
+
+class Transactions:
+    """The transactional producer of a process, and its replacement."""
+
+    def __init__(
+        self,
+        make_producer: Callable[[], Producer],
+        settings: Settings,
+        *,
+        logger: Any,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Makes no producer yet: `open` does."""
+        self._make_producer = make_producer
+        self._settings = settings
+        self._log = logger
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._fenced_at: deque[float] = deque(maxlen=settings.fenced_most)
+        self._producer: Producer | None = None
+
+    def open(self) -> None:
+        """Make a producer and fence whoever had this transactional id before.
+
+        Raises SlotContested, or OutcomeUnknown when it didn't work within the deadline.
+        """
+        self.close()
+        producer = self._make_producer()
+        timeout_ms = self._settings.call_timeout_ms
+        try:
+            self._patiently(lambda: producer.init_transactions(timeout_ms))
+        except CallFailed as failed:
+            self._producer = producer
+            self._give_up(failed)
+        self._producer = producer
+
+    def close(self) -> None:
+        """Drop the producer; the broker aborts what it left open."""
+        if self._producer is not None:
+            self._producer.close()
+            self._producer = None
+
+    def run(
+        self,
+        outputs: Sequence[Output],
+        offsets: Mapping[TopicPartition, int],
+        metadata: bytes,
+        generation: int,
+    ) -> dict[int, int]:
+        """Produce and commit all of it, or none.
+
+        Args:
+            outputs: in order; those of one partition keep it.
+            offsets: of the input partitions, the next ones to process.
+            metadata, generation: of the group membership after the last poll.
+
+        Returns: per changelog partition, the offset behind the last record stored there.
+
+        Raises Aborted, OutcomeUnknown or SlotContested.
+        """
+        written = {output.partition for output in outputs if output.changelog}
+        covered = {partition for (_, partition), offset in offsets.items() if offset >= 0}
+        if not written <= covered or generation < 0:  # R4
+            raise AssertionError(f"R4: {written - covered} unfenced, generation {generation}")
+        producer = self._producer
+        if producer is None:
+            raise AssertionError("no producer: open one first")
+        stored: dict[int, int] = {}
+        try:
+            producer.begin()
+            self._produce(producer, outputs, stored)
+            timeout_ms = self._settings.call_timeout_ms
+            self._patiently(lambda: producer.send_offsets(offsets, metadata, timeout_ms))
+        except CallFailed as failed:
+            self._after_failure(producer, failed)
+        self._end(producer, producer.commit)
+        return stored
+
+    def _produce(
+        self, producer: Producer, outputs: Sequence[Output], stored: dict[int, int]
+    ) -> None:
+        """Hand all records to the client; a full queue is waited for, up to the deadline."""
+        deadline = self._monotonic() + self._settings.retry_deadline_ms / 1000
+        for output in outputs:
+            on_offset = None
+            if output.changelog:
+                on_offset = _storer(stored, output.partition)
+            while True:
+                try:
+                    producer.produce(
+                        output.topic,
+                        output.partition,
+                        output.key,
+                        output.value,
+                        output.headers,
+                        on_offset,
+                    )
+                    break
+                except CallFailed as failed:
+                    if failed.remedy is not Remedy.RETRY or self._monotonic() > deadline:
+                        raise
+                    producer.serve(_QUEUE_FULL_WAIT_MS)
+
+    def _after_failure(self, producer: Producer, failed: CallFailed) -> NoReturn:
+        """Abort where that is enough. Always raises."""
+        if failed.remedy is Remedy.ABORT or failed.remedy is Remedy.RETRY:
+            # Retried up to the deadline: an abort is clean as long as nothing was committed.
+            self._log.warning("transaction aborted", why=str(failed))
+            self._end(producer, producer.abort)
+            raise Aborted(str(failed)) from failed
+        self._give_up(failed)
+
+    def _end(self, producer: Producer, call: Callable[[], None]) -> None:
+        """Commit or abort. Raises OutcomeUnknown unless it is certain that it ended cleanly."""
+        errors_before = producer.connection_errors()
+        began = self._monotonic()
+        try:
+            call()
+        except CallFailed as failed:
+            self._give_up(failed)
+        took_ms = (self._monotonic() - began) * 1000
+        producer.serve(0)
+        if took_ms > self._settings.commit_doubt_ms:
+            self._give_up(CallFailed(Remedy.REPLACE, f"ending it took {took_ms:.0f} ms"))
+        if producer.connection_errors() != errors_before:
+            self._give_up(CallFailed(Remedy.REPLACE, "the connection broke while it ended"))
+
+    def _give_up(self, failed: CallFailed) -> NoReturn:
+        """Close the producer: whatever is still on its way will be fenced. Always raises."""
+        self.close()
+        if failed.remedy is Remedy.FENCED:
+            now = self._monotonic()
+            self._fenced_at.append(now)
+            recent = [at for at in self._fenced_at if now - at < FENCED_WINDOW_S]
+            if len(recent) >= self._settings.fenced_most:
+                raise SlotContested(
+                    f"fenced {len(recent)} times within five minutes: another process runs with "
+                    f"slot {self._settings.slot!r} of application "
+                    f"{self._settings.application_id!r}; give each its own PARTIDOR_SLOT"
+                ) from failed
+        raise OutcomeUnknown(str(failed)) from failed
+
+    def _patiently(self, call: Callable[[], None]) -> None:
+        """Call again while the error says retriable, up to the deadline (R6)."""
+        deadline = self._monotonic() + self._settings.retry_deadline_ms / 1000
+        wait_s = 0.02
+        while True:
+            try:
+                return call()
+            except CallFailed as failed:
+                if failed.remedy is not Remedy.RETRY or self._monotonic() > deadline:
+                    raise
+                self._sleep(wait_s)
+                wait_s = min(2 * wait_s, 1.0)
+
+
+def _storer(stored: dict[int, int], partition: int) -> Callable[[int], None]:
+    def store(offset: int) -> None:
+        stored[partition] = offset + 1
+
+    return store

@@ -1,0 +1,177 @@
+"""Random histories: input events of several channels, the same for the same seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from .roster_writer import Mix, RosterWriter
+from .spoiled import bad_lead, spoiled_event
+from .validation import Json
+
+RECENT = 900
+"""Only what is surely remembered is sent again; a channel remembers 1,000."""
+
+
+def history(seed: int, channels: int = 1, events: int = 30, **mix: bool | int) -> list[Json]:
+    """About ``events`` input events of both topics, mixed from ``channels`` channels.
+
+    Keywords are the fields of ``Mix``: ``valid_only`` leaves out all that ends as a dead letter,
+    ``pauses``, ``corrections``, ``replacements``, ``zero_weights`` and ``duplicates`` (the same
+    again) switch those off, ``parking=False`` always leaves someone to take the leads, and
+    ``leads_max`` and ``members_max`` bound the size of batches and rosters.
+    """
+    rng = Random(seed)
+    kinds = Mix(**mix)  # type: ignore[arg-type]  # bool | int is what the fields take
+    writers = [_Channel(f"channel-{number}", rng, kinds) for number in range(1, channels + 1)]
+    written: list[Json] = []
+    for writer in writers:
+        written += writer.opening()
+    while len(written) < events:
+        written += rng.choice(writers).next_events()
+    return written
+
+
+def lines(events: Sequence[Json], seed: int = 0, spoil: float = 0.0) -> list[str]:
+    """The events as lines of JSON; ``spoil`` of them are followed by a blank or broken line."""
+    rng = Random(seed)
+    written = []
+    for event in events:
+        written.append(json.dumps(event, ensure_ascii=rng.random() < 0.5))
+        if rng.random() < spoil:
+            broken = (written[-1][:-1], "[1, 2]", "null", '{"type": NaN}', "no JSON", '"\\ud800"')
+            written.append(rng.choice(("", "  ", *broken)))
+    return written
+
+
+@dataclass
+class _Channel(RosterWriter):
+    """Adds the batches, the same again, and what is refused."""
+
+    batches: list[Json] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.menu = [kind for kind in self._menu() if kind[0] > 0]
+
+    def _menu(self) -> list[tuple[int, Callable[[], list[Json]]]]:
+        mix = self.mix
+        bad = not mix.valid_only
+        return [
+            (48, self.batch),
+            (6, self.join),
+            (4, self.leave),
+            (2, self.leave_together),
+            (6, self.reweigh),
+            (4 * mix.zero_weights, self.weigh_nothing),
+            (5 * mix.pauses, self.pause),
+            (5 * mix.pauses, self.resume),
+            (5 * mix.replacements, self.replace_roster),
+            (6 * mix.corrections, self.correct),
+            (3 * mix.parking, self.all_away),
+            (3 * mix.duplicates, self.again),
+            (2 * bad, self.reused),
+            (3 * bad, self.batch_with_bad_leads),
+            (3 * bad, self.refused),
+            (3 * bad, self.invalid),
+        ]
+
+    def next_events(self) -> list[Json]:
+        """One event, or a few that belong together; a batch where the drawn kind can't be."""
+        if not self.can_take(self.seats) and self.rng.random() < 0.4:
+            return self.back()
+        weights, kinds = zip(*self.menu, strict=True)
+        (kind,) = self.rng.choices(kinds, weights)
+        return kind() or self.batch()
+
+    def opening(self) -> list[Json]:
+        """A first roster; sometimes a batch is there before anyone."""
+        early = self.batch() if self.mix.parking and self.rng.random() < 0.2 else []
+        joins: list[Json] = []
+        while len(joins) < self.rng.randint(1, min(4, self.mix.members_max)):
+            joins += self.join()
+        return early + joins
+
+    # --- Batches ------------------------------------------------------------------------
+
+    def batch(self) -> list[Json]:
+        """Mostly few leads, sometimes none, rarely many."""
+        low, high = self.rng.choices(
+            ((0, 0), (1, 1), (2, 5), (6, 20), (21, 100), (101, 1000)), (6, 34, 30, 20, 8, 2)
+        )[0]
+        size = min(self.rng.randint(low, high), self.mix.leads_max)
+        return [self._batch([self._lead(place) for place in range(1, size + 1)])]
+
+    def batch_with_bad_leads(self) -> list[Json]:
+        """Some leads are invalid or there twice."""
+        leads: list[object] = [self._lead(place) for place in range(1, self.rng.randint(0, 8) + 1)]
+        for _ in range(self.rng.randint(1, 3)):
+            double = self.rng.choice(leads) if leads and self.rng.random() < 0.4 else None
+            bad = bad_lead(self.rng) if double is None else double
+            leads.insert(self.rng.randint(0, len(leads)), bad)
+        return [self._batch(leads)]
+
+    def _batch(self, leads: Sequence[object]) -> Json:
+        event = self._event("lead_batch", "batch_id", leads=list(leads))
+        self.batches.append(event)
+        return event
+
+    def _lead(self, place: int) -> Json:
+        lead: Json = {"lead_id": f"L{place}"}
+        if self.rng.random() < 0.2:
+            lead["attributes"] = {"phone": f"+61 4{place:08d}", "suburb": "Carlton Süd"}
+        return lead
+
+    # --- The same again, and what is refused --------------------------------------------
+
+    def again(self) -> list[Json]:
+        """A batch or change that was sent before, with a new time."""
+        return [{**event, "created_at": self._now()} for event in self._earlier()]
+
+    def reused(self) -> list[Json]:
+        """An earlier id with another content."""
+        events = []
+        for event in self._earlier():
+            if event["type"] == "lead_batch":
+                events.append({**event, "leads": [*event["leads"], {"lead_id": "one-more"}]})
+            else:
+                events.append({**event, "reason": f"again, {self.written}"})
+        return events
+
+    def _earlier(self) -> list[Json]:
+        sent = self.rng.choice((self.batches, self.changes))[-RECENT:]
+        return [self.rng.choice(sent)] if sent else []
+
+    def refused(self) -> list[Json]:
+        """A valid change that can't be applied."""
+        member = self.rng.choice(list(self.seats)) if self.seats else "stranger"
+        correction: Json = {"assignee_id": member, "amount": "1"}
+        changes: list[tuple[str, Json]] = [
+            ("assignee_left", {"assignee_id": "stranger"}),
+            ("assignee_paused", {"assignee_id": "stranger"}),
+            ("weight_changed", {"assignee_id": "stranger", "weight": "1"}),
+            ("roster_replaced", {"members": [], "expected_roster_version": 10**6}),
+            ("cumulative_error_corrected", {**correction, "counter_assignee_id": "stranger"}),
+            ("cumulative_error_corrected", {**correction, "counter_assignee_id": member}),
+        ]
+        if self.seats:
+            changes.append(("assignee_joined", {"assignee_id": member, "weight": "1"}))
+        if not self.can_take(self.seats):
+            changes.append(("cumulative_error_corrected", correction))
+        kind, fields = self.rng.choice(changes)
+        return [self._event(kind, "change_id", **fields)]
+
+    def invalid(self) -> list[Json]:
+        """An event with something missing or wrong."""
+        member = {"assignee_id": "N", "weight": "1"}
+        event = self.rng.choice(
+            (
+                self._event("lead_batch", "batch_id", leads=[self._lead(1)]),
+                self._event("assignee_joined", "change_id", **member, reason=None),
+                self._event("roster_replaced", "change_id", members=[member]),
+                self._event("cumulative_error_corrected", "change_id", assignee_id="N", amount="1"),
+            )
+        )
+        return [spoiled_event(self.rng, event)]

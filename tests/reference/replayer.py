@@ -1,0 +1,274 @@
+"""Events in, outputs out: what the dispatcher must decide, done literally and in order.
+
+The outputs are plain dicts with the fields that this reading of the method fixes. Fields that
+depend on the surroundings or on an encoding (``input``, ``content_hash``, ``shares_complete``)
+are left out, and every decision lists everyone; ``comparison`` knows what may be compared.
+The exact state of a channel stands in ``Replayer.states``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from . import arithmetic
+from .state import Parked, State, Window, apply, refuse_if_not_applicable
+from .validation import (
+    Batch,
+    Change,
+    Json,
+    Lead,
+    RefusedError,
+    checked,
+    checked_lead,
+    parsed,
+)
+
+BATCH_LEADS_MAX = 10_000
+REMEMBERED = 1_000
+"""Batches, and changes, that a channel remembers to recognise duplicates."""
+
+
+class Replayer:
+    """Takes events in order and gives the outputs of each; see ``replayed``."""
+
+    def __init__(
+        self, *, batch_leads_max: int = BATCH_LEADS_MAX, remembered: int = REMEMBERED
+    ) -> None:
+        self.batch_leads_max = batch_leads_max
+        self.remembered = remembered
+        self.states: dict[str, State] = {}
+        self.line = 0
+
+    def feed(self, event: Json | str | bytes) -> list[Json]:
+        """The outputs of one event: parsed JSON, or a line of text.
+
+        A blank line gives none, but it is counted.
+        """
+        self.line += 1
+        if isinstance(event, str | bytes) and not event.strip():
+            return []
+        try:
+            value = parsed(event) if isinstance(event, str | bytes) else event
+            item = checked(value)
+            state = self.states.get(item.channel) or State(item.channel)
+            if isinstance(item, Batch):
+                outputs = self._batch(state, item)
+            else:
+                outputs = self._change(state, item)
+        except RefusedError as refused:
+            return [self._dead_letter(refused)]
+        self.states[item.channel] = state
+        return outputs
+
+    def _dead_letter(self, refused: RefusedError) -> Json:
+        return {
+            "type": "dead_letter",
+            "schema_version": 1,
+            "reason": refused.reason,
+            "detail": refused.detail,
+            "line": self.line,
+            **refused.known,
+        }
+
+    # --- Batches ------------------------------------------------------------------------
+
+    def _batch(self, state: State, batch: Batch) -> list[Json]:
+        known: dict[str, object] = {"channel": state.channel, "batch_id": batch.batch_id}
+        earlier = {name: parked.content for name, parked in state.parked.items()} | state.batches
+        if batch.batch_id in earlier:
+            if earlier[batch.batch_id] != batch.content:
+                raise RefusedError("batch_id_reused", "other leads under a known id", **known)
+            return [
+                _decision(state, "duplicate_ignored", batch.created_at, batch_id=batch.batch_id)
+            ]
+        if len(batch.leads) > self.batch_leads_max:
+            raise RefusedError("limit_exceeded", f"over {self.batch_leads_max} leads", **known)
+        leads, refusals = _sorted_out(batch)
+        outputs = [self._dead_letter(refused) for refused in refusals]
+        if state.can_take():
+            outputs += self._dispatch(
+                state, batch.batch_id, Parked(batch.content, leads), batch.created_at
+            )
+        else:
+            state.parked[batch.batch_id] = Parked(batch.content, leads)
+            outputs.append(_batch_decision(state, "batch_parked", batch.created_at, batch.batch_id))
+        return outputs
+
+    def _dispatch(self, state: State, batch_id: str, taken: Parked, decided_at: str) -> list[Json]:
+        """Divides the leads among those who are there, in the order of the slots."""
+        size = len(taken.leads)
+        weights = state.active_weights()
+        ranked = [member for member in state.ranked() if member in weights]
+        before = state.errors()
+        counts = arithmetic.apportioned(size, weights, before, ranked)
+        total = sum(weights.values(), Fraction(0))
+        rows = []
+        for member in sorted(state.members):
+            assignee = state.members[member]
+            share = size * weights.get(member, Fraction(0)) / total
+            assignee.error = before[member] + counts.get(member, 0) - share
+            rows.append(
+                {
+                    "assignee_id": member,
+                    "weight": arithmetic.plain_decimal(assignee.weight),
+                    "fair_share": arithmetic.twelve_decimals(share),
+                    "cumulative_error_before": arithmetic.twelve_decimals(before[member]),
+                    "ideal": arithmetic.twelve_decimals(share - before[member]),
+                    "assigned": counts.get(member, 0),
+                    **_error_after(assignee.error, total),
+                }
+            )
+        decision = _decision(
+            state,
+            "batch_dispatched",
+            decided_at,
+            batch_id=batch_id,
+            batch_size=size,
+            shares=rows,
+            error_denominator=str(_denominator(total)),
+        )
+        _remember(state.batches, batch_id, taken.content, self.remembered)
+        state.observe()
+        takers = arithmetic.interleaved(counts, ranked)
+        return [*_assignments(decision, taken.leads, takers), decision]
+
+    def _release(self, state: State, decided_at: str) -> list[Json]:
+        """All that is parked, oldest first, if someone can take it now."""
+        outputs: list[Json] = []
+        while state.parked and state.can_take():
+            batch_id = next(iter(state.parked))
+            outputs.append(_batch_decision(state, "batch_released", decided_at, batch_id))
+            outputs += self._dispatch(state, batch_id, state.parked.pop(batch_id), decided_at)
+        return outputs
+
+    # --- Roster changes -----------------------------------------------------------------
+
+    def _change(self, state: State, change: Change) -> list[Json]:
+        known = {"channel": state.channel, "change_id": change.change_id}
+        if change.change_id in state.changes:
+            if state.changes[change.change_id] != change.content:
+                raise RefusedError("change_id_reused", "another change under a known id", **known)
+            ignored = _decision(
+                state, "duplicate_ignored", change.created_at, change_id=change.change_id
+            )
+            return [ignored]
+        refuse_if_not_applicable(state, change)
+        before = state.errors()
+        state.set_errors(arithmetic.rounded_to_units(before, state.ranked()))
+        apply(state, change)
+        state.observe(correction=change.kind == "cumulative_error_corrected")
+        state.roster_version += 1
+        _remember(state.changes, change.change_id, change.content, self.remembered)
+        rows = [
+            {
+                "assignee_id": member,
+                "weight": arithmetic.plain_decimal(assignee.weight),
+                "paused": assignee.paused,
+                "cumulative_error_before": arithmetic.twelve_decimals(
+                    before.get(member, Fraction(0))
+                ),
+                **_error_after(assignee.error, Fraction(1, 10**6)),
+            }
+            for member, assignee in sorted(state.members.items())
+        ]
+        decision = _decision(
+            state,
+            "roster_changed",
+            change.created_at,
+            change_id=change.change_id,
+            shares=rows,
+            error_denominator=str(_denominator(Fraction(1, 10**6))),
+        )
+        return [decision, *self._release(state, change.created_at)]
+
+
+def replayed(events: Iterable[Json | str | bytes]) -> tuple[list[Json], dict[str, State]]:
+    """All outputs of the events in order, and the state of each channel at the end."""
+    replayer = Replayer()
+    outputs = [output for event in events for output in replayer.feed(event)]
+    return outputs, replayer.states
+
+
+def _sorted_out(batch: Batch) -> tuple[list[Lead], list[RefusedError]]:
+    """The leads that can be dispatched, and why the others can't; places count from 1."""
+    leads: dict[str, Lead] = {}
+    refusals = []
+    for place, value in enumerate(batch.leads, start=1):
+        known: dict[str, object] = {
+            "channel": batch.channel,
+            "batch_id": batch.batch_id,
+            "position": place,
+        }
+        try:
+            lead = checked_lead(value)
+        except ValueError as error:
+            refusals.append(RefusedError("invalid_lead", str(error), **known))
+            continue
+        if lead.lead_id in leads:
+            refusals.append(RefusedError("duplicate_lead", "a second time in this batch", **known))
+        else:
+            leads[lead.lead_id] = lead
+    return list(leads.values()), refusals
+
+
+def _remember(window: Window, name: str, content: object, size: int) -> None:
+    window[name] = content
+    if len(window) > size:
+        del window[next(iter(window))]
+
+
+def _decision(state: State, kind: str, decided_at: str, **fields: object) -> Json:
+    """A decision; every one raises the state version by one."""
+    state.state_version += 1
+    return {
+        "type": kind,
+        "schema_version": 1,
+        "channel": state.channel,
+        "state_version": state.state_version,
+        "roster_version": state.roster_version,
+        "decided_at": decided_at,
+        **fields,
+    }
+
+
+def _batch_decision(state: State, kind: str, decided_at: str, batch_id: str) -> Json:
+    size = len(state.parked[batch_id].leads)
+    return _decision(state, kind, decided_at, batch_id=batch_id, batch_size=size)
+
+
+def _assignments(decision: Json, leads: list[Lead], takers: list[str]) -> list[Json]:
+    version = decision["state_version"]
+    return [
+        {
+            "type": "lead_assigned",
+            "schema_version": 1,
+            "assignment_id": f"{decision['channel']}/{version}/{lead.lead_id}",
+            "channel": decision["channel"],
+            "batch_id": decision["batch_id"],
+            "lead_id": lead.lead_id,
+            "assignee_id": taker,
+            "position": position,
+            "batch_size": decision["batch_size"],
+            "state_version": version,
+            "decided_at": decision["decided_at"],
+            "attributes": lead.attributes,
+        }
+        for position, (lead, taker) in enumerate(zip(leads, takers, strict=True), start=1)
+    ]
+
+
+def _denominator(total: Fraction) -> int:
+    """Sum of active weights in millionths, times 10^12."""
+    return int(total * 10**6) * 10**12
+
+
+def _error_after(error: Fraction, total: Fraction) -> dict[str, str]:
+    """The error for people, and its exact numerator over the decision's denominator."""
+    numerator = error * _denominator(total)
+    if numerator.denominator != 1:
+        raise AssertionError("an error is not a multiple of its unit")
+    return {
+        "cumulative_error_after": arithmetic.twelve_decimals(error),
+        "cumulative_error_numerator": str(numerator),
+    }
