@@ -26,7 +26,7 @@ of the changelog like the one in Redis, and nothing behind it means that nobody 
 import time
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from dispatcher.state_records import APPLIED_OFFSETS_KEY, AppliedOffsets, read_applied_offsets
 from dispatcher.store import RestorePoint, StateStore, StoreUnavailable
@@ -43,6 +43,10 @@ from streams.broker import (
 )
 from streams.settings import Settings
 from streams.task import Task, group_by_channel
+
+
+FACTS_LIFETIME_S: Final = 2.0
+"""Partitions assigned together share one look at the topics."""
 
 
 class Step(Enum):
@@ -103,6 +107,7 @@ class Restorer:
         self._restores: dict[int, Restore] = {}
         self._began: dict[int, float] = {}
         self._facts: dict[str, TopicFacts] = {}
+        self._facts_at = -FACTS_LIFETIME_S
 
     def begin(self, task: Task, *, from_memory: bool = False) -> None:
         """Put a task on the list."""
@@ -168,7 +173,9 @@ class Restorer:
         """R1, second; and what the topics are now (R2, R3)."""
         changelog = (self._topics.changelog, restore.task.partition)
         restore.end = self._cluster.end_offsets([changelog], read_committed=False)[changelog]
-        self._facts = checked_facts(self._settings, self._cluster)
+        if self._monotonic() - self._facts_at >= FACTS_LIFETIME_S:
+            self._facts = checked_facts(self._settings, self._cluster)
+            self._facts_at = self._monotonic()
         if restore.from_memory:
             self._begin_changelog(restore, restore.task.changelog_next)
         else:

@@ -189,7 +189,7 @@ class Task:
 
     def ready(self) -> bool:
         """Whether anything can be decided."""
-        return bool(self.releasing or self.changes) or self.batch_ready()
+        return bool(self.overlay_releasing or self.changes) or self.batch_ready()
 
     def waiting(self) -> int:
         """Records that wait."""

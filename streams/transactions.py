@@ -71,6 +71,11 @@ class Transactions:
         self._fenced_at: deque[float] = deque(maxlen=settings.fenced_most)
         self._producer: Producer | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a producer to run transactions with."""
+        return self._producer is not None
+
     def open(self) -> None:
         """Make a producer and fence whoever had this transactional id before.
 
@@ -80,7 +85,7 @@ class Transactions:
         producer = self._make_producer()
         timeout_ms = self._settings.call_timeout_ms
         try:
-            self._patiently(lambda: producer.init_transactions(timeout_ms))
+            self._patiently(lambda: producer.init_transactions(timeout_ms), timeout_ms)
         except CallFailed as failed:
             self._producer = producer
             self._give_up(failed)
@@ -122,7 +127,10 @@ class Transactions:
             producer.begin()
             self._produce(producer, outputs, stored)
             timeout_ms = self._settings.call_timeout_ms
-            self._patiently(lambda: producer.send_offsets(offsets, metadata, timeout_ms))
+            self._patiently(
+                lambda: producer.send_offsets(offsets, metadata, timeout_ms),
+                self._settings.retry_deadline_ms,
+            )
         except CallFailed as failed:
             self._after_failure(producer, failed)
         self._end(producer, producer.commit)
@@ -192,9 +200,9 @@ class Transactions:
                 ) from failed
         raise OutcomeUnknown(str(failed)) from failed
 
-    def _patiently(self, call: Callable[[], None]) -> None:
+    def _patiently(self, call: Callable[[], None], deadline_ms: int) -> None:
         """Call again while the error says retriable, up to the deadline (R6)."""
-        deadline = self._monotonic() + self._settings.retry_deadline_ms / 1000
+        deadline = self._monotonic() + deadline_ms / 1000
         wait_s = 0.02
         while True:
             try:

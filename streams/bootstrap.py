@@ -1,0 +1,118 @@
+"""The wiring: the only module that names the adapters. `run` is a dispatcher process."""
+
+import gc
+import logging
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from dispatcher.redis_store import RedisStore
+from dispatcher.store import StoreUnavailable
+from streams.broker import CallFailed, InputLost, Remedy
+from streams.kafka_broker import (
+    KafkaChangelogReader,
+    KafkaCluster,
+    KafkaGroupConsumer,
+    KafkaProducer,
+)
+from streams.logs import configure_logs
+from streams.processor import Processor
+from streams.restore import checked_facts
+from streams.settings import Settings
+from streams.transactions import OutcomeUnknown, SlotContested, Transactions
+
+
+class CannotStart(Exception):
+    """Something that the dispatcher needs isn't as it has to be; the text says what to do."""
+
+
+def open_processor(settings: Settings, logger: Any) -> Processor:
+    """Connect everything, check that it is fit to run with, and make a processor.
+
+    Raises CannotStart, or SlotContested.
+    """
+    client_logger = logging.getLogger("librdkafka")
+    cluster = KafkaCluster(settings, logger=client_logger)
+    try:
+        facts = checked_facts(settings, cluster)
+    except InputLost as lost:
+        raise CannotStart(str(lost)) from lost
+    except CallFailed as failed:
+        raise CannotStart(
+            f"no answer from Kafka at {settings.bootstrap_servers} within "
+            f"{settings.call_timeout_ms} ms: {failed}"
+        ) from failed
+    store = RedisStore(
+        settings.redis_url.get_secret_value(),
+        settings.application_id,
+        settings.topics.lead_batches,
+        settings.redis_timeout_ms,
+    )
+    _check_eviction(store, logger)
+    transactions = Transactions(
+        lambda: KafkaProducer(settings, logger=client_logger), settings, logger=logger
+    )
+    try:
+        transactions.open()
+    except OutcomeUnknown as unknown:
+        raise CannotStart(f"no transactional producer: {unknown}") from unknown
+    return Processor(
+        settings,
+        consumer=KafkaGroupConsumer(settings, logger=client_logger),
+        transactions=transactions,
+        reader=KafkaChangelogReader(settings, logger=client_logger),
+        cluster=cluster,
+        store=store,
+        dead_letter_partitions=facts[settings.topics.dead_letters].partition_count,
+        logger=logger,
+    )
+
+
+def _check_eviction(store: RedisStore, logger: Any) -> None:
+    """R8: a Redis that may evict fields' hashes under memory pressure would lose states one by one."""
+    try:
+        policy = store.eviction_policy()
+    except StoreUnavailable as error:
+        logger.warning("starting without Redis; it is tried again", why=str(error))
+        return
+    if policy is not None and policy != "noeviction":
+        raise CannotStart(
+            f"Redis has maxmemory-policy {policy!r}; it must be noeviction, else it drops states "
+            "when memory is short"
+        )
+
+
+def run(settings: Settings, *, on_start: Callable[[], None] | None = None) -> int:
+    """Run a dispatcher until SIGTERM or SIGINT. Returns the exit status: 0 stopped, 1 failed."""
+    configure_logs(settings)
+    logger = structlog.get_logger("partidor").bind(slot=settings.slot)
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: stopping.append(received))
+    try:
+        processor = open_processor(settings, logger)
+    except (CannotStart, SlotContested) as error:
+        logger.error("cannot start", why=str(error))
+        return 1
+    # What is here now stays: spare the collector from looking at it again and again.
+    gc.collect()
+    gc.freeze()
+    logger.info("started", application_id=settings.application_id)
+    if on_start is not None:
+        on_start()
+    status = 0
+    try:
+        while not stopping:
+            processor.turn()
+    except (InputLost, SlotContested) as error:
+        logger.error("stopped: an operator has to decide", why=str(error))
+        status = 1
+    except CallFailed as failed:
+        logger.error("stopped", why=str(failed), remedy=failed.remedy.value)
+        status = 1 if failed.remedy is not Remedy.RETRY else 1
+    finally:
+        processor.close()
+    logger.info("stopped", leads_dispatched=processor.leads_dispatched)
+    return status

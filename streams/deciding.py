@@ -1,0 +1,186 @@
+"""From the records that wait in tasks to the outputs of one transaction.
+
+In: tasks with records that are ready. Out: a draft, its outputs in order; the tasks' overlays hold
+the states behind it.
+
+For each task: releases under way first (R13), then roster changes, then batches whose rosters are
+all there (R5). A draft ends with the first event that makes it long or late enough; the rest waits
+for the next transaction.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+from dispatcher.channel import decide, decide_release, evolve
+from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
+from dispatcher.encoding import encode_assignments, encode_decision
+from dispatcher.events import BatchReceived, ChangeReceived, InputRef
+from dispatcher.limits import Limits
+from schemas.partitioning import partition_of
+from schemas.reasons import Reason
+from streams.broker import InputRecord
+from streams.dead_letters import dead_letter, lead_value
+from streams.intake import Refused, read_batch, read_change
+from streams.settings import Settings
+from streams.task import Task
+from streams.transactions import Output
+
+Read = Callable[[bytes | None, Limits, InputRef, str | None], BatchReceived | ChangeReceived]
+_LAST_MS: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999; producers may write any time."""
+
+
+class Draft:
+    """What one transaction will hold: its outputs in order, and the tasks that they are of."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self.outputs: list[Output] = []
+        self.tasks: dict[int, Task] = {}
+        self.leads = 0
+
+
+class Decider:
+    """Decides what waits in tasks."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        dead_letter_partitions: int,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`dead_letter_partitions` is the partition count of the dead-letter topic."""
+        self._settings = settings
+        self._limits = settings.limits.limits()
+        self._topics = settings.topics
+        self._dead_letter_partitions = dead_letter_partitions
+        self._monotonic = monotonic
+
+    def draft(self, tasks: Iterable[Task]) -> Draft:
+        """Decide what is ready, up to the size and the time of a transaction."""
+        draft = Draft()
+        deadline = self._monotonic() + self._settings.transaction_max_ms / 1000
+        for task in tasks:
+            while task.ready():
+                draft.tasks[task.partition] = task
+                self._decide_next(task, draft)
+                if (
+                    len(draft.outputs) >= self._settings.transaction_records_max
+                    or self._monotonic() >= deadline
+                ):
+                    return draft
+        return draft
+
+    def _decide_next(self, task: Task, draft: Draft) -> None:
+        if task.overlay_releasing:
+            self._release_one(task, draft)
+        elif task.changes:
+            self._decide_record(task, task.take_change(), read_change, draft)
+        elif task.batch_ready():
+            self._decide_record(task, task.take_batch(), read_batch, draft)
+
+    def _release_one(self, task: Task, draft: Draft) -> None:
+        """R13: one parked batch; the cursor moves on in the state."""
+        channel = next(iter(task.overlay_releasing))
+        state = task.state(channel)
+        released, dispatched = decide_release(state)
+        task.put(state, evolve(evolve(state, released), dispatched))
+        self._emit(task, channel, (released, dispatched), draft)
+
+    def _decide_record(
+        self, task: Task, record: InputRecord, read: Read, draft: Draft
+    ) -> None:
+        reference = InputRef(record.topic, record.partition, record.offset)
+        try:
+            event = read(
+                record.value, self._limits, reference, timestamp_text(record.timestamp_ms)
+            )
+            self._check_place(record, event.channel, task.partition_count)
+        except Refused as refusal:
+            self._bury(record, refusal.reason, refusal.detail, draft)
+            return
+        self._decide(task, record, event, draft)
+
+    def _decide(
+        self, task: Task, record: InputRecord, event: BatchReceived | ChangeReceived, draft: Draft
+    ) -> None:
+        before = task.state(event.channel)
+        outcome = decide(before, event, self._limits, task.room(self._limits))
+        if isinstance(outcome, Rejected):
+            self._bury(record, outcome.reason, outcome.detail, draft)
+            return
+        after = before
+        for decision in outcome:
+            after = evolve(after, decision)
+            if isinstance(decision, Dispatched | Parked) and isinstance(event, BatchReceived):
+                for lead in decision.rejected_leads:
+                    value = lead_value(event, lead)
+                    self._bury(record, lead.reason, lead.detail, draft, value)
+        task.put(before, after)
+        self._emit(task, event.channel, outcome, draft)
+
+    def _emit(
+        self, task: Task, channel: str, decisions: Iterable[Decision], draft: Draft
+    ) -> None:
+        key = channel.encode()
+        for decision in decisions:
+            if isinstance(decision, Dispatched):
+                draft.leads += len(decision.lead_ids)
+                draft.outputs += [
+                    Output(self._topics.assignments, task.partition, key, value)
+                    for value in encode_assignments(decision)
+                ]
+            value = encode_decision(decision)
+            draft.outputs.append(Output(self._topics.decisions, task.partition, key, value))
+
+    def _check_place(self, record: InputRecord, channel: str, partition_count: int) -> None:
+        """Raises Refused: wrong_key, wrong_partition."""
+        key = channel.encode()
+        if record.key != key:
+            given = "no key" if record.key is None else "another key"
+            raise Refused(
+                Reason.WRONG_KEY, f"the record has {given}; the key has to be the channel, in UTF-8"
+            )
+        partition = partition_of(key, partition_count)
+        if record.partition != partition:
+            raise Refused(
+                Reason.WRONG_PARTITION,
+                f"the key belongs on partition {partition}, the record is on {record.partition}: "
+                "set the producer's partitioner to murmur2_random (librdkafka) or leave it at the "
+                "default (Java)",
+            )
+
+    def _bury(
+        self,
+        record: InputRecord,
+        reason: Reason,
+        detail: str,
+        draft: Draft,
+        value: bytes | None = None,
+    ) -> None:
+        draft.outputs.append(
+            dead_letter(
+                record,
+                reason,
+                detail,
+                topic=self._topics.dead_letters,
+                partition_count=self._dead_letter_partitions,
+                bytes_max=self._settings.output_bytes_max,
+                value=value,
+            )
+        )
+
+
+def timestamp_text(timestamp_ms: int) -> str:
+    """A record's time, RFC 3339 in UTC with milliseconds; kept within the years 1970 to 9999."""
+    seconds, ms = divmod(min(max(timestamp_ms, 0), _LAST_MS), 1000)
+    return f"{_second_text(seconds)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second_text(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

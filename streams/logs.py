@@ -1,0 +1,33 @@
+"""Logs: structured, on standard error, as text for people or JSON for machines.
+
+No line carries attributes of leads: they may be personal data.
+"""
+
+import logging
+import sys
+
+import structlog
+
+from streams.settings import Settings
+
+
+def configure_logs(settings: Settings) -> None:
+    """Set up structlog and the standard library's logging, which librdkafka's lines come by."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    logging.basicConfig(stream=sys.stderr, level=max(level, logging.WARNING), format="%(message)s")
+    logging.getLogger("librdkafka").setLevel(max(level, logging.WARNING))
+    renderer: structlog.typing.Processor
+    if settings.log_format == "json":
+        renderer = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,391 @@
+"""The dispatcher's loop: one thread, one transaction at a time, never a poll inside one.
+
+    poll -> bring the rosters up to date (R5) -> decide on an overlay -> one Kafka transaction
+    -> the overlay becomes the state -> apply to Redis -> poll again
+
+In: the ports to Kafka and to the store. Out: assignments, decisions, dead letters, changelog.
+
+The rules that hold here (design, section 4; the others in the modules that keep them):
+
+- The truth is the changelog. A partition's state is in memory while it is owned; Redis is written
+  after each commit and read only by a restore.
+- R4 Group metadata is taken after the poll. If that poll served a rebalance, tasks that are no
+  longer owned are gone before anything is decided.
+- R5 Leads are divided among the people who are there when they are divided: after batches were
+  received, the end of their roster partition is asked, and the batches wait until the changes up
+  to it were received and applied. A change acknowledged before a batch was sent is always applied
+  before it, whatever any clock says.
+- R6 An aborted transaction is decided again; after one of unknown outcome the producer is replaced
+  and every task restored as if newly assigned.
+- R12 Callbacks only record; restoring runs in slices between polls, with the partition paused, so
+  that the process keeps its membership while the other partitions go on.
+- Revoked: what is unflushed goes to Redis for a bounded time, the task is suspended. Lost: the
+  task is closed dirty.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from dispatcher.store import StateStore
+from streams.broker import (
+    CallFailed,
+    ChangelogReader,
+    Cluster,
+    GroupConsumer,
+    InputRecord,
+    Polled,
+    Rebalance,
+    RebalanceEvent,
+    Remedy,
+    TopicPartition,
+)
+from streams.deciding import Decider, Draft
+from streams.lifecycle import Life
+from streams.redis_sync import RedisSync, Zombie
+from streams.restore import Restorer
+from streams.settings import Settings
+from streams.task import Task, WaitingBatch
+from streams.transactions import Aborted, OutcomeUnknown, Output, Transactions
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Processor:
+    """Owns partitions, and turns their inputs into outputs until it is told to stop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        consumer: GroupConsumer,
+        transactions: Transactions,
+        reader: ChangelogReader,
+        cluster: Cluster,
+        store: StateStore,
+        dead_letter_partitions: int,
+        logger: Any,
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Takes its ports and clocks; nothing is asked before `turn`."""
+        self._settings = settings
+        self._consumer = consumer
+        self._transactions = transactions
+        self._reader = reader
+        self._cluster = cluster
+        self._log = logger
+        self._monotonic = monotonic
+        self._wall_ms = wall_ms
+        self._sleep = sleep
+        self._topics = settings.topics
+        self._redis = RedisSync(
+            store, settings, logger=logger, wall_ms=wall_ms, monotonic=monotonic
+        )
+        self._restorer = Restorer(
+            settings,
+            consumer,
+            reader,
+            cluster,
+            store,
+            logger=logger,
+            wall_ms=wall_ms,
+            monotonic=monotonic,
+        )
+        self._decider = Decider(
+            settings, dead_letter_partitions=dead_letter_partitions, monotonic=monotonic
+        )
+        self.tasks: dict[int, Task] = {}
+        self._suspended: dict[int, Task] = {}
+        self._arrived: dict[int, list[InputRecord]] = {}
+        self._starting: dict[int, Task] = {}
+        self._paused: set[TopicPartition] = set()
+        self._status_at = 0.0
+        self.leads_dispatched = 0
+
+    # -- one turn of the loop
+
+    def turn(self) -> None:
+        """Poll, restore a slice, decide and commit what is ready, write to Redis.
+
+        Raises InputLost, SlotContested or CallFailed(STOP): then only `close` is left.
+        """
+        try:
+            polled = self._consumer.poll(self._settings.poll_records_max, self._poll_wait_ms())
+            self._handle_rebalances(polled.rebalances)
+            self._receive(polled)
+            # What a former producer of this slot left open is settled by the new one's start.
+            if self._producer_is_open():
+                self._restore_slice()
+                self._ask_roster_ends()
+                self._dispatch()
+            self._flush(self.tasks.values())
+            self._balance_intake()
+            self._write_status()
+        except OutcomeUnknown as unknown:
+            self._start_over(str(unknown))
+
+    def close(self) -> None:
+        """Stop in good order: Redis flushed for a bounded time, the group left."""
+        self._flush_for_a_while(self.tasks.values())
+        self._consumer.close()
+        self._transactions.close()
+        self._reader.close()
+
+    def _poll_wait_ms(self) -> int:
+        busy = self._restorer.busy or self._starting or any(self._arrived.values())
+        if busy or any(task.ready() for task in self.tasks.values() if self._may_decide(task)):
+            return 0
+        return self._settings.poll_timeout_ms
+
+    # -- rebalances (R12: what the callbacks recorded)
+
+    def _handle_rebalances(self, events: Iterable[RebalanceEvent]) -> None:
+        for event in events:
+            self._log.info(
+                f"partitions {event.kind.value}", partitions=sorted(event.partitions)
+            )
+            if event.kind is Rebalance.ASSIGNED:
+                self._assigned(event.partitions)
+            elif event.kind is Rebalance.REVOKED:
+                self._revoked(event.partitions)
+            else:
+                self._lost(event.partitions)
+
+    def _assigned(self, partitions: Iterable[int]) -> None:
+        for partition in sorted(partitions):
+            task = self._suspended.pop(partition, None)
+            from_memory = task is not None
+            if task is None:
+                task = Task(partition)
+            task.enter(Life.RESTORING)
+            self.tasks[partition] = task
+            self._restorer.begin(task, from_memory=from_memory)
+        # Whoever did not come back with this assignment belongs to somebody else now.
+        for task in self._suspended.values():
+            task.enter(Life.CLOSED)
+        self._suspended.clear()
+
+    def _revoked(self, partitions: Iterable[int]) -> None:
+        leaving = [self.tasks.pop(number) for number in partitions if number in self.tasks]
+        self._flush_for_a_while(leaving)
+        for task in leaving:
+            self._forget_intake(task.partition)
+            if task.life is Life.RUNNING:
+                task.rollback()
+                task.enter(Life.SUSPENDED)
+                self._suspended[task.partition] = task
+            else:
+                task.enter(Life.CLOSED)
+
+    def _lost(self, partitions: Iterable[int]) -> None:
+        """Close dirty: nothing of these may be written any more."""
+        for partition in partitions:
+            task = self.tasks.pop(partition, None)
+            if task is not None:
+                self._forget_intake(partition)
+                task.enter(Life.CLOSED)
+        for task in self._suspended.values():
+            task.enter(Life.CLOSED)
+        self._suspended.clear()
+
+    def _forget_intake(self, partition: int) -> None:
+        self._restorer.drop(partition)
+        self._starting.pop(partition, None)
+        self._arrived.pop(partition, None)
+        self._paused -= {(topic, partition) for topic in self._inputs()}
+
+    def _restart_task(self, partition: int) -> None:
+        """Close a task dirty and restore it as if newly assigned."""
+        self.tasks[partition].enter(Life.CLOSED)
+        self._forget_intake(partition)
+        self._consumer.pause([(topic, partition) for topic in self._inputs()])
+        task = Task(partition)
+        task.enter(Life.RESTORING)
+        self.tasks[partition] = task
+        self._restorer.begin(task)
+
+    def _start_over(self, why: str) -> None:
+        """R6: nobody knows what was committed. A new producer, and all tasks from the start."""
+        self._log.warning("starting over with a new producer", why=why)
+        for task in self._suspended.values():
+            task.enter(Life.CLOSED)
+        self._suspended.clear()
+        for partition in list(self.tasks):
+            self._restart_task(partition)
+        self._transactions.close()
+
+    def _producer_is_open(self) -> bool:
+        """Try for a producer where there is none; membership is kept by polling meanwhile."""
+        if not self._transactions.is_open:
+            try:
+                self._transactions.open()
+            except OutcomeUnknown as failed:
+                self._log.warning("no producer yet", why=str(failed))
+                self._sleep(0.5)
+        return self._transactions.is_open
+
+    # -- restoring
+
+    def _restore_slice(self) -> None:
+        if self._restorer.busy:
+            for task in self._restorer.slice():
+                self._starting[task.partition] = task
+        for partition, task in list(self._starting.items()):
+            positions = {(topic, partition): task.applied[topic] for topic in self._inputs()}
+            if self._consumer.start_from(positions):
+                del self._starting[partition]
+                self._paused -= set(positions)
+                task.enter(Life.RUNNING)
+
+    # -- intake
+
+    def _inputs(self) -> tuple[str, str]:
+        return self._topics.lead_batches, self._topics.roster_changes
+
+    def _receive(self, polled: Polled) -> None:
+        roster_topic = self._topics.roster_changes
+        for record in polled.records:
+            task = self.tasks.get(record.partition)
+            if task is None or task.life is not Life.RUNNING:
+                continue  # not ours any more (R4), or read again from where the restore says
+            if task.receive(record, roster_topic) and record.topic != roster_topic:
+                self._arrived.setdefault(record.partition, []).append(record)
+        for topic, partition, offset in polled.ends:
+            task = self.tasks.get(partition)
+            if task is not None and task.life is Life.RUNNING and topic == roster_topic:
+                task.roster_seen = max(task.roster_seen, offset)
+
+    def _ask_roster_ends(self) -> None:
+        """R5: one question for the whole chunk; without an answer the batches wait."""
+        asked = [
+            (self._topics.roster_changes, partition)
+            for partition, records in self._arrived.items()
+            if records
+        ]
+        if not asked:
+            return
+        try:
+            ends = self._cluster.end_offsets(asked, read_committed=True)
+        except CallFailed as failed:
+            if failed.remedy is not Remedy.RETRY:
+                raise
+            self._log.warning("no answer about the rosters' ends", why=str(failed))
+            return
+        for topic, partition in asked:
+            end = ends[topic, partition]
+            self.tasks[partition].batches.extend(
+                WaitingBatch(record, end) for record in self._arrived.pop(partition)
+            )
+
+    def _balance_intake(self) -> None:
+        """Pause what has enough waiting, resume what has little: buffers are bounded."""
+        leads_topic, roster_topic = self._inputs()
+        waiting_bytes = sum(task.waiting_bytes for task in self.tasks.values())
+        full = waiting_bytes > self._settings.buffered_bytes_max
+        most = self._settings.buffered_records_max
+        want: set[TopicPartition] = set()
+        for partition, task in self.tasks.items():
+            if task.life is not Life.RUNNING:
+                continue
+            overdue = self._redis.overdue(task)  # R9
+            batches = len(task.batches) + len(self._arrived.get(partition, ()))
+            leads_at, roster_at = (leads_topic, partition), (roster_topic, partition)
+            # What is paused is resumed at half, since a pause throws away what was fetched ahead.
+            if overdue or (full and batches) or batches > (most // 2 if leads_at in self._paused else most):
+                want.add(leads_at)
+            changes = len(task.changes)
+            if overdue or (full and changes) or changes > (most // 2 if roster_at in self._paused else most):
+                want.add(roster_at)
+        if want != self._paused:
+            if more := want - self._paused:
+                self._consumer.pause(sorted(more))
+            if less := self._paused - want:
+                self._consumer.resume(sorted(less))
+            self._paused = want
+
+    def _may_decide(self, task: Task) -> bool:
+        return task.life is Life.RUNNING and not self._redis.overdue(task)
+
+    # -- deciding and committing
+
+    def _dispatch(self) -> None:
+        ready = [task for task in self.tasks.values() if self._may_decide(task) and task.ready()]
+        if not ready:
+            return
+        # R4: as of the poll of this turn; without a real generation nothing would be fenced.
+        metadata = self._consumer.group_metadata()
+        generation = self._consumer.generation()
+        if generation < 0:
+            return
+        # Whoever comes first may fill the transaction, so the next turn begins with another.
+        turn = int(self._monotonic() * 1000) % len(ready)
+        draft = self._decider.draft(ready[turn:] + ready[:turn])
+        self._commit(draft, metadata, generation)
+
+    def _commit(self, draft: Draft, metadata: bytes, generation: int) -> None:
+        """One Kafka transaction for the draft; then the overlays become the states."""
+        outputs = draft.outputs
+        records = {}
+        offsets: dict[TopicPartition, int] = {}
+        for partition, task in draft.tasks.items():
+            records[partition] = task.records_to_commit()
+            outputs += [
+                Output(self._topics.changelog, partition, key, value, None, changelog=True)
+                for key, value in records[partition]
+            ]
+            for topic, offset in task.offsets_after().items():
+                offsets[topic, partition] = offset
+        try:
+            stored = self._transactions.run(outputs, offsets, metadata, generation)
+        except Aborted:
+            for task in draft.tasks.values():
+                task.rollback()
+            self._sleep(0.02)
+            return
+        for partition, task in draft.tasks.items():
+            task.commit(records[partition], stored[partition])
+        self.leads_dispatched += draft.leads
+
+    # -- Redis
+
+    def _flush(self, tasks: Iterable[Task]) -> None:
+        for task in list(tasks):
+            if task.life is Life.RUNNING:
+                try:
+                    self._redis.flush(task)
+                except Zombie as zombie:
+                    self._log.error("zombie: closing dirty", why=str(zombie))
+                    self._restart_task(task.partition)
+
+    def _flush_for_a_while(self, tasks: Iterable[Task]) -> None:
+        """Before handing over: what Redis doesn't take in time, the changelog has."""
+        deadline = self._monotonic() + self._settings.redis_flush_on_revoke_ms / 1000
+        for task in tasks:
+            if task.life is Life.RUNNING and self._monotonic() < deadline:
+                try:
+                    self._redis.flush(task)
+                except Zombie as zombie:
+                    self._log.error("zombie while handing over", why=str(zombie))
+
+    def _write_status(self) -> None:
+        now = self._monotonic()
+        if now < self._status_at:
+            return
+        interval_ms = self._settings.status_interval_ms
+        self._status_at = now + interval_ms / 1000
+        status = {
+            "slot": self._settings.slot,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "updated_at_ms": self._wall_ms(),
+            "leads_dispatched": self.leads_dispatched,
+            "redis": "up" if self._redis.available else "away",
+            "partitions": {str(n): task.life.value for n, task in sorted(self.tasks.items())},
+        }
+        self._redis.write_status(_encode(status), 5 * interval_ms)
