@@ -23,6 +23,9 @@ from dispatcher.roster import Roster
 TOLERANCE_LEADS = Fraction(1, 10**6)
 """What rounding at roster changes may add."""
 
+EXACT_MEMBERS_MAX = 500
+"""Beyond, exact harmonic sums have hundreds of digits; floats are far closer than the tolerance."""
+
 
 class Promise(msgspec.Struct, frozen=True):
     """What the bound of a channel depends on, since its errors were last all zero.
@@ -74,16 +77,15 @@ class Promise(msgspec.Struct, frozen=True):
         """Whether no k members together are owed more than the promise lets them be."""
         n = self.members_most
         owed = sorted([*(-error for error in errors), *[0] * (n - len(errors))], reverse=True)
-        tail = sum(1.0 / k for k in range(n, 1, -1))
-        tolerance = float(TOLERANCE_LEADS)
+        tail = -_bounds_leads(n, False)[0]
         together = 0
         for k in range(1, n):
             together += owed[k - 1]
-            # `tail` is 1/(k+1) + ... + 1/n; floats are far more exact than the tolerance.
-            bound = k * (n - k) / 2 if self.paused else k * tail
-            if together / denominator > bound + tolerance:
+            # `tail` is 1/(k+1) + ... + 1/n.
+            bound = Fraction(k * (n - k), 2) if self.paused else k * tail
+            if Fraction(together, denominator) > bound + TOLERANCE_LEADS:
                 return False
-            tail -= 1.0 / (k + 1)
+            tail -= Fraction(1, k + 1) if n <= EXACT_MEMBERS_MAX else Fraction(1.0 / (k + 1))
         return True
 
     def used(self, errors: Sequence[int], denominator: int) -> float:
@@ -103,9 +105,7 @@ def _bounds_leads(members_most: int, paused: bool) -> tuple[Fraction, Fraction]:
         return Fraction(0), Fraction(0)
     if paused:
         return -Fraction(n - 1, 2), Fraction(n - 1, 2)
-    # Over a few hundred members the exact sum has hundreds of digits; its float, rounded
-    # outwards, is far closer to it than the tolerance.
-    if n > 500:
+    if n > EXACT_MEMBERS_MAX:
         harmonic = Fraction(sum(1.0 / k for k in range(n, 1, -1)) + 1e-9)
     else:
         harmonic = sum((Fraction(1, k) for k in range(2, n + 1)), start=Fraction(0))

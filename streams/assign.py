@@ -69,7 +69,8 @@ def assign(
         state: of all channels.
         leads: any columns; `lead_id`, if there, is the id.
         members: the roster; not asked for when the batch was assigned before.
-        channel, batch_id: `batch_id` None for one that is made of the leads.
+        channel: whose leads they are.
+        batch_id: None for one that is made of the leads.
         limits: of a batch and a roster; events of files have no limit in bytes.
         now: the time of the decision, RFC 3339.
 
@@ -148,7 +149,11 @@ def _replace_roster(
         "members": listed,
         "expected_roster_version": before.roster_version,
     }
-    _decided(replay, replay.read(_encode(change), 1))
+    try:
+        event = replay.read(_encode(change), 1)
+    except Refused as refusal:
+        raise Failed(refusal.detail) from None
+    _decided(replay, event)
 
 
 def _dispatched(replay: Replay, batch: BatchReceived) -> Dispatched:
@@ -163,10 +168,7 @@ def _dispatched(replay: Replay, batch: BatchReceived) -> Dispatched:
 
 
 def _decided(replay: Replay, event: BatchReceived | ChangeReceived) -> list[Decision]:
-    try:
-        outcome = replay.decide(event)
-    except Refused as refusal:
-        raise Failed(refusal.detail) from None
+    outcome = replay.decide(event)
     if isinstance(outcome, Rejected):
         raise Failed(f"{outcome.detail} ({outcome.reason}); nothing was moved")
     return outcome

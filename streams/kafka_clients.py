@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from confluent_kafka import (
@@ -23,7 +24,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec, TopicDescription
 
-from streams.failure import Failed
+from streams.failure import Failed, WrongUsage
 from streams.settings import Settings
 
 K = TypeVar("K")
@@ -43,37 +44,47 @@ def _config(settings: Settings, **own: str | int | bool) -> dict[str, Any]:
     return {**settings.kafka, "client.id": client_id, **dotted, "logger": _silent}
 
 
+@contextmanager
+def _known_properties() -> Iterator[None]:
+    """What a client says to a property that doesn't exist, or to a value that it can't have."""
+    try:
+        yield
+    except KafkaException as error:
+        raise WrongUsage(f"{error.args[0].str()} (PARTIDOR_KAFKA__...)") from None
+
+
 def admin_client(settings: Settings) -> AdminClient:
     """For questions about topics, offsets and groups."""
-    return AdminClient(_config(settings))
+    with _known_properties():
+        return AdminClient(_config(settings))
 
 
 def reader(settings: Settings) -> Consumer:
     """A consumer for `assign`: it reads what is committed, joins no group, commits nothing."""
-    return Consumer(
-        _config(
-            settings,
-            group_id=f"{settings.application_id}-cli",
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            enable_auto_offset_store=False,
-            enable_partition_eof=True,
-        )
+    config = _config(
+        settings,
+        group_id=f"{settings.application_id}-cli",
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        enable_auto_offset_store=False,
+        enable_partition_eof=True,
     )
+    with _known_properties():
+        return Consumer(config)
 
 
 def producer(settings: Settings) -> Producer:
     """A producer that neither loses nor doubles nor reorders what it is given."""
-    return Producer(
-        _config(
-            settings,
-            enable_idempotence=True,
-            delivery_timeout_ms=settings.retry_deadline_ms,
-            message_max_bytes=settings.output_bytes_max,
-            linger_ms=5,
-        )
+    config = _config(
+        settings,
+        enable_idempotence=True,
+        delivery_timeout_ms=settings.retry_deadline_ms,
+        message_max_bytes=settings.output_bytes_max,
+        linger_ms=5,
     )
+    with _known_properties():
+        return Producer(config)
 
 
 def problem(settings: Settings, what: str, error: KafkaError | None) -> Failed:
@@ -187,7 +198,7 @@ def records_between(
                 continue
             place = _place(message)
             error = message.error()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - no other name
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 raise problem(settings, f"can't read {place[0]}", error)
             silent_since = time.monotonic()
             offset = message.offset() or 0

@@ -37,7 +37,7 @@ class EventLine(NamedTuple):
 def event_lines(lines: Iterable[bytes], name: str, limits: Limits) -> Iterator[EventLine]:
     """Each event of a file; blank lines are skipped.
 
-    Raises Failed when a line isn't wholly valid, at the end of the file, with the first few of them.
+    Raises Failed at the end of the file when lines weren't wholly valid, with the first few.
     """
     reader = Replay(limits)
     problems: list[str] = []

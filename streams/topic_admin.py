@@ -38,7 +38,7 @@ class Difference(NamedTuple):
 
 def wanted_config(topic: Topic, settings: Settings) -> dict[str, str]:
     """A topic's settings in Kafka's own words."""
-    config = topic.config(settings.limits.input_bytes_max)
+    config = topic.config(settings.output_bytes_max)
     config["min.insync.replicas"] = str(settings.min_insync_replicas)
     return config
 
@@ -90,7 +90,8 @@ def differences(admin: AdminClient, settings: Settings) -> list[Difference]:
             continue
         found += _shape_differences(name, topic, existing[name], settings)
         found += _config_differences(name, wanted_config(topic, settings), configs[name])
-    return found + _broker_differences(admin, settings)
+    found += _broker_differences(admin, settings)
+    return found
 
 
 def _shape_differences(

@@ -1,0 +1,104 @@
+"""A channel as people want to see it: from its state to plain values.
+
+In: a channel's state. Out: one JSON object; `partidor show` prints it, as it is or as tables.
+"""
+
+from fractions import Fraction
+from typing import Any
+
+from dispatcher.promise import Promise
+from dispatcher.state import ChannelState
+from schemas.scalars import UNITS_PER_LEAD, decimal_text, weight_text
+from streams.state_reader import FoundChannel
+
+
+def channel_view(found: FoundChannel, last: int) -> dict[str, Any]:
+    """Everything about a channel but its leads' attributes; the `last` decisions, newest first.
+
+    Amounts are in leads, as decimal strings; numerators are exact, over `error_denominator`.
+    """
+    state = found.state
+    return {
+        "channel": state.channel,
+        "partition": found.partition,
+        "state_version": state.state_version,
+        "roster_version": state.roster_version,
+        "members": _members(state),
+        "error_denominator": str(state.roster.error_denominator),
+        "promise": _promise(state),
+        "last_decisions": _last_decisions(state, last),
+        "parked_batches": _parked(state),
+        "parked_leads": state.parked_leads,
+        "release_under_way": state.release is not None,
+        "changelog_next_offset": found.restore_point.next_offset if found.restore_point else None,
+        "written_at_ms": found.restore_point.written_at_ms if found.restore_point else None,
+    }
+
+
+def _members(state: ChannelState) -> list[dict[str, Any]]:
+    roster = state.roster
+    return [
+        {
+            "assignee_id": roster.members[rank].assignee_id,
+            "weight": weight_text(roster.members[rank].weight_millionths),
+            "paused": roster.members[rank].paused,
+            "cumulative_error": decimal_text(state.errors[rank], roster.error_denominator),
+            "cumulative_error_numerator": str(state.errors[rank]),
+        }
+        for rank in roster.by_assignee_id
+    ]
+
+
+def _promise(state: ChannelState) -> dict[str, Any]:
+    promise: Promise = state.promise
+    low, high = promise.bounds_leads()
+    errors, denominator = state.errors, state.roster.error_denominator
+    return {
+        "low": _decimal(low),
+        "high": _decimal(high),
+        "used": round(promise.used(errors, denominator), 6),
+        "kept": not errors or promise.holds(errors, denominator),
+        "corrected": promise.corrected,
+        "members_most": promise.members_most,
+        "somebody_was_paused": promise.paused,
+    }
+
+
+def _decimal(value: Fraction) -> str:
+    """With 12 decimals, like errors; a bound is no whole count of any unit, so it is rounded."""
+    return decimal_text(round(value * UNITS_PER_LEAD), UNITS_PER_LEAD)
+
+
+def _last_decisions(state: ChannelState, last: int) -> list[dict[str, Any]]:
+    decisions = [
+        {
+            "state_version": seen.state_version,
+            "type": seen.kind,
+            id_name: decided_id,
+            size_name: seen.size,
+            "decided_at": seen.decided_at,
+        }
+        for id_name, size_name, window in (
+            ("batch_id", "batch_size", state.batches),
+            ("change_id", "members", state.changes),
+        )
+        for _, decided_id, seen in window.since(window.next_number - last)
+    ]
+    decisions.sort(key=lambda decision: int(str(decision["state_version"])), reverse=True)
+    return decisions[:last]
+
+
+def _parked(state: ChannelState) -> list[dict[str, Any]]:
+    return [
+        {
+            "batch_id": batch.batch_id,
+            "batch_size": len(batch.lead_ids),
+            "parked_at": batch.parked_at,
+            "input": {
+                "topic": batch.input.topic,
+                "partition": batch.input.partition,
+                "offset": batch.input.offset,
+            },
+        }
+        for _, _, batch in state.parked_by_number.entries()
+    ]

@@ -1,0 +1,63 @@
+"""All commands, in the order in which help lists them."""
+
+from typing import Annotated
+
+import typer
+
+from streams.cli import (
+    assigning,
+    channels,
+    configuration,
+    dead_letters,
+    publishing,
+    replaying,
+    rosters,
+    running,
+    topics,
+    watching,
+)
+
+app = typer.Typer(
+    name="partidor",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"partidor {version('partidor')}")
+        raise typer.Exit
+
+
+@app.callback()
+def partidor(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Divide streams of sales leads among people, each within a proven distance of a fair share.
+
+    Settings come from PARTIDOR_... variables; `partidor config` lists them.
+    Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1
+    failed, 2 wrong usage.
+    """
+    del version
+
+
+app.command("run")(running.run)
+app.add_typer(topics.app, name="topics")
+app.command("publish")(publishing.publish)
+app.add_typer(rosters.app, name="roster")
+app.command("watch")(watching.watch)
+app.command("show")(channels.show)
+app.command("lag")(channels.lag)
+app.add_typer(dead_letters.app, name="dead-letters")
+app.command("replay")(replaying.replay)
+app.command("assign")(assigning.assign)
+app.command("config")(configuration.config)

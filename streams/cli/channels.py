@@ -1,0 +1,141 @@
+"""`partidor show` and `partidor lag`: how channels and partitions stand."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from streams.cli.configuration import load_settings
+from streams.cli.output import (
+    JsonOption,
+    Listing,
+    friendly,
+    note,
+    print_json,
+    print_listings,
+    time_text,
+)
+
+
+def show(
+    channel: Annotated[str, typer.Argument(help="The channel.")],
+    last: Annotated[int, typer.Option(min=0, max=1000, help="Decisions to list.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """A channel as it stands in Redis: roster, cumulative errors, last decisions, parked batches.
+
+    A cumulative error is leads received minus fair shares: + is ahead, - is
+    owed. Redis is written right after each commit; `partidor lag` tells what
+    isn't processed yet.
+
+    Examples:
+      partidor show web
+      partidor show web --json --last 100
+    """
+    from streams.channel_view import channel_view
+    from streams.state_reader import StateReader
+
+    view = channel_view(StateReader(load_settings()).channel(channel), last)
+    if as_json:
+        print_json(view)
+        return
+    print_listings(_roster(view), _decisions(view))
+    if view["parked_batches"]:
+        print_listings(_parked(view))
+    _notes(view)
+
+
+def _roster(view: dict[str, Any]) -> Listing:
+    title = (
+        f"Channel {view['channel']}, partition {view['partition']},"
+        f" state version {view['state_version']}, roster version {view['roster_version']}"
+    )
+    shown = Listing(
+        title, "assignee", "weight", "presence", "cumulative error",
+        right=["weight", "cumulative error"],
+    )  # fmt: skip
+    for member in view["members"]:
+        presence = "paused" if member["paused"] else "active"
+        error = friendly(member["cumulative_error"])
+        shown.add(member["assignee_id"], member["weight"], presence, error)
+    return shown
+
+
+def _decisions(view: dict[str, Any]) -> Listing:
+    shown = Listing(
+        "Last decisions", "version", "what", "batch or change", "leads or members", "decided at",
+        right=["version", "leads or members"],
+    )  # fmt: skip
+    for decision in view["last_decisions"]:
+        decided_id = decision.get("batch_id", decision.get("change_id"))
+        size = decision.get("batch_size", decision.get("members"))
+        kind, version = decision["type"], decision["state_version"]
+        shown.add(version, kind, decided_id, size, decision["decided_at"])
+    return shown
+
+
+def _parked(view: dict[str, Any]) -> Listing:
+    shown = Listing("Parked, oldest first", "batch", "leads", "parked at", right=["leads"])
+    for batch in view["parked_batches"]:
+        shown.add(batch["batch_id"], batch["batch_size"], batch["parked_at"])
+    return shown
+
+
+def _notes(view: dict[str, Any]) -> None:
+    promise = view["promise"]
+    bounds = f"{friendly(promise['low'])} to {friendly(promise['high'])} leads"
+    if promise["corrected"]:
+        typer.echo(f"The promise ({bounds}) rests: a correction is still being worked off.")
+    elif promise["kept"]:
+        typer.echo(f"Promised: {bounds}; {promise['used']:.0%} of it is used.")
+    else:
+        typer.echo(f"BREACH of the promise: {bounds}; {promise['used']:.0%} is used.")
+    if view["written_at_ms"] is not None:
+        typer.echo(f"As of {time_text(view['written_at_ms'])}.")
+
+
+def lag(
+    lag_max: Annotated[
+        int | None, typer.Option("--max", min=0, help="Exit 1 when a partition's lag is above it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How far behind the dispatchers are, per partition of both input topics.
+
+    lag is in records; delay is the age of the first record that isn't
+    processed, in seconds; owner is the member of the consumer group, state what
+    that process says of the partition. Markers of transactions that sources
+    write are no lag when nothing else is left.
+
+    Examples:
+      partidor lag
+      partidor lag --max 10000 --json
+    """
+    import msgspec
+
+    from streams.lag import partition_lags
+
+    settings = load_settings()
+    rows, why_unknown = partition_lags(settings, time.time_ns() // 1_000_000)
+    if why_unknown:
+        note(f"partidor: states are unknown: {why_unknown}")
+    total = sum(row.lag for row in rows)
+    if as_json:
+        partitions = [msgspec.structs.asdict(row) for row in rows]
+        print_json({"group": settings.application_id, "lag": total, "partitions": partitions})
+    else:
+        shown = Listing(
+            f"Group {settings.application_id}: {total:,} records behind",
+            "topic", "partition", "end", "committed", "lag", "delay", "owner", "host", "state",
+            right=["partition", "end", "committed", "lag", "delay"],
+        )  # fmt: skip
+        for row in rows:
+            committed = "-" if row.committed is None else row.committed
+            delay = "?" if row.delay_seconds is None else f"{row.delay_seconds:.1f} s"
+            shown.add(
+                row.topic, row.partition, row.end, committed, row.lag, delay,
+                row.owner or "-", row.host or "-", row.state or "-",
+            )  # fmt: skip
+        print_listings(shown)
+    if lag_max is not None and any(row.lag > lag_max for row in rows):
+        raise typer.Exit(1)

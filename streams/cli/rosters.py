@@ -1,0 +1,236 @@
+"""`partidor roster`: each command publishes one roster change."""
+
+from typing import Annotated, Any
+
+import typer
+
+from streams.cli.configuration import load_settings
+from streams.cli.files import InputFile, name_of, now_text, read_file
+from streams.cli.output import JsonOption, print_json
+from streams.failure import WrongUsage
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Change who shares a channel's leads: each command publishes one roster change.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Channel = Annotated[str, typer.Argument(help="The channel whose roster changes.")]
+Assignee = Annotated[str, typer.Argument(help="The assignee_id.")]
+Weight = Annotated[
+    str, typer.Argument(help="A decimal like 0.8: 0 to 1,000,000, at most 6 places.")
+]
+Reason = Annotated[str | None, typer.Option(help="Why; kept in the decision.")]
+ChangedBy = Annotated[str | None, typer.Option(help="Who wants it; kept in the decision.")]
+ChangeId = Annotated[
+    str | None,
+    typer.Option(help="A name of your own: the same change again under it is done once only."),
+]
+
+
+def _publish(
+    change_type: str,
+    channel: str,
+    reason: str | None,
+    changed_by: str | None,
+    change_id: str | None,
+    as_json: bool,
+    **fields: Any,
+) -> None:
+    """Publish one change and wait until it is acknowledged."""
+    import uuid
+
+    import msgspec
+
+    from streams.delivery import Delivery
+    from streams.failure import Failed
+    from streams.kafka_clients import admin_client, partition_counts
+    from streams.publishing import event_lines, send_lines
+
+    settings = load_settings()
+    event: dict[str, Any] = {
+        "type": change_type,
+        "schema_version": 1,
+        "change_id": change_id or f"cli-{uuid.uuid4()}",
+        "channel": channel,
+        "created_at": now_text(),
+        **fields,
+    }
+    event.update({"changed_by": changed_by} if changed_by is not None else {})
+    event.update({"reason": reason} if reason is not None else {})
+    value = msgspec.json.encode(event)
+    try:
+        lines = list(event_lines([value], change_type, settings.limits.limits()))
+    except Failed as failure:
+        # The one line of this "file" is made of the arguments, so they are wrong.
+        text = str(failure).splitlines()[0].removeprefix(f"{change_type} line 1: ")
+        raise WrongUsage(text) from None
+    topic = settings.topics.roster_changes
+    delivery = Delivery(settings, partition_counts(admin_client(settings), settings, [topic]))
+    send_lines(lines, delivery, settings.topics, lambda _: None)
+    if delivery.last is None:
+        raise AssertionError("an acknowledged record stands somewhere")
+    if as_json:
+        print_json({"change_id": event["change_id"], **delivery.last._asdict()})
+    else:
+        where = f"{delivery.last.topic} partition {delivery.last.partition} offset"
+        typer.echo(f"published {event['change_id']} to {where} {delivery.last.offset}")
+
+
+@app.command()
+def join(
+    channel: Channel,
+    assignee: Assignee,
+    weight: Weight,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """An assignee joins the roster, with nothing owed and nothing ahead.
+
+    Examples:
+      partidor roster join web A 0.8
+      partidor roster join web B 1 --reason "back from leave" --changed-by kim
+    """
+    fields = {"assignee_id": assignee, "weight": weight}
+    _publish("assignee_joined", channel, reason, changed_by, change_id, as_json, **fields)
+
+
+@app.command()
+def leave(
+    channel: Channel,
+    assignee: Assignee,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """An assignee leaves; what they were owed or ahead is settled among the others.
+
+    Examples:
+      partidor roster leave web A
+    """
+    fields = {"assignee_id": assignee}
+    _publish("assignee_left", channel, reason, changed_by, change_id, as_json, **fields)
+
+
+@app.command()
+def weight(
+    channel: Channel,
+    assignee: Assignee,
+    weight: Weight,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """An assignee has another weight from now on; what they are owed or ahead is carried over.
+
+    Examples:
+      partidor roster weight web A 1.2
+      partidor roster weight web A 0 --reason "no new leads, settles what is owed"
+    """
+    fields = {"assignee_id": assignee, "weight": weight}
+    _publish("weight_changed", channel, reason, changed_by, change_id, as_json, **fields)
+
+
+@app.command()
+def pause(
+    channel: Channel,
+    assignee: Assignee,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """An assignee gets no leads until resumed. Batches sent after this returns pass them by.
+
+    Examples:
+      partidor roster pause web A --reason lunch
+    """
+    fields = {"assignee_id": assignee}
+    _publish("assignee_paused", channel, reason, changed_by, change_id, as_json, **fields)
+
+
+@app.command()
+def resume(
+    channel: Channel,
+    assignee: Assignee,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A paused assignee gets leads again, from where they stood.
+
+    Examples:
+      partidor roster resume web A
+    """
+    fields = {"assignee_id": assignee}
+    _publish("assignee_resumed", channel, reason, changed_by, change_id, as_json, **fields)
+
+
+@app.command()
+def replace(
+    channel: Channel,
+    file: InputFile,
+    expected_roster_version: Annotated[
+        int | None,
+        typer.Option(min=0, help="Refuse it when the roster has another version by then."),
+    ] = None,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The whole roster at once, from a CSV file with the columns assignee_id, weight, paused.
+
+    Who isn't in the file leaves, who is new joins. Without a column paused, who
+    stays keeps their presence. All of it is one change: nobody is settled
+    twice.
+
+    Examples:
+      partidor roster replace web roster.csv
+      partidor roster replace web roster.csv --expected-roster-version 7
+    """
+    from streams.csv_tables import read_table
+    from streams.roster_files import read_members
+
+    members = read_members(read_table(read_file(file), name_of(file)))
+    fields: dict[str, Any] = {"members": [m.model_dump(exclude_none=True) for m in members]}
+    if expected_roster_version is not None:
+        fields["expected_roster_version"] = expected_roster_version
+    _publish("roster_replaced", channel, reason, changed_by, change_id, as_json, **fields)
+
+
+@app.command()
+def correct(
+    channel: Channel,
+    assignee: Assignee,
+    amount: Annotated[
+        str, typer.Option(help="Leads to add to the cumulative error: -3 owes them three more.")
+    ],
+    counter_assignee: Annotated[
+        str | None,
+        typer.Option(help="Who takes the counter-entry: the lead moved. Else all, by weight."),
+    ] = None,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Correct what an assignee is owed or ahead, for leads that did not count or that moved.
+
+    Examples:
+      partidor roster correct web A --amount -3 --reason "three leads were test calls"
+      partidor roster correct web A --amount -1 --counter-assignee B --reason "moved to B"
+    """
+    fields = {
+        "assignee_id": assignee,
+        "amount": amount,
+        "counter_assignee_id": counter_assignee,
+    }
+    _publish(
+        "cumulative_error_corrected", channel, reason, changed_by, change_id, as_json, **fields
+    )

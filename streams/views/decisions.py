@@ -1,0 +1,102 @@
+"""A record of `dispatch.decisions`, read: the fields that standings are made of.
+
+In: the bytes of a decision. Out: one of the structs below, by its `type`. What a decision is, is
+defined by `schemas.outputs`; the structs hold the part of it that the views need, and a test shows
+that both read the same. Fields that a reader doesn't know are skipped.
+"""
+
+from typing import Final
+
+import msgspec
+
+
+class ShareRead(msgspec.Struct, frozen=True):
+    """A member in a decision: what they got (nothing at a roster change) and where that left them.
+
+    Attributes:
+        cumulative_error_numerator: after the decision, over its `error_denominator`.
+    """
+
+    assignee_id: str
+    weight: str
+    cumulative_error_numerator: str
+    assigned: int = 0
+    paused: bool = False
+
+
+class DecisionRead(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What all decisions share; a field that a type of decision doesn't have is None."""
+
+    channel: str
+    state_version: int
+    roster_version: int
+    decided_at: str
+    batch_id: str | None = None
+    batch_size: int | None = None
+    change_id: str | None = None
+    change_type: str | None = None
+    assignee_id: str | None = None
+    changed_by: str | None = None
+    reason: str | None = None
+
+
+class BatchDispatched(DecisionRead, frozen=True, kw_only=True, tag="batch_dispatched"):
+    """A batch was divided."""
+
+    batch_id: str
+    batch_size: int
+    shares: list[ShareRead]
+    shares_complete: bool
+    error_denominator: str
+
+
+class RosterChanged(DecisionRead, frozen=True, kw_only=True, tag="roster_changed"):
+    """A roster change was applied; everyone is listed."""
+
+    change_id: str
+    shares: list[ShareRead]
+    error_denominator: str
+
+
+class BatchParked(DecisionRead, frozen=True, kw_only=True, tag="batch_parked"):
+    """Nobody could take the batch."""
+
+    batch_id: str
+    batch_size: int
+
+
+class BatchReleased(DecisionRead, frozen=True, kw_only=True, tag="batch_released"):
+    """A parked batch is let go."""
+
+    batch_id: str
+    batch_size: int
+
+
+class DuplicateIgnored(DecisionRead, frozen=True, kw_only=True, tag="duplicate_ignored"):
+    """A batch or change that was seen before."""
+
+
+AnyDecisionRead = BatchDispatched | RosterChanged | BatchParked | BatchReleased | DuplicateIgnored
+
+_decode: Final = msgspec.json.Decoder(AnyDecisionRead).decode
+
+
+class Unreadable(ValueError):
+    """Not a decision that this version knows."""
+
+
+def read_decision(value: bytes | None) -> AnyDecisionRead:
+    """The decision in a record's value. Raises Unreadable, without a word of the content."""
+    if value is None:
+        raise Unreadable("no value")
+    try:
+        return _decode(value)
+    except msgspec.ValidationError as error:
+        raise Unreadable(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(type(error).__name__) from None
+
+
+def type_of(decision: AnyDecisionRead) -> str:
+    """Its `type`, as it travels."""
+    return str(decision.__struct_config__.tag)

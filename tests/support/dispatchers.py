@@ -1,0 +1,104 @@
+"""Dispatchers as processes of their own: `partidor run`, to be stopped, held still and killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .waiting import wait_until
+
+# It ends with the tests even if these are killed: then its standard input ends.
+_RUN = """
+import os, sys, threading
+def end_with_the_tests():
+    os.read(0, 1)
+    os._exit(1)
+threading.Thread(target=end_with_the_tests, daemon=True).start()
+from streams.cli import main
+sys.exit(main(["run"]))
+"""
+STOP_S = 30.0
+LOG_TAIL_CHARACTERS = 3_000
+
+
+class DispatcherProcess:
+    """One `partidor run`; its log lines are kept as JSON."""
+
+    def __init__(self, slot: str, environment: Mapping[str, str], log_path: Path) -> None:
+        """Starts at once. `environment` is added to this process's own."""
+        self.slot = slot
+        self.log_path = log_path
+        with log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _RUN],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                cwd=log_path.parent,
+                env={**os.environ, **environment},
+            )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process exists."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self._process.kill()
+        self._end()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        self._process.terminate()
+        return self._end()
+
+    def wait(self, timeout_s: float = STOP_S) -> int:
+        """Wait until it ends by itself; returns the exit status."""
+        wait_until(lambda: not self.is_running, f"dispatcher ends: {self.log_tail()}", timeout_s)
+        return self._end()
+
+    def hold(self) -> None:
+        """SIGSTOP: it keeps all it has and does nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def _end(self) -> int:
+        status = self._process.wait(STOP_S)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        return status
+
+    def log(self, event: str | None = None) -> list[dict[str, Any]]:
+        """The log lines so far, or those that tell of `event`."""
+        lines = []
+        for line in self.log_path.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if event is None or entry.get("event") == event:
+                lines.append(entry)
+        return lines
+
+    def log_tail(self) -> str:
+        """The end of the log, for messages."""
+        return self.log_path.read_text(errors="replace")[-LOG_TAIL_CHARACTERS:]
+
+    def restored(self) -> set[int]:
+        """The partitions that it has restored so far."""
+        return {line["partition"] for line in self.log("restored")}
+
+    def wait_for(self, event: str, timeout_s: float = 30.0) -> dict[str, Any]:
+        """Wait for a log line; returns the newest one of its kind."""
+        wait_until(
+            lambda: bool(self.log(event)), lambda: f"log of {event!r}: {self.log_tail()}", timeout_s
+        )
+        return self.log(event)[-1]

@@ -1,0 +1,222 @@
+"""An installation of Partidor that nobody else sees: own topics, group, slots and Redis keys.
+
+Made for one test or one file of tests, on a Kafka and a Redis that others use at the same time.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+import redis
+from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient
+
+from streams.settings import Settings
+from streams.topic_admin import ensure_topics
+
+from .dispatchers import DispatcherProcess
+from .publisher import Publisher
+from .records import Json, Place, Record, committed, ends, read_topic
+from .waiting import wait_until
+
+PARTITIONS = 4
+# Six seconds are the least that brokers allow; a killed process is missed after that.
+QUICK = {
+    "PARTIDOR_SESSION_TIMEOUT_MS": "6000",
+    "PARTIDOR_KAFKA__HEARTBEAT_INTERVAL_MS": "500",
+    "PARTIDOR_STATUS_INTERVAL_MS": "500",
+    "PARTIDOR_REDIS_RETRY_MS": "100",
+    "PARTIDOR_LOG_FORMAT": "json",
+}
+
+
+class Installation:
+    """Topics, dispatchers, and what can be seen of them from outside; a context manager.
+
+    Args:
+        bootstrap_servers, redis_url: The servers.
+        directory: For the dispatchers' logs.
+        name: Application id, and the prefix of the topics; made up if not given.
+        topics: Whether the topics are created.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        redis_url: str,
+        directory: Path,
+        name: str | None = None,
+        *,
+        topics: bool = True,
+    ) -> None:
+        self.name = name or f"tests-{uuid.uuid4().hex[:12]}"
+        self.directory = directory
+        self.redis_url = redis_url
+        self.bootstrap_servers = bootstrap_servers
+        self.settings = self.settings_with()
+        self.topics = self.settings.topics
+        self.partitions = self.settings.partitions
+        self.admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        self.publisher = Publisher(bootstrap_servers, self.topics, self.partitions)
+        self.dispatchers: list[DispatcherProcess] = []
+        self.redis = redis.Redis.from_url(redis_url)
+        self._group = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": self.name,  # asked about, never joined
+                "isolation.level": "read_committed",
+            }
+        )
+        if topics:
+            ensure_topics(self.admin, self.settings)
+
+    def settings_with(self, **others: object) -> Settings:
+        """The settings of this installation's dispatchers, with some others."""
+        values: dict[str, object] = {
+            "application_id": self.name,
+            "topic_prefix": f"{self.name}.",
+            "kafka": {"bootstrap.servers": self.bootstrap_servers},
+            "redis_url": self.redis_url,
+            "partitions": PARTITIONS,
+            "replication_factor": 1,
+            "min_insync_replicas": 1,
+            **others,
+        }
+        return Settings(**values)  # type: ignore[arg-type]  # pydantic checks them
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End every dispatcher."""
+        for dispatcher in self.dispatchers:
+            if dispatcher.is_running:
+                dispatcher.kill()
+        self._group.close()
+        self.redis.close()
+
+    # -- dispatchers
+
+    def start(self, slot: str = "0", **settings: object) -> DispatcherProcess:
+        """Start a dispatcher; settings by their names, `kafka__linger_ms` for `linger.ms`."""
+        environment = {
+            **QUICK,
+            "PARTIDOR_APPLICATION_ID": self.name,
+            "PARTIDOR_TOPIC_PREFIX": f"{self.name}.",
+            "PARTIDOR_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "PARTIDOR_REDIS_URL": self.redis_url,
+            "PARTIDOR_SLOT": slot,
+            **{f"PARTIDOR_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        log_path = self.directory / f"{self.name}-{len(self.dispatchers)}-slot-{slot}.log"
+        dispatcher = DispatcherProcess(slot, environment, log_path)
+        self.dispatchers.append(dispatcher)
+        return dispatcher
+
+    def started(self, slot: str = "0", **settings: object) -> DispatcherProcess:
+        """Start a dispatcher that has all partitions to itself, and wait until it has them."""
+        dispatcher = self.start(slot, **settings)
+        self.wait_until_restored(dispatcher, self.partitions)
+        return dispatcher
+
+    def wait_until_restored(
+        self, dispatcher: DispatcherProcess, partitions: int, timeout_s: float = 30.0
+    ) -> None:
+        """Wait until a dispatcher has restored so many partitions."""
+        wait_until(
+            lambda: len(dispatcher.restored()) >= partitions,
+            lambda: f"{partitions} partitions restored: {dispatcher.log_tail()}",
+            timeout_s,
+        )
+
+    # -- offsets
+
+    def input_places(self) -> list[Place]:
+        """The partitions of both input topics."""
+        return self.places(self.topics.lead_batches, self.topics.roster_changes)
+
+    def places(self, *topics: str) -> list[Place]:
+        """The partitions of the topics."""
+        return [(topic, number) for topic in topics for number in range(self.partitions)]
+
+    def committed(self) -> Mapping[Place, int] | None:
+        """The next input offsets to process; None while a transaction could change them."""
+        return committed(self._group, self.input_places())
+
+    def wait_until_processed(self, timeout_s: float = 30.0) -> None:
+        """Wait until everything that was published is committed by the group."""
+        self.publisher.flush()
+        wanted = ends(self.admin, self.input_places())
+        seen: Mapping[Place, int] | None = None
+
+        def done() -> bool:
+            nonlocal seen
+            seen = self.committed()
+            return seen is not None and all(seen[place] >= wanted[place] for place in wanted)
+
+        wait_until(done, lambda: f"committed {seen} of {wanted}; {self._logs()}", timeout_s)
+
+    def wait_until_settled(self, timeout_s: float = 30.0) -> None:
+        """Wait until no transaction is open in any output topic."""
+        topics = [name for name, topic in self.topics.table() if topic.holds_outputs]
+        places = self.places(*topics)
+        wait_until(
+            lambda: ends(self.admin, places) == ends(self.admin, places, stable=False),
+            "the ends of the output topics are stable",
+            timeout_s,
+        )
+
+    def _logs(self) -> str:
+        return "\n".join(dispatcher.log_tail() for dispatcher in self.dispatchers[-2:])
+
+    # -- what is there
+
+    def process(self, events: Iterable[Json]) -> None:
+        """Publish events and wait until they are processed."""
+        self.publisher.publish(events)
+        self.wait_until_processed()
+
+    def read(self, topic: str) -> list[Record]:
+        """All committed records of a topic."""
+        return read_topic(self.bootstrap_servers, topic)
+
+    def decisions(self, channel: str | None = None, kind: str | None = None) -> list[Json]:
+        """The decisions so far, in order within a channel; of a channel, of a type."""
+        return [
+            event
+            for event in (record.event for record in self.read(self.topics.decisions))
+            if channel in (None, event["channel"]) and kind in (None, event["type"])
+        ]
+
+    def assignments(self, channel: str | None = None) -> list[Json]:
+        """The assignments so far, in order within a channel."""
+        return [
+            event
+            for event in (record.event for record in self.read(self.topics.assignments))
+            if channel in (None, event["channel"])
+        ]
+
+    def dead_letters(self) -> list[Record]:
+        """The dead letters so far."""
+        return self.read(self.topics.dead_letters)
+
+    def redis_key(self, partition: int) -> str:
+        """The name of a partition's hash, as the documentation says it."""
+        return f"partidor:{self.name}:{{{self.topics.lead_batches}-{partition}}}"
+
+    def redis_hash(self, partition: int) -> dict[bytes, bytes]:
+        """A partition's hash in Redis; empty if it isn't there."""
+        return cast("dict[bytes, bytes]", self.redis.hgetall(self.redis_key(partition)))
+
+    def flush_redis(self) -> None:
+        """Remove every key of this installation, as FLUSHALL would."""
+        keys = list(self.redis.scan_iter(match=f"partidor:{self.name}:*", count=1_000))
+        if keys:
+            self.redis.delete(*keys)

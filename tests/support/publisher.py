@@ -1,0 +1,92 @@
+"""Events in, as a lead source or a supervisor sends them."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from schemas.partitioning import partition_of
+from schemas.topics import TopicNames
+
+from .records import Json
+
+FLUSH_S = 30.0
+RECORD_BYTES_MAX = 32 * 1024 * 1024
+
+
+class Publisher:
+    """An idempotent producer that puts each key on its murmur2 partition, unless told otherwise."""
+
+    def __init__(self, bootstrap_servers: str, topics: TopicNames, partitions: int) -> None:
+        """`partitions` is the count of both input topics."""
+        self.topics = topics
+        self.partitions = partitions
+        self._failures: list[str] = []
+        self._last: tuple[str, int, int] = ("", -1, -1)
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "enable.idempotence": True,
+                "linger.ms": 1,
+                "compression.type": "lz4",
+                "message.max.bytes": RECORD_BYTES_MAX,
+                "queue.buffering.max.messages": 1_000_000,
+            }
+        )
+
+    def publish(self, events: Iterable[Json], key: str | None = None) -> None:
+        """Each event to its topic, under its channel (or `key`); returns before they are there."""
+        for event in events:
+            self.send(self.topic_of(event), encoded(event), (key or event["channel"]).encode())
+
+    def topic_of(self, event: Json) -> str:
+        """The input topic that an event of this type belongs to."""
+        if event.get("type") == "lead_batch":
+            return self.topics.lead_batches
+        return self.topics.roster_changes
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        *,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        timestamp_ms: int = 0,
+    ) -> None:
+        """One record. `partition` None: the right one; `timestamp_ms` 0: now."""
+        if partition is None:
+            partition = partition_of(key or b"", self.partitions)
+        while True:
+            try:
+                self._producer.produce(
+                    topic,
+                    value,
+                    key,
+                    partition,
+                    headers=list(headers),
+                    timestamp=timestamp_ms,
+                    on_delivery=self._on_delivery,
+                )
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+
+    def flush(self) -> tuple[str, int, int]:
+        """Wait until all is acknowledged. Returns where the last acknowledged record stands."""
+        waiting = self._producer.flush(FLUSH_S)
+        assert not waiting, f"{waiting} records are not acknowledged"
+        assert not self._failures, f"not delivered: {self._failures[:3]}"
+        return self._last
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failures.append(error.str())
+        else:
+            self._last = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+
+
+def encoded(event: Mapping[str, object]) -> bytes:
+    """As most sources write JSON."""
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,135 @@
+"""Whole topics and offsets, read the way any other program would: nothing of the dispatcher's."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, cast
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+Json = dict[str, Any]
+Place = tuple[str, int]
+"""A topic and the number of one of its partitions."""
+
+SILENCE_S = 10.0
+CALL_S = 10.0
+
+
+class Record(NamedTuple):
+    """A record as it stands in a topic. ``timestamp_ms`` counts from the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+    @property
+    def at(self) -> tuple[str, int, int]:
+        """Topic, partition, offset."""
+        return self.topic, self.partition, self.offset
+
+    @property
+    def event(self) -> Json:
+        """The value as a JSON object."""
+        return cast("Json", json.loads(self.value or b""))
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """The headers that a dead letter carries, without their prefix."""
+        prefix = "partidor.error."
+        return {
+            name.removeprefix(prefix): (value or b"").decode()
+            for name, value in self.headers
+            if name.startswith(prefix)
+        }
+
+    @property
+    def own_headers(self) -> tuple[tuple[str, bytes | None], ...]:
+        """The headers that it had before it became a dead letter."""
+        return tuple(header for header in self.headers if not header[0].startswith("partidor."))
+
+
+def read_topic(bootstrap_servers: str, topic: str, *, read_committed: bool = True) -> list[Record]:
+    """Every record up to the end as it is now, in order of offset within each partition."""
+    level = "read_committed" if read_committed else "read_uncommitted"
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": "tests-that-read",  # asked for, never joined
+            "isolation.level": level,
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,
+            "fetch.message.max.bytes": 16 * 1024 * 1024,
+        }
+    )
+    try:
+        partitions = consumer.list_topics(topic, timeout=CALL_S).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
+        found: dict[int, list[Record]] = {number: [] for number in sorted(partitions)}
+        unfinished = set(partitions)
+        while unfinished:
+            messages = consumer.consume(10_000, SILENCE_S)
+            if not messages:
+                raise AssertionError(f"{topic}: nothing came within {SILENCE_S} s")
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    found[cast("int", message.partition())].append(_record(message))
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                    unfinished.discard(cast("int", message.partition()))
+                else:
+                    raise KafkaException(error)
+    finally:
+        consumer.close()
+    return [record for records in found.values() for record in records]
+
+
+def _record(message: Message) -> Record:
+    return Record(
+        cast("str", message.topic()),
+        cast("int", message.partition()),
+        cast("int", message.offset()),
+        message.timestamp()[1],
+        cast("bytes | None", message.key()),
+        cast("bytes | None", message.value()),
+        tuple(cast("Any", message.headers() or ())),
+    )
+
+
+def ends(admin: AdminClient, places: Iterable[Place], *, stable: bool = True) -> dict[Place, int]:
+    """Where partitions end: behind what is committed, or (not stable) behind everything."""
+    level = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
+    asked = {TopicPartition(topic, number): OffsetSpec.latest() for topic, number in places}
+    futures = admin.list_offsets(asked, isolation_level=level, request_timeout=CALL_S)
+    return {
+        (place.topic, place.partition): future.result(CALL_S).offset
+        for place, future in futures.items()
+    }
+
+
+def committed(consumer: Consumer, places: Iterable[Place]) -> Mapping[Place, int] | None:
+    """The offsets that the consumer's group has committed, 0 where there are none.
+
+    None while a transaction is open that could still change them.
+    """
+    try:
+        found = consumer.committed([TopicPartition(*place) for place in places], timeout=CALL_S)
+    except KafkaException as exception:
+        if exception.args[0].code() == KafkaError.UNSTABLE_OFFSET_COMMIT:
+            return None
+        raise
+    if any(place.error is not None for place in found):
+        return None
+    return {(place.topic, place.partition): max(place.offset, 0) for place in found}

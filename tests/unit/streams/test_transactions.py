@@ -1,0 +1,245 @@
+"""What becomes of a transaction when something goes wrong (R4, R6)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from streams.broker import CallFailed, Headers, OnOffset, Remedy, TopicPartition
+from streams.settings import Settings
+from streams.transactions import Aborted, OutcomeUnknown, Output, SlotContested, Transactions
+
+SETTINGS = Settings(retry_deadline_ms=1_000, call_timeout_ms=1_000)
+OUTPUTS = [
+    Output("leads.assignments", 3, b"web", b"{}"),
+    Output("dispatch.changelog", 3, b"web", b"{}", None, changelog=True),
+]
+OFFSETS: dict[TopicPartition, int] = {("leads.batches", 3): 7}
+
+
+class Clock:
+    """Seconds that pass when somebody sleeps."""
+
+    def __init__(self) -> None:
+        """At zero."""
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+class ScriptedProducer:
+    """Does what it is told to: per call, the failures to raise, first to last."""
+
+    def __init__(self, clock: Clock, **failures: list[Remedy]) -> None:
+        """`slow` and `broken` make commit take long, or see a connection error."""
+        self.clock = clock
+        self.failures = failures
+        self.calls: list[str] = []
+        self.commit_seconds = 0.0
+        self.errors = 0
+        self.error_at_commit = False
+        self._offset = 40
+        self._reports: list[Callable[[], None]] = []
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if self.failures.get(name):
+            raise CallFailed(self.failures[name].pop(0), name)
+
+    def init_transactions(self, timeout_ms: int) -> None:
+        """Scripted."""
+        self._call("init_transactions")
+
+    def begin(self) -> None:
+        """Scripted."""
+        self._call("begin")
+
+    def produce(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None = None,
+        on_offset: OnOffset | None = None,
+    ) -> None:
+        """Scripted; the offset is told at commit."""
+        self._call("produce")
+        if on_offset is not None:
+            offset = self._offset
+            self._offset += 1
+            self._reports.append(lambda: on_offset(offset))
+
+    def serve(self, timeout_ms: int) -> None:
+        """Time passes."""
+        self.clock.sleep(timeout_ms / 1000)
+
+    def send_offsets(
+        self, offsets: Mapping[TopicPartition, int], metadata: bytes, timeout_ms: int
+    ) -> None:
+        """Scripted."""
+        self._call("send_offsets")
+
+    def commit(self) -> None:
+        """Scripted."""
+        self.clock.sleep(self.commit_seconds)
+        self.errors += self.error_at_commit
+        self._call("commit")
+        for report in self._reports:
+            report()
+
+    def abort(self) -> None:
+        """Scripted."""
+        self._call("abort")
+
+    def connection_errors(self) -> int:
+        """As scripted."""
+        return self.errors
+
+    def close(self) -> None:
+        """Noted."""
+        self.calls.append("close")
+
+
+class Quiet:
+    """A logger that says nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Any level."""
+        return lambda *_args, **_fields: None
+
+
+def opened(producer: ScriptedProducer) -> Transactions:
+    """Transactions with this producer."""
+    transactions = Transactions(
+        lambda: producer,
+        SETTINGS,
+        logger=Quiet(),
+        monotonic=lambda: producer.clock.now,
+        sleep=producer.clock.sleep,
+    )
+    transactions.open()
+    producer.calls.clear()
+    return transactions
+
+
+def run(transactions: Transactions, **changed: Any) -> dict[int, int]:
+    """A transaction with one assignment and one changelog record on partition 3."""
+    arguments = {"outputs": OUTPUTS, "offsets": OFFSETS, "metadata": b"m", "generation": 1}
+    return transactions.run(**{**arguments, **changed})
+
+
+def test_a_committed_transaction_tells_where_the_changelog_stands() -> None:
+    """The offset behind the last changelog record, from the delivery reports."""
+    producer = ScriptedProducer(Clock())
+    assert {3: 41} == run(opened(producer))
+    assert ["begin", "produce", "produce", "send_offsets", "commit"] == producer.calls
+
+
+@pytest.mark.parametrize(
+    ("failures", "seen"),
+    [
+        ({"produce": [Remedy.ABORT]}, Aborted),
+        ({"send_offsets": [Remedy.ABORT]}, Aborted),
+        ({"begin": [Remedy.REPLACE]}, OutcomeUnknown),
+        ({"produce": [Remedy.FENCED]}, OutcomeUnknown),
+        ({"send_offsets": [Remedy.REPLACE]}, OutcomeUnknown),
+        # Any error from commit or abort, even one that says "retry" or "abort".
+        ({"commit": [Remedy.RETRY]}, OutcomeUnknown),
+        ({"commit": [Remedy.ABORT]}, OutcomeUnknown),
+        ({"commit": [Remedy.FENCED]}, OutcomeUnknown),
+        ({"send_offsets": [Remedy.ABORT], "abort": [Remedy.RETRY]}, OutcomeUnknown),
+    ],
+)
+def test_an_error_has_the_remedy_that_the_protocol_says(
+    failures: dict[str, list[Remedy]], seen: type[Exception]
+) -> None:
+    """Abort where that is certain; else the producer is closed, and everything restored."""
+    producer = ScriptedProducer(Clock(), **{name: list(each) for name, each in failures.items()})
+    transactions = opened(producer)
+    with pytest.raises(seen):
+        run(transactions)
+    assert ("close" in producer.calls) == (seen is OutcomeUnknown)
+    assert transactions.is_open == (seen is Aborted)
+
+
+def test_a_retriable_call_is_called_again() -> None:
+    """The same call, until it works."""
+    producer = ScriptedProducer(Clock(), send_offsets=[Remedy.RETRY] * 3, produce=[Remedy.RETRY] * 2)
+    assert {3: 41} == run(opened(producer))
+    assert producer.calls.count("send_offsets") == 4
+    assert producer.calls.count("produce") == 4
+
+
+def test_retries_end_at_the_deadline_with_a_clean_abort() -> None:
+    """Nothing was committed, so nothing is in doubt."""
+    producer = ScriptedProducer(Clock(), send_offsets=[Remedy.RETRY] * 1_000)
+    with pytest.raises(Aborted):
+        run(opened(producer))
+    assert producer.clock.now < 3.0
+
+
+@pytest.mark.parametrize(("seconds", "broken"), [(5.1, False), (0.0, True)])
+def test_a_commit_that_took_long_or_saw_a_broken_connection_is_in_doubt(
+    seconds: float, broken: bool
+) -> None:
+    """A late EndTxn could end the next transaction: only a new producer is safe."""
+    producer = ScriptedProducer(Clock())
+    transactions = opened(producer)
+    producer.commit_seconds = seconds
+    producer.error_at_commit = broken
+    with pytest.raises(OutcomeUnknown):
+        run(transactions)
+    assert producer.calls[-1] == "close"
+
+
+def test_fenced_three_times_in_five_minutes_it_stops_and_names_the_slot() -> None:
+    """Two processes with one slot would fence each other for ever."""
+    clock = Clock()
+    producer = ScriptedProducer(clock, begin=[Remedy.FENCED] * 9)
+    transactions = opened(producer)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            run(transactions)
+        transactions.open()
+    with pytest.raises(SlotContested, match="slot '0'"):
+        run(transactions)
+
+
+def test_fenced_now_and_then_it_goes_on() -> None:
+    """A transaction that timed out looks the same as a rival."""
+    clock = Clock()
+    transactions = opened(ScriptedProducer(clock, begin=[Remedy.FENCED] * 9))
+    for _ in range(9):
+        with pytest.raises(OutcomeUnknown):
+            run(transactions)
+        clock.sleep(200)
+        transactions.open()
+
+
+def test_a_producer_that_cannot_start_is_closed_again() -> None:
+    """The caller tries again later."""
+    producer = ScriptedProducer(Clock(), init_transactions=[Remedy.RETRY] * 1_000)
+    transactions = Transactions(
+        lambda: producer,
+        SETTINGS,
+        logger=Quiet(),
+        monotonic=lambda: producer.clock.now,
+        sleep=producer.clock.sleep,
+    )
+    with pytest.raises(OutcomeUnknown):
+        transactions.open()
+    assert not transactions.is_open
+
+
+@pytest.mark.parametrize(
+    "changed", [{"offsets": {}}, {"offsets": {("leads.batches", 3): -1001}}, {"generation": -1}]
+)
+def test_a_transaction_that_the_broker_could_not_fence_is_never_begun(changed: dict[str, Any]) -> None:
+    """R4: no valid offset for a partition whose changelog it writes, or no real generation."""
+    producer = ScriptedProducer(Clock())
+    with pytest.raises(AssertionError, match="R4"):
+        run(opened(producer), **changed)
+    assert producer.calls == []
