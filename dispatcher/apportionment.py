@@ -19,7 +19,7 @@ fine-tune than there are leads.
 """
 
 from collections.abc import Sequence
-from heapq import heapify, heapreplace, heappop
+from heapq import heapify, heappop, heapreplace
 
 from schemas.scalars import UNITS_PER_LEAD
 

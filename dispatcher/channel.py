@@ -20,8 +20,8 @@ The rules, in the order in which an event meets them:
 
 from dispatcher.apportionment import apportion
 from dispatcher.decisions import (
-    Dispatched,
     Decision,
+    Dispatched,
     DuplicateIgnored,
     Parked,
     Rejected,
@@ -116,9 +116,7 @@ def replace(state: ChannelState, **changes: object) -> ChannelState:
     return ChannelState(**values)
 
 
-def _decide_batch(
-    state: ChannelState, event: BatchReceived, limits: Limits, room: Room
-) -> Outcome:
+def _decide_batch(state: ChannelState, event: BatchReceived, limits: Limits, room: Room) -> Outcome:
     seen = state.batches.get(event.batch_id)
     parked = None if seen is not None else state.parked.get(event.batch_id)
     known_hash = seen.content_hash if seen else parked.content_hash if parked else None
@@ -151,7 +149,9 @@ def _parked(state: ChannelState, event: BatchReceived, limits: Limits, room: Roo
         detail = f"over {limits.parked_leads_per_channel_max} leads of this channel would be parked"
         return Rejected(event, Reason.LIMIT_EXCEEDED, detail)
     if batch.size_bytes > room.parked_bytes:
-        detail = f"over {limits.parked_bytes_per_partition_max} bytes would be parked in a partition"
+        detail = (
+            f"over {limits.parked_bytes_per_partition_max} bytes would be parked in a partition"
+        )
         return Rejected(event, Reason.LIMIT_EXCEEDED, detail)
     decision = Parked(
         channel=state.channel,

@@ -200,9 +200,7 @@ def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
             "cumulative_error_before": decimal_text(
                 decision.errors_before[rank], decision.denominator_before
             ),
-            "cumulative_error_after": decimal_text(
-                decision.errors[rank], roster.error_denominator
-            ),
+            "cumulative_error_after": decimal_text(decision.errors[rank], roster.error_denominator),
             "cumulative_error_numerator": str(decision.errors[rank]),
         }
 

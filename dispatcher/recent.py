@@ -84,9 +84,7 @@ class Recent(Generic[K, V]):
         yield from self.since(self.first)
 
 
-def recent_from(
-    entries: Iterable[tuple[int, K, V]], first: int, next_number: int
-) -> Recent[K, V]:
+def recent_from(entries: Iterable[tuple[int, K, V]], first: int, next_number: int) -> Recent[K, V]:
     """Build the queue from stored (number, key, value), in any order; others are left out."""
     counted = sorted((e for e in entries if first <= e[0] < next_number), key=lambda e: e[0])
     layer = {key: (number, value) for number, key, value in counted}

@@ -118,7 +118,9 @@ class RedisStore:
         records: Sequence[Record],
     ) -> RestorePoint | None:
         """See `StateStore`."""
-        sets = [part for key, value in records if value is not None for part in (_field(key), value)]
+        sets = [
+            part for key, value in records if value is not None for part in (_field(key), value)
+        ]
         deletes = [_field(key) for key, value in records if value is None]
         arguments = [_point(expected), _encode(new), len(sets) // 2, *sets, *deletes]
         with _unavailable():
@@ -143,7 +145,7 @@ class RedisStore:
         """See `StateStore`."""
         keys = (self._key(partition), self._staged_key(partition, owner))
         with _unavailable():
-            found = self._redis.eval(_REPLACE, 2, *keys, _point(expected), _encode(new))  # type: ignore[arg-type]
+            found = self._redis.eval(_REPLACE, 2, *keys, _point(expected), _encode(new))
         return _read_point(cast("bytes", found))
 
     def write_status(self, slot: str, status: bytes, lifetime_ms: int) -> None:

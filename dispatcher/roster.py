@@ -76,13 +76,13 @@ class Roster:
     """
 
     __slots__ = (
+        "_rank_of",
         "active",
         "active_weights",
         "by_assignee_id",
         "error_denominator",
         "members",
         "weight_sum",
-        "_rank_of",
     )
 
     def __init__(self, members: Iterable[Member]) -> None:
@@ -195,9 +195,7 @@ def settle(channel: str, roster: Roster, errors: Sequence[int], change: RosterCh
 
 
 def _newcomer(channel: str, assignee_id: str, weight: str, *, paused: bool) -> Member:
-    return Member(
-        rank_digest(channel, assignee_id), assignee_id, weight_millionths(weight), paused
-    )
+    return Member(rank_digest(channel, assignee_id), assignee_id, weight_millionths(weight), paused)
 
 
 def _replace(
@@ -240,7 +238,8 @@ def _correct(roster: Roster, units: list[int], change: CumulativeErrorCorrected)
         return
     if roster.weight_sum == 0:
         raise CannotApply(
-            Reason.NO_COUNTERPARTY, "nobody is active with a weight over 0 to take the counter-entry"
+            Reason.NO_COUNTERPARTY,
+            "nobody is active with a weight over 0 to take the counter-entry",
         )
     parts = [divmod(-amount * weight, roster.weight_sum) for weight in roster.active_weights]
     spread = _with_missing_units(
@@ -259,9 +258,7 @@ def rounded_units(errors: Sequence[int], scale: int) -> list[int]:
     return _with_missing_units([unit for unit, _ in parts], [rest for _, rest in parts], 0)
 
 
-def _with_missing_units(
-    floors: list[int], remainders: Sequence[int], total: int
-) -> list[int]:
+def _with_missing_units(floors: list[int], remainders: Sequence[int], total: int) -> list[int]:
     """One more unit each for the largest remainders, of equals the last, until the sum is right."""
     missing = total - sum(floors)
     if missing:

@@ -144,9 +144,7 @@ def _main_value(state: ChannelState) -> bytes:
             state.promise,
             _window(state.batches),
             _window(state.changes),
-            _Parked(
-                parked.first, parked.next_number, state.parked_leads, state.parked_bytes
-            ),
+            _Parked(parked.first, parked.next_number, state.parked_leads, state.parked_bytes),
             state.release,
         )
     )
@@ -249,9 +247,7 @@ def _read_window(
     return recent_from(entries, window.first, window.next)
 
 
-def _numbered(
-    first: int, entries: Iterable[tuple[str, Seen]]
-) -> Iterator[tuple[int, str, Seen]]:
+def _numbered(first: int, entries: Iterable[tuple[str, Seen]]) -> Iterator[tuple[int, str, Seen]]:
     for number, (key, seen) in enumerate(entries, start=first):
         yield number, key, seen
 

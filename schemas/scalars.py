@@ -151,9 +151,7 @@ Timestamp = Annotated[
     str,
     StringConstraints(strict=True),
     AfterValidator(_checked_timestamp),
-    Field(
-        description="RFC 3339 with an offset", json_schema_extra={"format": "date-time"}
-    ),
+    Field(description="RFC 3339 with an offset", json_schema_extra={"format": "date-time"}),
 ]
 Decimal12 = Annotated[
     str,

@@ -10,7 +10,7 @@ import structlog
 
 from dispatcher.redis_store import RedisStore
 from dispatcher.store import StoreUnavailable
-from streams.broker import CallFailed, InputLost, Remedy
+from streams.broker import CallFailed, InputLost
 from streams.kafka_broker import (
     KafkaChangelogReader,
     KafkaCluster,
@@ -19,8 +19,8 @@ from streams.kafka_broker import (
 )
 from streams.logs import configure_logs
 from streams.processor import Processor
-from streams.restore import checked_facts
 from streams.settings import Settings
+from streams.topic_checks import checked_facts
 from streams.transactions import OutcomeUnknown, SlotContested, Transactions
 
 
@@ -71,7 +71,7 @@ def open_processor(settings: Settings, logger: Any) -> Processor:
 
 
 def _check_eviction(store: RedisStore, logger: Any) -> None:
-    """R8: a Redis that may evict fields' hashes under memory pressure would lose states one by one."""
+    """R8: a Redis that may evict would lose states one by one when memory is short."""
     try:
         policy = store.eviction_policy()
     except StoreUnavailable as error:
@@ -111,7 +111,7 @@ def run(settings: Settings, *, on_start: Callable[[], None] | None = None) -> in
         status = 1
     except CallFailed as failed:
         logger.error("stopped", why=str(failed), remedy=failed.remedy.value)
-        status = 1 if failed.remedy is not Remedy.RETRY else 1
+        status = 1
     finally:
         processor.close()
     logger.info("stopped", leads_dispatched=processor.leads_dispatched)

@@ -91,14 +91,10 @@ class Decider:
         task.put(state, evolve(evolve(state, released), dispatched))
         self._emit(task, channel, (released, dispatched), draft)
 
-    def _decide_record(
-        self, task: Task, record: InputRecord, read: Read, draft: Draft
-    ) -> None:
+    def _decide_record(self, task: Task, record: InputRecord, read: Read, draft: Draft) -> None:
         reference = InputRef(record.topic, record.partition, record.offset)
         try:
-            event = read(
-                record.value, self._limits, reference, timestamp_text(record.timestamp_ms)
-            )
+            event = read(record.value, self._limits, reference, timestamp_text(record.timestamp_ms))
             self._check_place(record, event.channel, task.partition_count)
         except Refused as refusal:
             self._bury(record, refusal.reason, refusal.detail, draft)
@@ -123,9 +119,7 @@ class Decider:
         task.put(before, after)
         self._emit(task, event.channel, outcome, draft)
 
-    def _emit(
-        self, task: Task, channel: str, decisions: Iterable[Decision], draft: Draft
-    ) -> None:
+    def _emit(self, task: Task, channel: str, decisions: Iterable[Decision], draft: Draft) -> None:
         key = channel.encode()
         for decision in decisions:
             if isinstance(decision, Dispatched):

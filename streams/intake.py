@@ -151,7 +151,7 @@ def _checked_text(value: bytes | None, limits: Limits) -> bytes:
     if len(value) > limits.input_bytes_max:
         raise Refused(
             Reason.TOO_LARGE,
-            f"{len(value)} bytes uncompressed; at most {limits.input_bytes_max}: send smaller batches",
+            f"{len(value)} bytes uncompressed, at most {limits.input_bytes_max}; send less at once",
         )
     try:
         value.decode()

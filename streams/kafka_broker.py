@@ -20,7 +20,12 @@ from confluent_kafka import (
 )
 from confluent_kafka import Producer as LibrdkafkaProducer
 from confluent_kafka import TopicPartition as Partition
-from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
 
 from streams.broker import (
     CallFailed,
@@ -42,24 +47,24 @@ _GENERATION_AT: Final = slice(7, 11)
 """librdkafka's opaque group metadata: `CGMDv2:`, then the generation, int32 little-endian."""
 
 _FENCED: Final = frozenset(
-    {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}  # noqa: SLF001
+    {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}
 )
 _OFFSET_GONE: Final = frozenset(
     {
         KafkaError.OFFSET_OUT_OF_RANGE,
-        KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
-        KafkaError._NO_OFFSET,  # noqa: SLF001
+        KafkaError._AUTO_OFFSET_RESET,
+        KafkaError._NO_OFFSET,
     }
 )
-_NOT_READY: Final = frozenset({KafkaError._STATE, KafkaError._IN_PROGRESS})  # noqa: SLF001
+_NOT_READY: Final = frozenset({KafkaError._STATE, KafkaError._IN_PROGRESS})
 _TRY_AGAIN: Final = frozenset(
     {
-        KafkaError._TIMED_OUT,  # noqa: SLF001
-        KafkaError._TRANSPORT,  # noqa: SLF001
-        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-        KafkaError._WAIT_COORD,  # noqa: SLF001
-        KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001
-        KafkaError._RETRY,  # noqa: SLF001
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._WAIT_COORD,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._RETRY,
         KafkaError.REQUEST_TIMED_OUT,
         KafkaError.UNSTABLE_OFFSET_COMMIT,
         KafkaError.REBALANCE_IN_PROGRESS,
@@ -170,13 +175,13 @@ class KafkaGroupConsumer:
 
     def _take_error(self, message: Message, error: KafkaError, polled: Polled) -> None:
         at = (cast("str", message.topic()), cast("int", message.partition()))
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+        if error.code() == KafkaError._PARTITION_EOF:
             polled.ends.append((*at, cast("int", message.offset())))
         elif error.code() in _OFFSET_GONE:
             if at in self._started:
                 raise InputLost(
-                    f"{at[0]} partition {at[1]} offset {message.offset()}: {error.str()}; input was "
-                    "deleted before it was processed, or the topic was replaced"
+                    f"{at[0]} partition {at[1]} offset {message.offset()}: {error.str()}; input "
+                    "was deleted before it was processed, or the topic was replaced"
                 )
         elif error.fatal():
             raise CallFailed(Remedy.STOP, f"{error.name()}: {error.str()}")
@@ -239,8 +244,8 @@ def _input_record(message: Message) -> InputRecord:
         cast("int", message.partition()),
         cast("int", message.offset()),
         message.timestamp()[1],
-        cast("bytes | None", message.key()),
-        cast("bytes | None", message.value()),
+        message.key(),
+        message.value(),
         cast("Headers", message.headers() or ()),
     )
 
@@ -336,8 +341,10 @@ class KafkaProducer:
 
     def close(self) -> None:
         """See `broker.Producer`."""
+        # Not librdkafka's close: that would abort and flush, and wait for a broker that is away.
+        # What is open is ended by the next producer with this transactional id (R6).
         self._producer.purge()
-        self._producer.close(1)
+        del self._producer
 
     def _call(self, function: Any, *arguments: Any) -> None:
         try:
@@ -388,10 +395,10 @@ class KafkaChangelogReader:
             offset = cast("int", message.offset())
             if error is None:
                 key = cast("bytes", message.key())
-                value = cast("bytes | None", message.value())
+                value = message.value()
                 records.append(ChangelogRecord(partition, offset, key, value))
                 self._ends[partition] = offset + 1
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+            elif error.code() == KafkaError._PARTITION_EOF:
                 self._ends[partition] = offset
             else:
                 self._log.warning("changelog: %s: %s", error.name(), error.str())
@@ -412,15 +419,15 @@ class KafkaCluster:
     def __init__(self, settings: Settings, *, logger: Any) -> None:
         """Connects with the first question."""
         self._timeout_s = settings.call_timeout_ms / 1000
-        self._admin = AdminClient({"client.id": settings.transactional_id, **settings.kafka}, logger=logger)
+        self._admin = AdminClient(
+            {"client.id": settings.transactional_id, **settings.kafka}, logger=logger
+        )
 
     def end_offsets(
         self, partitions: Sequence[TopicPartition], *, read_committed: bool
     ) -> dict[TopicPartition, int]:
         """See `broker.Cluster`."""
-        level = (
-            IsolationLevel.READ_COMMITTED if read_committed else IsolationLevel.READ_UNCOMMITTED
-        )
+        level = IsolationLevel.READ_COMMITTED if read_committed else IsolationLevel.READ_UNCOMMITTED
         return self._offsets(partitions, OffsetSpec.latest(), level)
 
     def start_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

@@ -147,9 +147,7 @@ class Processor:
 
     def _handle_rebalances(self, events: Iterable[RebalanceEvent]) -> None:
         for event in events:
-            self._log.info(
-                f"partitions {event.kind.value}", partitions=sorted(event.partitions)
-            )
+            self._log.info(f"partitions {event.kind.value}", partitions=sorted(event.partitions))
             if event.kind is Rebalance.ASSIGNED:
                 self._assigned(event.partitions)
             elif event.kind is Rebalance.REVOKED:
@@ -297,10 +295,18 @@ class Processor:
             batches = len(task.batches) + len(self._arrived.get(partition, ()))
             leads_at, roster_at = (leads_topic, partition), (roster_topic, partition)
             # What is paused is resumed at half, since a pause throws away what was fetched ahead.
-            if overdue or (full and batches) or batches > (most // 2 if leads_at in self._paused else most):
+            if (
+                overdue
+                or (full and batches)
+                or batches > (most // 2 if leads_at in self._paused else most)
+            ):
                 want.add(leads_at)
             changes = len(task.changes)
-            if overdue or (full and changes) or changes > (most // 2 if roster_at in self._paused else most):
+            if (
+                overdue
+                or (full and changes)
+                or changes > (most // 2 if roster_at in self._paused else most)
+            ):
                 want.add(roster_at)
         if want != self._paused:
             if more := want - self._paused:

@@ -36,7 +36,7 @@ class Replay:
         self._parked_bytes = 0
 
     def lines(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """The output events of all lines, in order, without line breaks. Blank lines are skipped."""
+        """The output events of all lines, in order, without line breaks; blank ones are skipped."""
         for number, line in enumerate(lines, start=1):
             text = line.strip(b" \t\r\n")
             if text:

@@ -37,13 +37,12 @@ from streams.broker import (
     ChangelogRecord,
     Cluster,
     GroupConsumer,
-    InputLost,
     Remedy,
     TopicFacts,
 )
 from streams.settings import Settings
 from streams.task import Task, group_by_channel
-
+from streams.topic_checks import check_recorded, checked_facts, start_offset
 
 FACTS_LIFETIME_S: Final = 2.0
 """Partitions assigned together share one look at the topics."""
@@ -159,7 +158,10 @@ class Restorer:
             if failed.remedy is not Remedy.RETRY:
                 raise
             self._log.info(
-                "restore waits", partition=restore.task.partition, step=restore.at.value, why=str(failed)
+                "restore waits",
+                partition=restore.task.partition,
+                step=restore.at.value,
+                why=str(failed),
             )
 
     def _ask_offsets(self, restore: Restore) -> None:
@@ -286,7 +288,7 @@ class Restorer:
                 if recorded
                 else {}
             )
-            self._check_recorded(recorded)
+            check_recorded(recorded, self._facts, self._topics.lead_batches)
             task.load(group_by_channel(restore.records))
             copy = task.redis
             copy.point = restore.point
@@ -314,43 +316,21 @@ class Restorer:
             seconds=round(self._monotonic() - self._began[task.partition], 3),
         )
 
-    def _check_recorded(self, recorded: AppliedOffsets | None) -> None:
-        """R2, R3: the topics are those that the state was made from."""
-        if recorded is None:
-            return
-        count = self._facts[self._topics.lead_batches].partition_count
-        if recorded.partition_count != count:
-            raise InputLost(
-                f"the state was made with {recorded.partition_count} partitions, the topics have "
-                f"{count}: keys hash elsewhere now. Restore the topics, or start with a new "
-                "application id once the backlog is done"
-            )
-        for topic, applied in recorded.inputs.items():
-            if topic in self._facts and applied.topic_id != self._facts[topic].topic_id:
-                raise InputLost(
-                    f"topic {topic} is not the one that was read before: it was deleted and created "
-                    "anew. Its offsets mean other records now; start with a new application id, or "
-                    "remove the changelog topic to begin again"
-                )
-
     def _start_offsets(self, restore: Restore, recorded: dict[str, int]) -> dict[str, int]:
         """R2: from which offset each input goes on."""
         partition = restore.task.partition
         at = [(topic, partition) for topic in self._inputs]
         starts = self._patient(lambda: self._cluster.start_offsets(at))
-        offsets = {}
-        for topic in self._inputs:
-            known = [o for o in (restore.committed[topic], recorded.get(topic)) if o is not None]
-            earliest = starts[topic, partition]
-            offset = max(known, default=earliest)
-            if offset < earliest:
-                raise InputLost(
-                    f"{topic} partition {partition}: offset {offset} is next, but the log begins at "
-                    f"{earliest}: {earliest - offset} records were deleted before they were "
-                    "processed. If that is accepted, set the group's offset to the beginning"
-                )
-            offsets[topic] = offset
-        return offsets
+        return {
+            topic: start_offset(
+                topic,
+                partition,
+                committed=restore.committed[topic],
+                recorded=recorded.get(topic),
+                earliest=starts[topic, partition],
+            )
+            for topic in self._inputs
+        }
 
     def _patient(self, call: Callable[[], Any]) -> Any:
         deadline = self._monotonic() + self._settings.retry_deadline_ms / 1000
@@ -360,31 +340,3 @@ class Restorer:
             except CallFailed as failed:
                 if failed.remedy is not Remedy.RETRY or self._monotonic() > deadline:
                     raise
-
-
-def checked_facts(settings: Settings, cluster: Cluster) -> dict[str, TopicFacts]:
-    """The topics' facts by name, found fit to run with (R3, R11).
-
-    Raises InputLost when topics are missing, differ in partition count, or take too little.
-    """
-    names = [name for name, _ in settings.topics.table()]
-    facts = cluster.topic_facts(names)
-    missing = [name for name in names if name not in facts]
-    if missing:
-        raise InputLost(f"missing topics: {', '.join(missing)}; run `partidor topics create`")
-    counts = {
-        name: facts[name].partition_count
-        for name, topic in settings.topics.table()
-        if topic.copartitioned
-    }
-    if len(set(counts.values())) != 1:
-        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise InputLost(f"partition counts differ, so a channel would be split: {listed}")
-    for name, topic in settings.topics.table():
-        taken = int(facts[name].config.get("max.message.bytes", settings.output_bytes_max))
-        if topic.holds_outputs and taken < settings.output_bytes_max:
-            raise InputLost(
-                f"topic {name} takes records of {taken} bytes, {settings.output_bytes_max} are "
-                "needed (max.message.bytes); run `partidor topics check`"
-            )
-    return facts

@@ -147,9 +147,7 @@ class Settings(BaseSettings):
     buffered_bytes_max: int = _setting(
         64 * 1024 * 1024, "bytes", "input read and not yet decided, per process", ge=1024
     )
-    restore_slice_ms: int = _setting(
-        200, "ms", "restoring, between two polls", ge=10, le=10_000
-    )
+    restore_slice_ms: int = _setting(200, "ms", "restoring, between two polls", ge=10, le=10_000)
     restore_slice_records: int = _setting(
         5_000, "records", "read from the changelog or Redis at once", ge=1
     )
@@ -194,6 +192,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment over file over defaults."""
+        del dotenv_settings, file_secret_settings
         file = os.environ.get(SETTINGS_FILE_VARIABLE)
         if not file:
             return init_settings, env_settings

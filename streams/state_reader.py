@@ -94,7 +94,7 @@ class StateReader:
     def statuses(self) -> list[DispatcherStatus]:
         """What each process said last, if it wasn't too long ago; the newest last."""
         with _answered():
-            pattern = f"partidor:{self._settings.application_id}:dispatcher:*"
+            pattern = self.status_key("*")
             keys = list(self._redis.scan_iter(match=pattern, count=_KEYS_PER_SCAN))
             values = cast("list[bytes | None]", self._redis.mget(keys) if keys else [])
         found = []
@@ -105,7 +105,12 @@ class StateReader:
                 continue  # expired meanwhile, or written by another version
         return sorted(found, key=lambda status: status.updated_at_ms)
 
-    def _key(self, partition: int | str) -> str:
+    def status_key(self, slot: str) -> str:
+        """Where a process says what it is doing, as `dispatcher.redis_store` writes it."""
+        return f"partidor:{self._settings.application_id}:dispatcher:{slot}"
+
+    def partition_key(self, partition: int | str) -> str:
+        """The name of a partition's hash, as `dispatcher.redis_store` writes it."""
         settings = self._settings
         topic = settings.topics.lead_batches
         # The braces make the parts of a partition share a slot of a Redis cluster.
@@ -113,8 +118,8 @@ class StateReader:
 
     def _hash_keys(self) -> Iterator[str]:
         """Where a partition's hash may be: the first one, else any that a search finds."""
-        yield self._key(0)
-        for key in self._redis.scan_iter(match=self._key("*"), count=_KEYS_PER_SCAN):
+        yield self.partition_key(0)
+        for key in self._redis.scan_iter(match=self.partition_key("*"), count=_KEYS_PER_SCAN):
             yield cast("bytes", key).decode()
 
     def _partition_count(self) -> int | None:
@@ -130,7 +135,7 @@ class StateReader:
 
     def _read(self, channel: str, partition: int) -> FoundChannel | None:
         """The channel at one moment; None when it changed while it was read."""
-        hash_key, key = self._key(partition), b"channels/" + channel_key(channel)
+        hash_key, key = self.partition_key(partition), b"channels/" + channel_key(channel)
         windows = [
             b"%b/%b/%d" % (key, window, place)
             for window in (b"batches", b"changes")

@@ -14,6 +14,7 @@ from streams.cli import (
     rosters,
     running,
     topics,
+    views,
     watching,
 )
 
@@ -58,6 +59,7 @@ app.command("watch")(watching.watch)
 app.command("show")(channels.show)
 app.command("lag")(channels.lag)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command("views")(views.views)
 app.command("replay")(replaying.replay)
 app.command("assign")(assigning.assign)
 app.command("config")(configuration.config)

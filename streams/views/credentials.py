@@ -102,8 +102,12 @@ def _ssl_context(kafka: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def _made_context(kafka: Mapping[str, str]) -> ssl.SSLContext:
+    location = kafka.get("ssl.ca.location")
+    is_directory = location is not None and Path(location).is_dir()
     context = ssl.create_default_context(
-        cafile=kafka.get("ssl.ca.location"), cadata=kafka.get("ssl.ca.pem")
+        cafile=None if is_directory else location,
+        capath=location if is_directory else None,
+        cadata=kafka.get("ssl.ca.pem"),
     )
     if kafka.get("ssl.endpoint.identification.algorithm", "https").lower() == "none":
         context.check_hostname = False
@@ -112,8 +116,8 @@ def _made_context(kafka: Mapping[str, str]) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     password = kafka.get("ssl.key.password")
     if "ssl.certificate.location" in kafka:
-        location, key = kafka["ssl.certificate.location"], kafka.get("ssl.key.location")
-        context.load_cert_chain(location, key, password)
+        certificate, key = kafka["ssl.certificate.location"], kafka.get("ssl.key.location")
+        context.load_cert_chain(certificate, key, password)
     elif "ssl.certificate.pem" in kafka:
         # Python loads certificates from files only; this one is gone when it is loaded.
         with tempfile.TemporaryDirectory() as directory:

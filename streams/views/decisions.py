@@ -78,7 +78,7 @@ class DuplicateIgnored(DecisionRead, frozen=True, kw_only=True, tag="duplicate_i
 
 AnyDecisionRead = BatchDispatched | RosterChanged | BatchParked | BatchReleased | DuplicateIgnored
 
-_decode: Final = msgspec.json.Decoder(AnyDecisionRead).decode
+_decoder: Final[msgspec.json.Decoder[AnyDecisionRead]] = msgspec.json.Decoder(AnyDecisionRead)
 
 
 class Unreadable(ValueError):
@@ -90,7 +90,7 @@ def read_decision(value: bytes | None) -> AnyDecisionRead:
     if value is None:
         raise Unreadable("no value")
     try:
-        return _decode(value)
+        return _decoder.decode(value)
     except msgspec.ValidationError as error:
         raise Unreadable(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -57,9 +57,7 @@ def _members(standing: ChannelStanding) -> Iterable[dict[str, Any]]:
         yield _member(standing, assignee_id, standing.members[assignee_id])
 
 
-def _member(
-    standing: ChannelStanding, assignee_id: str, member: MemberStanding
-) -> dict[str, Any]:
+def _member(standing: ChannelStanding, assignee_id: str, member: MemberStanding) -> dict[str, Any]:
     denominator = standing.denominator
     error = error_numerator(standing, member)
     return {

@@ -6,17 +6,12 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from streams.settings import ENVIRONMENT_PREFIX, SETTINGS_FILE_VARIABLE, SettingRow
+from streams.failure import WrongUsage
+from streams.settings import ENVIRONMENT_PREFIX, SettingRow, Settings
 
 
 def _setting(default: Any, unit: str, bounds: str, **constraints: Any) -> Any:
@@ -43,8 +38,11 @@ class ViewsSettings(BaseModel):
     snapshot_interval_ms: int = _setting(
         10_000, "ms", "between two snapshots; a restart reads what is newer from Kafka", ge=100
     )
+    session_timeout_ms: int = _setting(
+        6_000, "ms", "silence after which a process loses its partitions", ge=1_000, le=60_000
+    )
     rebalance_timeout_ms: int = _setting(
-        30_000, "ms", "for the processes of a group to agree on who reads what", ge=1_000
+        30_000, "ms", "for the processes of a group to agree on who reads what", ge=1_000, le=90_000
     )
     fetch_bytes_max: int = _setting(
         4 * 1024 * 1024, "bytes", "fetched at once from a partition", ge=64 * 1024
@@ -62,34 +60,22 @@ class ViewsSettings(BaseModel):
         return self.data_dir or _default_data_dir()
 
 
-class _Sources(BaseSettings):
-    """Finds the views' part in the environment and the file, as `Settings` finds the rest."""
+class _WithViews(Settings):
+    """The views' part stands beside the rest, in the environment and in the file."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", extra="ignore"
-    )
-
-    views: Annotated[ViewsSettings, Field(default_factory=ViewsSettings)]
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment over file over defaults."""
-        file = os.environ.get(SETTINGS_FILE_VARIABLE)
-        if not file:
-            return init_settings, env_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+    views: ViewsSettings = Field(default_factory=ViewsSettings)
 
 
 def load_views_settings() -> ViewsSettings:
-    """From the environment and the settings file. Raises pydantic's ValidationError."""
-    return _Sources().views
+    """From the environment and the settings file. Raises WrongUsage; values are not repeated."""
+    try:
+        return _WithViews().views
+    except ValidationError as error:
+        complaints = (
+            f"{ENVIRONMENT_PREFIX}{'__'.join(map(str, each['loc'])).upper()}: {each['msg']}"
+            for each in error.errors(include_url=False, include_input=False)
+        )
+        raise WrongUsage("; ".join(complaints)) from None
 
 
 def views_rows(views: ViewsSettings) -> Iterator[SettingRow]:

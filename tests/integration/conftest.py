@@ -15,7 +15,5 @@ if TYPE_CHECKING:
 @pytest.fixture
 def installation(stack: "Stack", application_id: str, tmp_path: Path) -> Iterator[Installation]:
     """Topics, group and keys that no other test has; its dispatchers end with the test."""
-    with Installation(
-        stack.bootstrap_servers, stack.redis_url, tmp_path, application_id
-    ) as opened:
+    with Installation(stack.bootstrap_servers, stack.redis_url, tmp_path, application_id) as opened:
         yield opened

@@ -178,6 +178,11 @@ class Installation:
 
     # -- what is there
 
+    def publish(self, events: Iterable[Json]) -> None:
+        """Publish events and wait until they are acknowledged."""
+        self.publisher.publish(events)
+        self.publisher.flush()
+
     def process(self, events: Iterable[Json]) -> None:
         """Publish events and wait until they are processed."""
         self.publisher.publish(events)

@@ -292,4 +292,3 @@ def check_offsets(installation: Installation, outcome: Outcome) -> None:
         assert applied["partition_count"] == installation.partitions
         for topic, found in applied["inputs"].items():
             assert found["next_offset"] == last[topic, partition]
-

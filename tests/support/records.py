@@ -80,9 +80,10 @@ def read_topic(bootstrap_servers: str, topic: str, *, read_committed: bool = Tru
         found: dict[int, list[Record]] = {number: [] for number in sorted(partitions)}
         unfinished = set(partitions)
         while unfinished:
-            messages = consumer.consume(10_000, SILENCE_S)
+            messages = consumer.consume(1, SILENCE_S)
             if not messages:
                 raise AssertionError(f"{topic}: nothing came within {SILENCE_S} s")
+            messages += consumer.consume(10_000, 0)
             for message in messages:
                 error = message.error()
                 if error is None:

@@ -11,14 +11,14 @@ from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 
 import pytest
-from tests.reference.comparison import differences
-from tests.reference.histories import history, lines
-from tests.reference.replayer import Replayer
 
 from dispatcher.decisions import Rejected
 from dispatcher.limits import Limits
 from streams.intake import Refused
 from streams.replay import Replay
+from tests.reference.comparison import differences
+from tests.reference.histories import history, lines
+from tests.reference.replayer import Replayer
 
 HISTORIES = 10_000
 CHUNK = 250
@@ -26,7 +26,7 @@ EVENTS = 20
 
 
 def inputs(seed: int) -> list[bytes]:
-    """The lines of a history; every fourth one is spoiled in places, every fifth has big batches."""
+    """The lines of a history; some are spoiled in places, some have big batches."""
     leads_max = 1_000 if seed % 5 == 0 else 60
     events = history(seed, channels=1 + seed % 3, events=EVENTS, leads_max=leads_max)
     if seed % 4 == 0:
@@ -75,7 +75,9 @@ def states_differ(replay: Replay, reference: Replayer) -> list[str]:
         if versions != (state.state_version, state.roster_version):
             found.append(f"versions of {channel!r}")
         promise = state.promise
-        if not promise.corrected and not promise.holds(state.errors or (0,), roster.error_denominator):
+        if not promise.corrected and not promise.holds(
+            state.errors or (0,), roster.error_denominator
+        ):
             found.append(f"the promise of {channel!r} is broken: {errors}")
         kept = (expected.promise.most_members, expected.promise.pauses, expected.promise.corrected)
         if kept != (promise.members_most, promise.paused, promise.corrected):

@@ -5,7 +5,6 @@ import io
 import json
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from streams import whole_files
 from streams.cli import main
 
+STATE_HEAD = '{"type":"partidor_state","schema_version":1,"channels":'
 ROSTER = "assignee_id,weight\nA,0.8\nB,1\nC,1.2\n"
 
 
@@ -73,13 +73,13 @@ def test_the_output_is_the_input_and_two_columns(desk: Desk) -> None:
     """Columns, quotes and line breaks in cells stay; positions count the rows."""
     leads = desk.directory / "leads.csv"
     leads.write_text('lead_id,"a, b",note\nL1,"x ""y""","two\nlines"\n\nL2,,\n', newline="")
+    desk.roster.write_text("assignee_id,weight\nA,1\n")
     result = desk.assign(leads)
     assert list(csv.reader(io.StringIO(result.out))) == [
         ["lead_id", "a, b", "note", "assignee_id", "position"],
-        ["L1", 'x "y"', "two\nlines", "B", "1"],
+        ["L1", 'x "y"', "two\nlines", "A", "1"],
         ["L2", "", "", "A", "2"],
-    ] or {row[-1] for row in csv.reader(io.StringIO(result.out))} == {"position", "1", "2"}
-    assert result.out.startswith('lead_id,"a, b",note,assignee_id,position\nL1,"x ""y"""')
+    ]
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
@@ -154,7 +154,7 @@ def test_after_a_crash_between_commit_and_output_the_same_command_gives_the_outp
 ) -> None:
     """The state is the commit point: the batch is assigned once, its output can be had again."""
     leads, out = desk.leads("1.csv", 100), desk.directory / "out.csv"
-    expected = Desk.assign(_elsewhere(desk), leads, "--batch-id", "b1").out
+    expected = _elsewhere(desk).assign(leads, "--batch-id", "b1").out
 
     def crash_at_the_output(path: Path, data: bytes) -> None:
         if path == out:
@@ -347,9 +347,8 @@ def test_a_batch_over_the_limit_names_the_setting(
         "{}",
         "no JSON",
         '{"type":"partidor_state","schema_version":2,"channels":{}}',
-        '{"type":"partidor_state","schema_version":1,"channels":{"web":{"records":{},"results":[]}}}',
-        '{"type":"partidor_state","schema_version":1,"channels":'
-        '{"web":{"records":{"web":{"channel":1}},"results":[]}}}',
+        STATE_HEAD + '{"web":{"records":{},"results":[]}}}',
+        STATE_HEAD + '{"web":{"records":{"web":{"channel":1}},"results":[]}}}',
     ],
 )
 def test_a_damaged_state_is_never_overwritten(text: str, desk: Desk) -> None:
@@ -386,7 +385,6 @@ def _assign_in_a_process(arguments: list[str]) -> None:
 
 def test_two_at_once_take_turns(desk: Desk, tmp_path: Path) -> None:
     """Neither run loses what the other did: every batch is in the state."""
-    commands: list[Callable[[], None]] = []
     context = multiprocessing.get_context("spawn")
     processes = []
     for number in range(6):
@@ -396,7 +394,6 @@ def test_two_at_once_take_turns(desk: Desk, tmp_path: Path) -> None:
             "--channel", "web", "--output", str(tmp_path / f"{number}.out"),
         ]  # fmt: skip
         processes.append(context.Process(target=_assign_in_a_process, args=(arguments,)))
-    assert not commands
     for process in processes:
         process.start()
     for process in processes:

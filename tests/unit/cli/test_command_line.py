@@ -207,3 +207,21 @@ def test_a_reader_that_goes_away_leaves_no_trace_on_stderr(tmp_path: Any) -> Non
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=60) == 1
+
+
+def test_shells_can_complete_commands() -> None:
+    """What a shell asks when Tab is pressed is answered."""
+    code = "import sys; from streams.cli import main; sys.exit(main())"
+    question = {
+        "_PARTIDOR_COMPLETE": "complete_bash",
+        "COMP_WORDS": "partidor dead",
+        "COMP_CWORD": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **question},
+    )
+    assert done.stdout.split() == ["dead-letters"]

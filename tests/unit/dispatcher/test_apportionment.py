@@ -44,7 +44,9 @@ def test_without_active_weight_there_is_nobody_to_divide_among() -> None:
 @st.composite
 def divisions(draw: st.DrawFn) -> tuple[int, list[int], list[int]]:
     """A batch size, weights, and errors that sum to zero, some of them far off."""
-    weights = draw(st.lists(st.sampled_from([0, 1, 500_000, 1_000_000, 1_200_000]), min_size=1, max_size=8))
+    weights = draw(
+        st.lists(st.sampled_from([0, 1, 500_000, 1_000_000, 1_200_000]), min_size=1, max_size=8)
+    )
     weights[draw(st.integers(0, len(weights) - 1))] = draw(st.integers(1, 2_000_000))
     one_lead = sum(weights) * UNITS_PER_LEAD
     far = draw(st.sampled_from([1, 2, 30]))
@@ -78,5 +80,3 @@ def _one_by_one(batch_size: int, weights: list[int], errors: list[int]) -> list[
         assigned[rank] += 1
         now[rank] += one_lead
     return assigned
-
-

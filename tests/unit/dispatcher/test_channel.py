@@ -6,7 +6,13 @@ import pytest
 
 from dispatcher.channel import decide, decide_release, evolve
 from dispatcher.decisions import Dispatched, DuplicateIgnored, Parked, Rejected, RosterSettled
-from dispatcher.events import BatchReceived, ChangeReceived, InputRef, batch_content_hash, change_content_hash
+from dispatcher.events import (
+    BatchReceived,
+    ChangeReceived,
+    InputRef,
+    batch_content_hash,
+    change_content_hash,
+)
 from dispatcher.limits import Limits, Room
 from dispatcher.state import ChannelState
 from schemas.inputs import ROSTER_CHANGE

@@ -2,14 +2,13 @@
 
 import json
 
-from tests.reference.events import the_seeds_story
-from tests.reference.histories import history
-
 from dispatcher.limits import Limits
 from dispatcher.roster import Member, Roster, rank_digest
 from schemas.documents import EVENTS
 from schemas.outputs import DECISION, LeadAssigned
 from streams.replay import Replay
+from tests.reference.events import the_seeds_story
+from tests.reference.histories import history
 
 
 def outputs(events: list[dict[str, object]]) -> list[bytes]:
@@ -37,7 +36,9 @@ def test_ids_that_json_escapes_come_out_as_they_came_in() -> None:
     join = {"type": "assignee_joined", "change_id": "c", "assignee_id": 'A"%b', "weight": "1"}
     leads = [{"lead_id": each, "attributes": {each: each}} for each in odd]
     batch = {"type": "lead_batch", "batch_id": 'b"1', "leads": leads}
-    written = outputs([{**join, **common, "channel": channel}, {**batch, **common, "channel": channel}])
+    written = outputs(
+        [{**join, **common, "channel": channel}, {**batch, **common, "channel": channel}]
+    )
     assigned = [LeadAssigned.model_validate_json(line) for line in written[1:-1]]
     assert odd == [each.lead_id for each in assigned]
     assert [{each: each} for each in odd] == [each.attributes for each in assigned]
@@ -77,7 +78,9 @@ def test_a_large_roster_is_listed_whole_every_fiftieth_decision_only() -> None:
         if event["type"] == "batch_dispatched":
             DECISION.validate_python(event)
             listed[event["state_version"]] = (event["shares_complete"], len(event["shares"]))
-    assert {50: (True, 30)} == {v: l for v, l in listed.items() if l != (False, 1)}
+    assert {50: (True, 30)} == {
+        version: rows for version, rows in listed.items() if rows != (False, 1)
+    }
 
 
 def test_the_listing_of_a_roster_fits_what_the_roster_says_of_itself() -> None:
@@ -87,8 +90,14 @@ def test_the_listing_of_a_roster_fits_what_the_roster_says_of_itself() -> None:
     members = [{"assignee_id": name, "weight": "999999.999999"} for name in names]
     events: list[dict[str, object]] = [
         {**common, "type": "roster_replaced", "change_id": "c", "members": members},
-        {**common, "type": "cumulative_error_corrected", "change_id": "d", "assignee_id": names[0],
-         "amount": "-99999.999999", "counter_assignee_id": names[1]},
+        {
+            **common,
+            "type": "cumulative_error_corrected",
+            "change_id": "d",
+            "assignee_id": names[0],
+            "amount": "-99999.999999",
+            "counter_assignee_id": names[1],
+        },
     ]
     events += [
         {**common, "type": "lead_batch", "batch_id": f"b{n}", "leads": [{"lead_id": f"L{n}"}]}

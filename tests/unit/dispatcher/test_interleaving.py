@@ -5,10 +5,10 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.reference.arithmetic import interleaved
 
 from dispatcher import interleaving
 from dispatcher.interleaving import earliest_closing_first, interleave
+from tests.reference.arithmetic import interleaved
 
 counts_of_a_batch = st.lists(st.integers(0, 30), min_size=1, max_size=8)
 

@@ -26,7 +26,9 @@ def roster_of(members: int, paused: int = 0) -> Roster:
         (Promise(4, paused=True), Fraction(-3, 2), Fraction(3, 2)),
     ],
 )
-def test_the_bounds_are_those_of_the_design(promise: Promise, low: Fraction, high: Fraction) -> None:
+def test_the_bounds_are_those_of_the_design(
+    promise: Promise, low: Fraction, high: Fraction
+) -> None:
     """Harmonic without pauses, half the others with them."""
     assert (low, high) == promise.bounds_leads()
 

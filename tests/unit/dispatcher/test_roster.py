@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.roster import CannotApply, Member, Roster, cancel, rank_digest, rounded_units, settle
+from dispatcher.roster import (
+    CannotApply,
+    Member,
+    Roster,
+    cancel,
+    rank_digest,
+    rounded_units,
+    settle,
+)
 from schemas.inputs import ROSTER_CHANGE, RosterChange
 from schemas.reasons import Reason
 from schemas.scalars import UNITS_PER_LEAD
@@ -81,16 +89,24 @@ def test_rank_is_drawn_by_lot_once_per_channel() -> None:
 def test_a_correction_moves_the_error_and_spreads_the_counter_entry_by_weight() -> None:
     """A lead that did not count: everyone active takes a part, the corrected one included."""
     roster = roster_of(A=800_000, B=1_000_000, C=1_200_000)
-    settled = settle("web", roster, (0, 0, 0), change("cumulative_error_corrected", assignee_id="A", amount="-3"))
+    settled = settle(
+        "web", roster, (0, 0, 0), change("cumulative_error_corrected", assignee_id="A", amount="-3")
+    )
     after = dict(zip([m.assignee_id for m in roster.members], settled.errors, strict=True))
     one_lead = roster.error_denominator
-    assert {"A": -3 * one_lead + 8 * one_lead // 10, "B": one_lead, "C": 12 * one_lead // 10} == after
+    assert {
+        "A": -3 * one_lead + 8 * one_lead // 10,
+        "B": one_lead,
+        "C": 12 * one_lead // 10,
+    } == after
 
 
 def test_a_lead_that_moved_is_a_correction_with_a_counterparty() -> None:
     """What one is given the other is charged; a paused one can be the other."""
     roster = roster_of(A=1, B=1)
-    moved = change("cumulative_error_corrected", assignee_id="A", amount="0.5", counter_assignee_id="B")
+    moved = change(
+        "cumulative_error_corrected", assignee_id="A", amount="0.5", counter_assignee_id="B"
+    )
     settled = settle("web", roster, (0, 0), moved)
     assert sorted(settled.errors) == [-UNITS_PER_LEAD, UNITS_PER_LEAD]
 

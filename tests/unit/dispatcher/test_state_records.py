@@ -5,7 +5,6 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.reference.histories import history
 
 from dispatcher.limits import Limits
 from dispatcher.recent import Recent
@@ -24,6 +23,7 @@ from dispatcher.state_records import (
 )
 from streams.intake import Refused
 from streams.replay import Replay
+from tests.reference.histories import history
 
 
 def plain(state: ChannelState) -> dict[str, object]:
@@ -64,7 +64,13 @@ def test_a_long_window_is_read_back_whole() -> None:
     """Closed segments take turns; the oldest partly counts."""
     replay = Replay(Limits())
     common = {"schema_version": 1, "channel": "web/1%", "created_at": "2026-11-21T09:00:00Z"}
-    join = {**common, "type": "assignee_joined", "change_id": "c", "assignee_id": "A", "weight": "1"}
+    join = {
+        **common,
+        "type": "assignee_joined",
+        "change_id": "c",
+        "assignee_id": "A",
+        "weight": "1",
+    }
     replay.outputs(json.dumps(join).encode(), 1)
     records: dict[bytes, bytes] = {}
     before = ChannelState("web/1%")

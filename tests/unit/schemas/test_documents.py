@@ -16,7 +16,9 @@ PUBLISHED = files("schemas") / "published"
 REMAKE = "remake it with `partidor schemas export schemas/published`"
 
 
-@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*/*.json")), ids=lambda p: f"{p.parent.name}/{p.stem}")
+@pytest.mark.parametrize(
+    "path", sorted(GOLDEN.glob("*/*.json")), ids=lambda p: f"{p.parent.name}/{p.stem}"
+)
 def test_every_message_of_every_earlier_version_is_still_read(path: Path) -> None:
     """Full transitive compatibility: golden files are added, never changed."""
     text = path.read_bytes()

@@ -28,7 +28,21 @@ def test_a_weight_is_read_exactly(text: str, millionths: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".5", "5.", "0.1234567", "-1", "+1", "1e3", "NaN", "inf", "1000000.000001", "1 ", "١", "1_0"],
+    [
+        "",
+        ".5",
+        "5.",
+        "0.1234567",
+        "-1",
+        "+1",
+        "1e3",
+        "NaN",
+        "inf",
+        "1000000.000001",
+        "1 ",
+        "\u0661",
+        "1_0",
+    ],
 )
 def test_what_is_no_weight_is_refused(text: str) -> None:
     """A weight is digits, then at most 6 decimals, at most 1,000,000."""
@@ -59,7 +73,9 @@ def test_a_weight_written_is_read_back(millionths: int) -> None:
 
 
 @given(st.integers(-(10**30), 10**30), st.integers(1, 10**16))
-def test_errors_are_rounded_half_to_even_without_a_negative_zero(numerator: int, scale: int) -> None:
+def test_errors_are_rounded_half_to_even_without_a_negative_zero(
+    numerator: int, scale: int
+) -> None:
     """12 decimals, as the decimal module rounds them."""
     text = decimal_text(numerator, scale * UNITS_PER_LEAD)
     whole, decimals = text.lstrip("-").split(".")

@@ -1,4 +1,4 @@
-"""From bytes to events: the quick reading is what the models say, and everything else is refused."""
+"""From bytes to events: the quick reading is what the models say, the rest is refused."""
 
 import json
 from typing import Any
@@ -107,14 +107,20 @@ def test_one_bad_lead_among_good_ones_is_rejected_alone(lead: Any, reason: Reaso
 def test_a_detail_never_quotes_attributes() -> None:
     """They may be personal data; a detail travels in a header and in logs."""
     secret = "+61 400 000 000"
-    event = read(batch_bytes([{"lead_id": "L", "attributes": [secret]}, {"lead_id": {"x": secret}}]))
+    event = read(
+        batch_bytes([{"lead_id": "L", "attributes": [secret]}, {"lead_id": {"x": secret}}])
+    )
     assert [secret in lead.detail for lead in event.rejected_leads] == [False, False]
 
 
 def test_attributes_pass_through_to_the_byte() -> None:
     """Numbers beyond 64 bits, odd spacing, escapes: nothing is decoded."""
     given = b'{"n": 123456789012345678901234567890, "e":1e999,"s":"\\u00e9\\/"}'
-    event = read(batch_bytes([{"lead_id": "L"}]).replace(b'{"lead_id": "L"}', b'{"lead_id": "L", "attributes": ' + given + b"}"))
+    event = read(
+        batch_bytes([{"lead_id": "L"}]).replace(
+            b'{"lead_id": "L"}', b'{"lead_id": "L", "attributes": ' + given + b"}"
+        )
+    )
     assert [given] == list(event.attributes)
     spoiled = b'[{"lead_id":"L","attributes":' + given + b'},{"lead_id":""}]'
     event = read(batch_bytes("HERE").replace(b'"HERE"', spoiled))
@@ -123,7 +129,9 @@ def test_attributes_pass_through_to_the_byte() -> None:
 
 def test_a_batch_over_several_lines_is_put_on_one() -> None:
     """An output event has to stay on one line."""
-    text = json.dumps({**ENVELOPE, "leads": [{"lead_id": "L", "attributes": {"a": [1, "\n"]}}]}, indent=2)
+    text = json.dumps(
+        {**ENVELOPE, "leads": [{"lead_id": "L", "attributes": {"a": [1, "\n"]}}]}, indent=2
+    )
     event = read(text.encode())
     assert [b'{"a":[1,"\\n"]}'] == list(event.attributes)
     with pytest.raises(Refused):
@@ -132,14 +140,21 @@ def test_a_batch_over_several_lines_is_put_on_one() -> None:
 
 def test_fields_that_are_not_known_are_ignored() -> None:
     """So that a source may send more than this version knows."""
-    event = read(batch_bytes([{"lead_id": "L", "extra": 1e300}], extra={"x": [1]}, schema_version=2))
+    event = read(
+        batch_bytes([{"lead_id": "L", "extra": 1e300}], extra={"x": [1]}, schema_version=2)
+    )
     assert ["L"] == list(event.lead_ids)
 
 
 def test_the_content_of_a_batch_is_its_sequence_of_lead_ids() -> None:
     """Those of bad leads too; not their attributes, not the time."""
     one = read(batch_bytes([{"lead_id": "L1"}, {"lead_id": ""}]))
-    same = read(batch_bytes([{"lead_id": "L1", "attributes": {"a": 1}}, {"lead_id": ""}], created_at="2027-01-01T00:00:00Z"))
+    same = read(
+        batch_bytes(
+            [{"lead_id": "L1", "attributes": {"a": 1}}, {"lead_id": ""}],
+            created_at="2027-01-01T00:00:00Z",
+        )
+    )
     mended = read(batch_bytes([{"lead_id": "L1"}, {"lead_id": "L2"}]))
     swapped = read(batch_bytes([{"lead_id": ""}, {"lead_id": "L1"}]))
     lines = read(batch_bytes([{"lead_id": "L1\nL2"}]))
@@ -195,10 +210,20 @@ odd_text = st.one_of(
     st.sampled_from(["", "L1", "L2", "\x00", "\x7f", "\x85", "\u2028", " ", "é", "x" * 201, "\n"]),
 )
 odd_value = st.one_of(
-    odd_text, st.none(), st.booleans(), st.integers(), st.floats(), st.just([]), st.just({}), st.just({"a": {"b": []}})
+    odd_text,
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.just([]),
+    st.just({}),
+    st.just({"a": {"b": []}}),
 )
 odd_lead = st.one_of(
-    st.fixed_dictionaries({"lead_id": odd_text}, optional={"attributes": st.dictionaries(odd_text, odd_value, max_size=2)}),
+    st.fixed_dictionaries(
+        {"lead_id": odd_text},
+        optional={"attributes": st.dictionaries(odd_text, odd_value, max_size=2)},
+    ),
     st.dictionaries(st.sampled_from(["lead_id", "attributes", "x"]), odd_value, max_size=3),
     odd_value,
 )
@@ -225,7 +250,9 @@ def outcome(value: bytes) -> object:
 
 @settings(max_examples=1_500, deadline=None)
 @given(odd_batch, st.sampled_from([None, 1]))
-def test_the_quick_reading_gives_what_the_models_give(content: dict[str, Any], indent: int | None) -> None:
+def test_the_quick_reading_gives_what_the_models_give(
+    content: dict[str, Any], indent: int | None
+) -> None:
     """Valid and invalid alike: with the quick reading switched off nothing changes."""
     value = json.dumps(content, indent=indent, allow_nan=True).encode("utf-8", "surrogatepass")
     quick = outcome(value)
@@ -236,7 +263,9 @@ def test_the_quick_reading_gives_what_the_models_give(content: dict[str, Any], i
     if isinstance(quick, BatchReceived) and not quick.rejected_leads:
         model = LeadBatch.model_validate_json(value)
         assert [lead.lead_id for lead in model.leads] == list(quick.lead_ids)
-        assert [lead.attributes for lead in model.leads] == [json.loads(a) for a in quick.attributes]
+        assert [lead.attributes for lead in model.leads] == [
+            json.loads(a) for a in quick.attributes
+        ]
     elif quick is Reason.INVALID_EVENT:
         with pytest.raises(ValidationError):
             LeadBatch.model_validate_json(value)
@@ -246,7 +275,9 @@ def test_the_quick_reading_gives_what_the_models_give(content: dict[str, Any], i
 @given(st.integers(0, 10**6), st.integers(0, 400), st.binary(max_size=3))
 def test_broken_bytes_are_read_alike_by_both_ways(seed: int, at: int, junk: bytes) -> None:
     """A valid batch with some bytes replaced."""
-    whole = batch_bytes([{"lead_id": f"L{seed}", "attributes": {"a": [seed, "é"]}}, {"lead_id": "M"}])
+    whole = batch_bytes(
+        [{"lead_id": f"L{seed}", "attributes": {"a": [seed, "é"]}}, {"lead_id": "M"}]
+    )
     value = whole[: at % len(whole)] + junk + whole[at % len(whole) + len(junk) :]
     quick = outcome(value)
     with pytest.MonkeyPatch.context() as patch:

@@ -167,7 +167,9 @@ def test_an_error_has_the_remedy_that_the_protocol_says(
 
 def test_a_retriable_call_is_called_again() -> None:
     """The same call, until it works."""
-    producer = ScriptedProducer(Clock(), send_offsets=[Remedy.RETRY] * 3, produce=[Remedy.RETRY] * 2)
+    producer = ScriptedProducer(
+        Clock(), send_offsets=[Remedy.RETRY] * 3, produce=[Remedy.RETRY] * 2
+    )
     assert {3: 41} == run(opened(producer))
     assert producer.calls.count("send_offsets") == 4
     assert producer.calls.count("produce") == 4
@@ -237,7 +239,9 @@ def test_a_producer_that_cannot_start_is_closed_again() -> None:
 @pytest.mark.parametrize(
     "changed", [{"offsets": {}}, {"offsets": {("leads.batches", 3): -1001}}, {"generation": -1}]
 )
-def test_a_transaction_that_the_broker_could_not_fence_is_never_begun(changed: dict[str, Any]) -> None:
+def test_a_transaction_that_the_broker_could_not_fence_is_never_begun(
+    changed: dict[str, Any],
+) -> None:
     """R4: no valid offset for a partition whose changelog it writes, or no real generation."""
     producer = ScriptedProducer(Clock())
     with pytest.raises(AssertionError, match="R4"):

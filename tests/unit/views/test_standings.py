@@ -262,9 +262,10 @@ def test_what_a_leaver_was_owed_is_an_adjustment_of_those_who_stay() -> None:
     )
     before, after = folded(events[:-1])["web"], folded(events)["web"]
     for name, member in after.members.items():
-        moved = error_numerator(after, member) * before.denominator - error_numerator(
-            before, before.members[name]
-        ) * after.denominator
+        moved = (
+            error_numerator(after, member) * before.denominator
+            - error_numerator(before, before.members[name]) * after.denominator
+        )
         adjustment = adjustment_numerator(after, member) * before.denominator
         # But for the rounding to whole units.
         assert abs(adjustment - moved) < after.denominator * before.denominator // UNITS_PER_LEAD
@@ -343,9 +344,7 @@ def test_parked_batches_are_counted_until_they_are_released() -> None:
 
 def test_a_document_says_it_in_decimals_and_exactly() -> None:
     """The seed's first batch, as the views show it."""
-    events = replay_of(
-        joined("A", "0.8"), joined("B", "1"), joined("C", "1.2"), batch("b1", 100)
-    )
+    events = replay_of(joined("A", "0.8"), joined("B", "1"), joined("C", "1.2"), batch("b1", 100))
     shown = channel_standings(folded(events)["web"])
     assert json.loads(json.dumps(shown)) == shown
     assert shown["error_denominator"] == str(3 * 10**18)

@@ -1,0 +1,122 @@
+"""Every store keeps the rules of the port: the in-memory reference and Redis alike."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from dispatcher.redis_store import RedisStore, partition_key, status_key
+from dispatcher.state_records import APPLIED_OFFSETS_KEY
+from dispatcher.store import MemoryStore, RestorePoint, StateStore, StoreUnavailable
+
+A = RestorePoint("topic", 10, 1)
+B = RestorePoint("topic", 20, 2)
+C = RestorePoint("topic", 30, 3)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest, application_id: str) -> Iterator[StateStore]:
+    """One of the stores, empty."""
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    redis = RedisStore(request.getfixturevalue("redis_url"), application_id, "leads.batches", 2_000)
+    yield redis
+    redis.close()
+
+
+def everything(store: StateStore, partition: int = 3) -> dict[bytes, bytes]:
+    """All records, read in slices."""
+    records: dict[bytes, bytes] = {}
+    cursor: int | None = 0
+    while cursor is not None:
+        part = store.read(partition, cursor, 7)
+        records.update(part.records)
+        cursor = part.cursor
+    return records
+
+
+def test_nothing_is_there_at_first(store: StateStore) -> None:
+    """No restore point, no records."""
+    assert store.restore_point(3) is None
+    assert everything(store) == {}
+
+
+def test_what_is_applied_is_read_back_and_partitions_are_apart(store: StateStore) -> None:
+    """Records, deletions, the partition's own record."""
+    many = [(b"channel-%d" % n, b"%d" % n) for n in range(50)]
+    assert store.apply(3, None, A, [*many, (APPLIED_OFFSETS_KEY, b"{}")]) == A
+    assert store.apply(3, A, B, [(b"channel-0", None), (b"channel-1", b"new")]) == B
+    expected = {**dict(many), APPLIED_OFFSETS_KEY: b"{}", b"channel-1": b"new"}
+    del expected[b"channel-0"]
+    assert everything(store) == expected
+    assert store.restore_point(3) == B
+    assert store.restore_point(4) is None
+
+
+@pytest.mark.parametrize("expected", [None, B, RestorePoint("topic", 10, 2), RestorePoint("x", 10, 1)])
+def test_a_write_that_expects_another_point_changes_nothing(
+    store: StateStore, expected: RestorePoint | None
+) -> None:
+    """Compare-and-set on the whole point: topic, offset and time."""
+    store.apply(3, None, A, [(b"k", b"old")])
+    assert store.apply(3, expected, C, [(b"k", b"new")]) == A
+    store.stage(3, "me", [(b"k", b"new")], first=True)
+    assert store.replace(3, "me", expected, C) == A
+    assert everything(store) == {b"k": b"old"}
+    assert store.restore_point(3) == A
+
+
+def test_an_expectation_of_something_where_nothing_is_changes_nothing(store: StateStore) -> None:
+    """After a flush."""
+    assert store.apply(3, A, B, [(b"k", b"v")]) is None
+    assert everything(store) == {}
+
+
+def test_a_replacement_takes_the_place_of_everything(store: StateStore) -> None:
+    """What isn't in the new copy is gone; it was collected apart, in parts."""
+    store.apply(3, None, A, [(b"old", b"1"), (b"both", b"1")])
+    store.stage(3, "me", [(b"x", b"left over")], first=True)
+    store.stage(3, "me", [(b"both", b"2")], first=True)
+    store.stage(3, "rival", [(b"rival", b"2")], first=True)
+    store.stage(3, "me", [(b"new", b"2")], first=False)
+    assert everything(store) == {b"old": b"1", b"both": b"1"}
+    assert store.replace(3, "me", A, B) == B
+    assert everything(store) == {b"both": b"2", b"new": b"2"}
+    assert store.apply(3, B, C, [(b"both", None)]) == C
+
+
+def test_fields_have_the_names_that_operators_are_told(redis_url: str, application_id: str) -> None:
+    """One hash per partition, its parts named in it; a status that is forgotten."""
+    import redis
+
+    store = RedisStore(redis_url, application_id, "leads.batches", 2_000)
+    store.apply(3, None, A, [(b"web", b"{}"), (b"web/parked/1", b"{}"), (APPLIED_OFFSETS_KEY, b"{}")])
+    store.write_status("7", b"{}", 5_000)
+    client = redis.Redis.from_url(redis_url)
+    key = partition_key(application_id, "leads.batches", 3)
+    assert key == f"partidor:{application_id}:{{leads.batches-3}}"
+    fields = {b"channels/web", b"channels/web/parked/1", b"applied-offsets", b"restore-point"}
+    assert set(client.hkeys(key)) == fields
+    assert 0 < client.pttl(status_key(application_id, "7")) <= 5_000
+    assert store.eviction_policy() == "noeviction"
+    client.hset(key, "restore-point", "not a point")
+    with pytest.raises(StoreUnavailable, match="can't be read"):
+        store.restore_point(3)
+    client.close()
+    store.close()
+
+
+def test_a_redis_that_is_not_there_is_unavailable() -> None:
+    """Whatever is asked of it, within the time-out."""
+    store = RedisStore("redis://127.0.0.1:1/0", "nobody", "leads.batches", 200)
+    for call in (
+        lambda: store.restore_point(0),
+        lambda: store.read(0, 0, 10),
+        lambda: store.apply(0, None, A, []),
+        lambda: store.stage(0, "me", [], first=True),
+        lambda: store.replace(0, "me", None, A),
+        lambda: store.write_status("0", b"", 100),
+        store.eviction_policy,
+    ):
+        with pytest.raises(StoreUnavailable):
+            call()
