@@ -21,7 +21,7 @@ FIRST_MOMENT: Final = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 def lead_batch(
     channel: str, batch_id: str, leads: int, created_at: datetime = FIRST_MOMENT, first: int = 1
 ) -> Event:
-    """A batch of so many leads, named CHANNEL-1, CHANNEL-2, ... from `first` on."""
+    """A batch of so many leads, named CHANNEL-lead-1, CHANNEL-lead-2, ... from `first` on."""
     source, numbers = {"source": channel}, range(first, first + leads)
     return {
         "type": "lead_batch",
@@ -29,7 +29,7 @@ def lead_batch(
         "batch_id": batch_id,
         "channel": channel,
         "created_at": _text(created_at),
-        "leads": [{"lead_id": f"{channel}-{n}", "attributes": source} for n in numbers],
+        "leads": [{"lead_id": f"{channel}-lead-{n}", "attributes": source} for n in numbers],
     }
 
 
@@ -118,7 +118,7 @@ def _joining(channel: str) -> list[Event]:
 CITIES: Final = ("adelaide", "brisbane", "melbourne", "sydney")
 SOURCES: Final = ("fair", "partner", "phone", "referral", "website")
 WEIGHTS: Final = ("0.5", "0.8", "1", "1", "1", "1.2")
-CHANGE_KINDS: Final = ("joined", "left", "weight", "presence", "replaced")
+CHANGE_KINDS: Final = ("joined", "left", "weight", "replaced")
 CHANGES_PER_CHANNEL: Final = 3
 MEMBERS_AT_FIRST: Final = (4, 12)
 MEMBERS_LEAST: Final = 3
@@ -137,8 +137,8 @@ def channel_names(count: int) -> list[str]:
 def lead_stream(leads: int, seed: int, channels: int = 20) -> Iterator[Event]:
     """The rosters of so many channels, then so many leads in batches of all sizes, mixed.
 
-    On the way people join, leave, get another weight, pause and come back, and whole rosters are
-    replaced; somebody is always there to take leads. Pauses come in every fourth channel only.
+    On the way people join, leave, get another weight, and whole rosters are replaced; in every
+    fourth channel people pause and come back instead. Somebody is always there to take leads.
     """
     rng = random.Random(seed)
     teams = [_Team(name, rng, pauses=not n % 4) for n, name in enumerate(channel_names(channels))]
@@ -174,7 +174,7 @@ class _Team:
         self._pauses = pauses
         self._hired = self._batches = self._leads = self._changes = 0
         self._weights: dict[str, str] = {}
-        self._paused: set[str] = set()
+        self._paused: str | None = None
         for _ in range(rng.randint(*MEMBERS_AT_FIRST)):
             self._hire()
 
@@ -191,44 +191,41 @@ class _Team:
         return whole_roster(self.channel, self._next_id(), self._weights, moment)
 
     def change(self, moment: datetime) -> Event:
-        """Something happens to the roster; what can't happen becomes a join."""
-        kind = self._rng.choice(CHANGE_KINDS)
-        present = [each for each in self._weights if each not in self._paused]
+        """Something happens to the roster; who can't be spared stays, and somebody joins."""
+        present = [each for each in self._weights if each != self._paused]
         enough = len(present) > MEMBERS_LEAST
+        if self._pauses and (self._paused or enough):
+            return self._presence(moment, present)
+        kind = self._rng.choice(CHANGE_KINDS)
         if kind == "replaced":
             if enough:
-                self._dismiss(self._rng.choice(present))
+                del self._weights[self._rng.choice(present)]
             self._hire()
             return self.whole(moment)
         if kind == "weight":
-            chosen = self._rng.choice(list(self._weights))
+            chosen = self._rng.choice(present)
             self._weights[chosen] = self._rng.choice(WEIGHTS)
             return self._event("weight_changed", moment, chosen, weight=self._weights[chosen])
-        if kind == "presence" and self._pauses and (self._paused or enough):
-            return self._presence(moment, present)
         if kind == "left" and enough:
             chosen = self._rng.choice(present)
-            self._dismiss(chosen)
+            del self._weights[chosen]
             return self._event("assignee_left", moment, chosen)
         chosen = self._hire()
         return self._event("assignee_joined", moment, chosen, weight=self._weights[chosen])
 
     def _presence(self, moment: datetime, present: list[str]) -> Event:
-        if self._paused:
-            return self._event("assignee_resumed", moment, self._paused.pop())
-        chosen = self._rng.choice(present)
-        self._paused.add(chosen)
-        return self._event("assignee_paused", moment, chosen)
+        back, self._paused = self._paused, None
+        if back is not None:
+            return self._event("assignee_resumed", moment, back)
+        self._paused = self._rng.choice(present)
+        return self._event("assignee_paused", moment, self._paused)
 
     def _hire(self) -> str:
         # A number is never given twice: who comes back would be a newcomer.
         self._hired += 1
-        assignee_id = f"{self.channel}-{self._hired:02}"
+        assignee_id = f"{self.channel}-agent-{self._hired:02}"
         self._weights[assignee_id] = self._rng.choice(WEIGHTS)
         return assignee_id
-
-    def _dismiss(self, assignee_id: str) -> None:
-        del self._weights[assignee_id]
 
     def _event(self, kind: str, moment: datetime, assignee_id: str, **fields: str) -> Event:
         change_id = self._next_id()

@@ -9,6 +9,7 @@ from streams.cli import (
     channels,
     configuration,
     dead_letters,
+    documents,
     publishing,
     replaying,
     rosters,
@@ -63,3 +64,4 @@ app.command("views")(views.views)
 app.command("replay")(replaying.replay)
 app.command("assign")(assigning.assign)
 app.command("config")(configuration.config)
+app.add_typer(documents.app, name="schemas")

@@ -16,6 +16,7 @@ In: the standing of a channel, the next decision. Out: the standing after it. No
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -35,6 +36,9 @@ from streams.views.decisions import (
 
 LAST_DECISIONS_MAX: Final = 10
 """How many decisions a standing remembers in short."""
+
+# The same few weights come with every decision.
+_weight_millionths = lru_cache(maxsize=4_096)(weight_millionths)
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -214,7 +218,7 @@ def _dispatched(standing: ChannelStanding, decision: BatchDispatched) -> Channel
     for share in decision.shares:
         known = members.get(share.assignee_id)
         members[share.assignee_id] = MemberStanding(
-            weight_millionths=weight_millionths(share.weight),
+            weight_millionths=_weight_millionths(share.weight),
             paused=share.paused,
             counted_from=known.counted_from if known else _here(decision),
             leads=(known.leads if known else 0) + share.assigned,
@@ -255,7 +259,7 @@ def _after_change(
     share: ShareRead, known: MemberStanding | None, fair_units: Mapping[str, int], here: Counted
 ) -> MemberStanding:
     return MemberStanding(
-        weight_millionths=weight_millionths(share.weight),
+        weight_millionths=_weight_millionths(share.weight),
         paused=share.paused,
         counted_from=known.counted_from if known else here,
         leads=known.leads if known else 0,

@@ -1,4 +1,4 @@
-"""An installation for each test, or for a file of tests, on the session's Kafka and Redis."""
+"""An installation for each test, on the session's Kafka and on its Redis or one of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from streams.local.redis_server import RedisServer
 from tests.support.installation import Installation
 
 if TYPE_CHECKING:
@@ -16,4 +17,22 @@ if TYPE_CHECKING:
 def installation(stack: "Stack", application_id: str, tmp_path: Path) -> Iterator[Installation]:
     """Topics, group and keys that no other test has; its dispatchers end with the test."""
     with Installation(stack.bootstrap_servers, stack.redis_url, tmp_path, application_id) as opened:
+        yield opened
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that only this test uses, and may hurt."""
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def beside(
+    stack: "Stack", own_redis: RedisServer, application_id: str, tmp_path: Path
+) -> Iterator[Installation]:
+    """An installation with a Redis of its own."""
+    with Installation(stack.bootstrap_servers, own_redis.url, tmp_path, application_id) as opened:
         yield opened

@@ -58,7 +58,7 @@ class Installation:
         self.settings = self.settings_with()
         self.topics = self.settings.topics
         self.partitions = self.settings.partitions
-        self.admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        self.admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
         self.publisher = Publisher(bootstrap_servers, self.topics, self.partitions)
         self.dispatchers: list[DispatcherProcess] = []
         self.redis = redis.Redis.from_url(redis_url)
@@ -67,6 +67,7 @@ class Installation:
                 "bootstrap.servers": bootstrap_servers,
                 "group.id": self.name,  # asked about, never joined
                 "isolation.level": "read_committed",
+                "log_level": 0,
             }
         )
         if topics:

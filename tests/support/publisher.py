@@ -28,6 +28,7 @@ class Publisher:
                 "bootstrap.servers": bootstrap_servers,
                 "enable.idempotence": True,
                 "linger.ms": 1,
+                "log_level": 0,  # brokers come and go here
                 "compression.type": "lz4",
                 "message.max.bytes": RECORD_BYTES_MAX,
                 "queue.buffering.max.messages": 1_000_000,

@@ -31,6 +31,7 @@ def end_with_the_tests():
     os.read(0, 1)
     os._exit(1)
 threading.Thread(target=end_with_the_tests, daemon=True).start()
+{before}
 from streams.cli import main
 sys.exit(main(["views"]))
 """
@@ -58,23 +59,24 @@ class Answer(NamedTuple):
 class ViewsProcess:
     """One `partidor views` on a port of its own."""
 
-    def __init__(self, environment: Mapping[str, str], log_path: Path) -> None:
-        """Starts at once. `environment` is added to this process's own."""
+    def __init__(self, environment: Mapping[str, str], log_path: Path, *, before: str = "") -> None:
+        """Starts at once. `environment` is added to this process's own; `before` runs first."""
         self.port = free_port()
+        self._program = _RUN.replace("{before}", before)
         self.log_path = log_path
         self._environment = dict(environment)
         self.start()
 
     def start(self) -> None:
         """Start, or start again at the same port."""
-        own = {"PARTIDOR_VIEWS__PORT": str(self.port)}
+        own = {"PARTIDOR_VIEWS__PORT": str(self.port), **self._environment}
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _RUN],
+                [sys.executable, "-c", self._program],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                env={**os.environ, **self._environment, **own},
+                env={**os.environ, **own},
             )
 
     @property
@@ -126,12 +128,16 @@ class ViewsProcess:
         """Wait until all partitions are caught up."""
         return self.until("/healthz", lambda answer: answer.status == 200, within_s)
 
+    def ended(self) -> int:
+        """Wait until it has ended by itself. Returns its exit code."""
+        return self._process.wait(READY_S)
+
     def kill(self) -> None:
         """`kill -9`."""
         self._process.kill()
         self._process.wait(STOP_S)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to stop. Returns its exit code."""
         self._process.send_signal(number)
         return self._process.wait(STOP_S)

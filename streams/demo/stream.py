@@ -1,0 +1,77 @@
+"""Events sent as any lead source sends them, and the assignments read back meanwhile.
+
+In: input events. Out: how long it took from the first batch sent to the last assignment read.
+"""
+
+import time
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from streams.cli.output import progress_bar
+from streams.delivery import Delivery
+from streams.demo.processes import Running
+from streams.demo.reading import Assignments
+from streams.generators import Event
+from streams.kafka_clients import admin_client, partition_counts
+
+EVENTS_BETWEEN_LOOKS: Final = 20
+"""Sent before what has come back is looked at."""
+
+
+class Source:
+    """Sends events of both input topics.
+
+    Attributes:
+        lead_ids: of all leads that were sent.
+    """
+
+    def __init__(self, running: Running) -> None:
+        """Raises Failed."""
+        settings = running.settings
+        self._topics = settings.topics
+        names = [self._topics.lead_batches, self._topics.roster_changes]
+        counts = partition_counts(admin_client(settings), settings, names)
+        self._delivery = Delivery(settings, counts)
+        self.lead_ids: set[str] = set()
+
+    def send(self, event: Event) -> None:
+        """Hand over an event. Raises Failed."""
+        is_batch = event["type"] == "lead_batch"
+        topic = self._topics.lead_batches if is_batch else self._topics.roster_changes
+        self._delivery.send(topic, event["channel"].encode(), msgspec.json.encode(event))
+        if is_batch:
+            self.lead_ids.update(lead["lead_id"] for lead in event["leads"])
+
+    def flush(self) -> None:
+        """Wait until all is acknowledged. Raises Failed."""
+        self._delivery.flush()
+
+
+def play(events: Iterable[Event], leads: int, source: Source, assignments: Assignments) -> float:
+    """Send everything; return when `leads` more assignments have been read. Raises Failed.
+
+    Returns: seconds from the first batch to the last assignment.
+    """
+    assignments.take_until(lambda: assignments.count >= len(source.lead_ids), "the assignments")
+    goal = assignments.count + leads
+    shown = assignments.count
+    started: float | None = None
+    with progress_bar(f"{leads:,} leads assigned", leads) as advance:
+
+        def show() -> None:
+            nonlocal shown
+            advance(assignments.count - shown, assignments.count - shown)
+            shown = assignments.count
+
+        for number, event in enumerate(events):
+            if started is None and event["type"] == "lead_batch":
+                source.flush()
+                started = time.monotonic()
+            source.send(event)
+            if number % EVENTS_BETWEEN_LOOKS == 0 and assignments.take():
+                show()
+        source.flush()
+        assignments.take_until(lambda: assignments.count >= goal, f"{leads:,} assignments", show)
+    return time.monotonic() - (started or time.monotonic())

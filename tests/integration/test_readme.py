@@ -1,0 +1,170 @@
+"""The README is true: every command in it is run, every program, and the tables are the code's.
+
+Blocks marked `console` are transcripts, run top to bottom in one shell: lines that begin with "$ "
+are commands and have to succeed; what follows has to be what they print, "..." standing for
+anything. Blocks marked `python` are programs. `localhost:9092` and `localhost:6379` stand for the
+Kafka and the Redis of the test.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from streams.documentation import with_tables
+from streams.local import LocalStack
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+COMMAND_S = 120
+# What would run itself, or takes as long as all the rest, is run in a smaller way.
+INSTEAD = {
+    "./deploy/demo": f"{ROOT}/deploy/demo --leads 2000",
+    "./tests/run": f"{ROOT}/tests/run --help",
+}
+DONE = "-- done:"
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, its lines, and the line of the README where it begins."""
+
+    language: str
+    lines: list[str]
+    line_number: int
+
+
+class Shell:
+    """A bash that goes on from command to command, as in a terminal."""
+
+    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
+        """Starts it; background jobs end with it."""
+        self._process = subprocess.Popen(
+            ["bash", "--norc"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=directory,
+            env=environment,
+            text=True,
+        )
+
+    def run(self, command: str) -> tuple[int, list[str]]:
+        """The exit status of a command, and the lines it printed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{command}\necho; echo '{DONE}' $?\n")
+        self._process.stdin.flush()
+        lines = []
+        for line in self._process.stdout:
+            if line.startswith(DONE):
+                if lines and lines[-1] == "":
+                    lines.pop()
+                return int(line.removeprefix(DONE)), lines
+            lines.append(line.rstrip("\n"))
+        pytest.fail(f"the shell ended in {command!r}: {lines}")
+
+    def close(self) -> None:
+        """End it and what it left running, and wait for that."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("kill $(jobs -p) 2>/dev/null; wait; exit 0\n")
+        self._process.stdin.close()
+        self._process.wait(60)
+
+
+def blocks() -> Iterator[Block]:
+    """The fenced blocks of the README."""
+    language, lines, began = "", [], 0
+    for number, line in enumerate(README.read_text().splitlines(), start=1):
+        if line.startswith("```"):
+            if began:
+                yield Block(language, lines, began)
+                began = 0
+            else:
+                language, lines, began = line[3:].strip(), [], number
+        elif began:
+            lines.append(line)
+
+
+def transcript(block: Block) -> list[tuple[str, list[str]]]:
+    """(command, expected lines) of a console block."""
+    steps: list[tuple[str, list[str]]] = []
+    for line in block.lines:
+        if line.startswith("$ "):
+            steps.append((line[2:], []))
+        else:
+            steps[-1][1].append(line)
+    return steps
+
+
+def matches(expected: list[str], printed: list[str]) -> bool:
+    """Whether the output is as shown; "..." is anything, also over several lines."""
+    pattern = re.escape("\n".join(expected)).replace(re.escape("..."), ".*")
+    return (
+        re.fullmatch(pattern, "\n".join(line.rstrip() for line in printed), re.DOTALL) is not None
+    )
+
+
+@pytest.mark.timeout(600)
+def test_every_command_and_program_in_the_readme_does_what_it_says(tmp_path: Path) -> None:
+    """From the first to the last, as a reader would."""
+    programs = Path(sys.executable).parent
+    with LocalStack() as stack:
+        redis_address = stack.redis_url.removeprefix("redis://").removesuffix("/0")
+        environment = {
+            **{name: v for name, v in os.environ.items() if not name.startswith("PARTIDOR_")},
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "COLUMNS": "120",
+            "PARTIDOR_PARTITIONS": "4",
+            "PARTIDOR_CACHE_DIR": os.environ.get("PARTIDOR_CACHE_DIR", ""),
+        }
+        if not environment["PARTIDOR_CACHE_DIR"]:
+            del environment["PARTIDOR_CACHE_DIR"]
+        shell = Shell(tmp_path, environment)
+
+        def here(text: str) -> str:
+            text = text.replace("localhost:9092", stack.bootstrap_servers)
+            return text.replace("localhost:6379", redis_address)
+
+        try:
+            for block in blocks():
+                if block.language == "console":
+                    for command, expected in transcript(block):
+                        status, printed = shell.run(here(INSTEAD.get(command, command)))
+                        shown = "\n".join(printed)
+                        where = f"README line {block.line_number}: {command}"
+                        assert status == 0, f"{where}\nexit status {status}\n{shown}"
+                        assert not expected or matches(expected, printed), f"{where}\n{shown}"
+                elif block.language == "python":
+                    (tmp_path / "program.py").write_text(here("\n".join(block.lines)))
+                    status, printed = shell.run("python program.py")
+                    assert status == 0, f"README line {block.line_number}: {printed}"
+                    assert "Traceback" not in "\n".join(printed)
+        finally:
+            shell.close()
+
+
+def test_the_tables_of_the_readme_are_those_of_the_code() -> None:
+    """Every command, setting, topic and reason has its sentence."""
+    text = README.read_text()
+    assert text == with_tables(text), "remake them: python -m streams.documentation README.md"
+
+
+def test_every_event_shown_in_the_readme_is_valid() -> None:
+    """Each line of a json block is an event as its model says."""
+    import json
+
+    from schemas.documents import EVENTS
+
+    shown = set()
+    for block in blocks():
+        if block.language == "json":
+            for line in block.lines:
+                event = json.loads(line)
+                EVENTS[event["type"]].model_validate(event)
+                shown.add(event["type"])
+    assert {"lead_batch", "lead_assigned", "batch_dispatched", "roster_replaced"} <= shown

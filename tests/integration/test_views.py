@@ -1,0 +1,425 @@
+"""The views on a real Kafka: what they show is what was committed, whatever happens to them."""
+
+import json
+import random
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from dispatcher.limits import Limits
+from schemas.partitioning import partition_of
+from streams.replay import Replay
+from streams.views.decisions import read_decision
+from streams.views.documents import channel_standings
+from streams.views.standings import folded
+from tests.reference.histories import history, lines
+from tests.views_process import DecisionTopic, ViewsProcess
+
+ODD_NAMES = (
+    "a/b",
+    "/",
+    "..",
+    ".",
+    "%2F",
+    "100 %",
+    "a?b#c&d=e+f",
+    "Größe 東京 🌏",
+    "<script>alert(1)</script>",
+    "\"'\\",
+    " ",
+    "x" * 200,
+    "standings",
+)
+
+
+def is_decision(output: bytes) -> bool:
+    """Among all outputs, which ones stand on the topic of decisions."""
+    return json.loads(output)["type"] not in ("lead_assigned", "dead_letter")
+
+
+def decisions_of(events: list[dict[str, object]]) -> list[bytes]:
+    """The decisions on these events, as the dispatcher writes them."""
+    outputs = Replay(Limits()).lines(line.encode() for line in lines(events))
+    return list(filter(is_decision, outputs))
+
+
+def random_decisions(seed: int, channels: int = 6, events: int = 400) -> list[bytes]:
+    """The decisions of a random history."""
+    return decisions_of(history(seed, channels=channels, events=events))
+
+
+def small_channel(channel: str, batches: int = 2) -> list[bytes]:
+    """The decisions of a channel with two members."""
+    head = {"schema_version": 1, "channel": channel, "created_at": "2026-11-21T09:00:00Z"}
+    join = {**head, "type": "assignee_joined", "weight": "1"}
+    events: list[dict[str, object]] = [
+        {**join, "change_id": f"c-{name}", "assignee_id": name} for name in ("A", "B")
+    ]
+    for number in range(batches):
+        leads = [{"lead_id": f"L{number}-{n}", "attributes": {}} for n in range(3)]
+        batch = {**head, "type": "lead_batch", "batch_id": f"b{number}", "leads": leads}
+        events.append(batch)
+    return decisions_of(events)
+
+
+def expected(decisions: list[bytes]) -> dict[str, object]:
+    """What the views have to show after these, by channel."""
+    standings = folded(map(read_decision, decisions))
+    return {channel: channel_standings(standing) for channel, standing in standings.items()}
+
+
+def shown(views: ViewsProcess, channels: object) -> dict[str, object]:
+    """What the views show."""
+    return {channel: views.standings(channel).body for channel in channels}  # type: ignore[attr-defined]
+
+
+def until_shown(views: ViewsProcess, decisions: list[bytes]) -> None:
+    """Wait until each channel's last decision is shown; then all must be as expected."""
+    wanted = expected(decisions)
+    for channel, standing in wanted.items():
+        version = standing["state_version"]  # type: ignore[index]
+        views.until(
+            f"/channels/{quote(channel, safe='')}/standings",
+            lambda answer: answer.status == 200 and answer.body["state_version"] >= version,
+        )
+    assert shown(views, wanted) == wanted
+
+
+@pytest.fixture
+def topic(bootstrap_servers: str, topics_prefix: str) -> DecisionTopic:
+    """A topic of decisions for one test."""
+    return DecisionTopic(bootstrap_servers, topics_prefix)
+
+
+Starter = Callable[..., ViewsProcess]
+
+
+@pytest.fixture
+def start_views(topic: DecisionTopic, application_id: str, tmp_path: Path) -> Iterator[Starter]:
+    """Starts views on the topic, any number; all are gone when the test is over."""
+    started: list[ViewsProcess] = []
+
+    def start(before: str = "", **environment: str) -> ViewsProcess:
+        number = len(started)
+        own = {**topic.environment(application_id, tmp_path / f"data-{number}"), **environment}
+        started.append(ViewsProcess(own, tmp_path / f"views-{number}.log", before=before))
+        return started[-1]
+
+    yield start
+    for views in started:
+        views.__exit__()
+
+
+def test_standings_are_served(topic: DecisionTopic, start_views: Starter) -> None:
+    """What was decided before the start and after it, folded, for every channel."""
+    decisions = random_decisions(1)
+    half = len(decisions) // 2
+    writer = topic.writer()
+    writer.committed(decisions[:half])
+    views = start_views()
+    health = views.ready()
+    assert sum(each["channels"] for each in health.body["partitions"]) == len(
+        expected(decisions[:half])
+    )
+    assert shown(views, expected(decisions[:half])) == expected(decisions[:half])
+    writer.committed(decisions[half:])
+    until_shown(views, decisions)
+    listed = views.get("/channels").body
+    assert [each["channel"] for each in listed["channels"]] == sorted(expected(decisions))
+    assert listed["next_after"] is None
+    assert views.stop() == 0
+
+
+def test_what_was_aborted_never_appears(
+    topic: DecisionTopic, start_views: Starter, bootstrap_servers: str
+) -> None:
+    """Aborted before the start, behind the last record, and while the views run.
+
+    The negative control: a consumer of uncommitted records does see every one of them.
+    """
+    web, ghost, late = small_channel("web", 4), small_channel("ghost"), small_channel("late ghost")
+    writer = topic.writer()
+    writer.aborted(ghost)
+    writer.committed(web[:3], per_transaction=1)
+    writer.aborted([*ghost, *web[3:]])
+    views = start_views()
+    views.ready()
+    assert views.standings("ghost").status == 404
+    assert views.standings("web").body["state_version"] == 3
+    writer.aborted([*late, *web[3:]])
+    writer.committed(web[3:])
+    until_shown(views, web)
+    assert views.standings("ghost").status == views.standings("late ghost").status == 404
+    assert [each["channel"] for each in views.get("/channels").body["channels"]] == ["web"]
+
+    seen = uncommitted_channels(bootstrap_servers, topic)
+    assert {"web", "ghost", "late ghost"} <= seen
+
+
+def uncommitted_channels(bootstrap_servers: str, topic: DecisionTopic) -> set[str]:
+    """The channels that a consumer without the isolation level sees on the topic."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": f"{topic.prefix}control",
+            "isolation.level": "read_uncommitted",
+        }
+    )
+    try:
+        consumer.assign([TopicPartition(topic.name, n, 0) for n in range(topic.partitions)])
+        messages = consumer.consume(1_000, 10.0)
+        return {json.loads(message.value() or b"")["channel"] for message in messages}
+    finally:
+        consumer.close()
+
+
+def test_what_is_in_an_open_transaction_is_not_shown_and_nothing_waits_for_it(
+    topic: DecisionTopic, start_views: Starter
+) -> None:
+    """The views are ready with what is committed; the rest appears with its commit."""
+    web = small_channel("web", 4)
+    writer = topic.writer()
+    writer.committed(web[:3])
+    writer.begin()
+    writer.produce(web[3:])
+    views = start_views()
+    views.ready()
+    assert views.standings("web").body["state_version"] == 3
+    writer.commit()
+    until_shown(views, web)
+
+
+WITHOUT_OUR_CONSUMER = """
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from streams.views.transport import CommittedReaderThread
+CommittedReaderThread._create_worker_consumer = AIOKafkaConsumerThread._create_worker_consumer
+"""
+
+
+def test_views_that_would_read_uncommitted_do_not_run(
+    topic: DecisionTopic, start_views: Starter
+) -> None:
+    """Faust's own consumer reads uncommitted; started with it, the process ends and says why."""
+    topic.writer().aborted(small_channel("ghost"))
+    views = start_views(before=WITHOUT_OUR_CONSUMER)
+    assert views.ended() == 1
+    assert "would read decisions that are not committed" in views.log
+
+
+def test_killed_and_started_again_the_numbers_are_the_same(
+    topic: DecisionTopic, start_views: Starter
+) -> None:
+    """`kill -9` at any moment, while decisions go on coming; nothing is lost, nothing twice."""
+    decisions = random_decisions(2, events=900)
+    writer = topic.writer()
+    views = start_views()
+    views.ready()
+    step = len(decisions) // 4
+    for number in range(4):
+        part = decisions[number * step : (number + 1) * step if number < 3 else None]
+        writer.committed(part[: step // 2], per_transaction=3)
+        views.kill()
+        writer.committed(part[step // 2 :], per_transaction=3)
+        views.start()
+        views.ready()
+        done = decisions[: number * step + len(part)]
+        assert shown(views, expected(done)) == expected(done)
+    health = views.get("/healthz").body["partitions"]
+    assert [each["gaps"] + each["unreadable"] for each in health] == [0] * topic.partitions
+
+
+@pytest.mark.parametrize("harm", ["wiped", "broken", "foreign"])
+def test_without_its_snapshots_everything_is_read_again(
+    harm: str, topic: DecisionTopic, start_views: Starter, tmp_path: Path
+) -> None:
+    """Wiped, broken, or of another topic: the numbers are the same."""
+    decisions = random_decisions(3)
+    topic.writer().committed(decisions)
+    views = start_views()
+    views.ready()
+    assert views.stop() == 0
+    snapshots = list((tmp_path / "data-0").rglob("partition-*.json"))
+    assert len(snapshots) == topic.partitions
+    for file in snapshots:
+        if harm == "wiped":
+            file.unlink()
+        elif harm == "broken":
+            file.write_bytes(file.read_bytes()[:-20])
+        else:
+            whole = json.loads(file.read_bytes())
+            file.write_text(json.dumps({**whole, "topic_id": "another", "next_offset": 10**6}))
+    views.start()
+    views.ready()
+    assert shown(views, expected(decisions)) == expected(decisions)
+
+
+def test_a_snapshot_is_where_reading_goes_on(
+    topic: DecisionTopic, start_views: Starter, tmp_path: Path
+) -> None:
+    """A start reads what is newer, not everything: a mark in the snapshot is still there."""
+    topic.writer().committed(small_channel("web"))
+    views = start_views()
+    views.ready()
+    views.stop()
+    number = partition_of(b"web", topic.partitions)
+    (file,) = (tmp_path / "data-0").rglob(f"partition-{number}.json")
+    whole = json.loads(file.read_bytes())
+    whole["channels"][0]["duplicates"] = 77
+    file.write_text(json.dumps(whole))
+    views.start()
+    views.ready()
+    assert views.standings("web").body["duplicates_ignored"] == 77
+
+
+def test_two_share_the_partitions_and_one_takes_over(
+    topic: DecisionTopic, start_views: Starter
+) -> None:
+    """A rebalance, and another one after `kill -9`: each shows its partitions, exactly."""
+    decisions = random_decisions(4, channels=12, events=600)
+    half = len(decisions) // 2
+    writer = topic.writer()
+    writer.committed(decisions[:half])
+    first = start_views()
+    first.ready()
+    second = start_views()
+    second.until("/healthz", lambda answer: 0 < len(answer.body["partitions"]) < 3)
+    first.until("/healthz", lambda answer: 0 < len(answer.body["partitions"]) < 3)
+    writer.committed(decisions[half:])
+    second.ready()
+    first.ready()
+    everything = expected(decisions)
+    mine = {each["partition"] for each in first.get("/healthz").body["partitions"]}
+    for channel, standing in everything.items():
+        is_mine = partition_of(channel.encode(), topic.partitions) in mine
+        owner, other = (first, second) if is_mine else (second, first)
+        version = standing["state_version"]  # type: ignore[index]
+        owner.until(
+            f"/channels/{channel}/standings",
+            lambda answer, version=version: answer.body.get("state_version") == version,
+        )
+        assert owner.standings(channel).body == standing
+        assert other.standings(channel).status == 421
+    second.kill()
+    first.until(
+        "/healthz", lambda answer: answer.status == 200 and len(answer.body["partitions"]) == 3
+    )
+    assert shown(first, everything) == everything
+    health = first.get("/healthz").body["partitions"]
+    assert [each["gaps"] for each in health] == [0, 0, 0]
+
+
+def test_a_channel_has_whatever_name_it_has(topic: DecisionTopic, start_views: Starter) -> None:
+    """Slashes, dots, percent signs, any script: percent-encoded, every name is found."""
+    decisions = [value for name in ODD_NAMES for value in small_channel(name)]
+    random.Random(5).shuffle(order := list(ODD_NAMES))
+    topic.writer().committed(decisions)
+    views = start_views()
+    views.ready()
+    wanted = expected(decisions)
+    for name in order:
+        assert views.standings(name).body == wanted[name]
+    assert [each["channel"] for each in views.get("/channels").body["channels"]] == sorted(order)
+    assert views.standings("never seen").status == 404
+
+
+def test_channels_are_listed_in_pages(topic: DecisionTopic, start_views: Starter) -> None:
+    """In order of name, as many at once as asked for, up to a limit."""
+    names = sorted(f"channel {number}" for number in range(25))
+    topic.writer().committed([value for name in names for value in small_channel(name, 1)])
+    views = start_views(PARTIDOR_VIEWS__CHANNELS_PER_PAGE_MAX="10")
+    views.ready()
+    found: list[str] = []
+    after = ""
+    while True:
+        page = views.get(f"/channels?after={quote(after)}").body
+        found += [each["channel"] for each in page["channels"]]
+        assert len(page["channels"]) <= 10
+        if page["next_after"] is None:
+            break
+        after = page["next_after"]
+    assert found == names
+    assert len(views.get("/channels?limit=3").body["channels"]) == 3
+    for wrong in ("0", "11", "x", "-1", "", "9" * 50):
+        assert views.get(f"/channels?limit={wrong}").status == 400
+
+
+def test_what_is_no_decision_is_counted_and_stops_nothing(
+    topic: DecisionTopic, start_views: Starter
+) -> None:
+    """Bytes, nothing, a type of the future; the channel's next decisions go on."""
+    web = small_channel("web", 3)
+    writer = topic.writer()
+    writer.committed(web[:3])
+    views = start_views()
+    views.ready()
+    writer.begin()
+    for value in (b"\x00\xff", None, b"{}", b'{"type":"of the future"}'):
+        writer.produce_raw(value, b"web")
+    writer.commit()
+    writer.committed(web[3:])
+    until_shown(views, web)
+    health = views.get("/healthz").body["partitions"]
+    assert sum(each["unreadable"] for each in health) == 4
+
+
+def test_only_reading_is_allowed_and_errors_are_json(
+    topic: DecisionTopic, start_views: Starter
+) -> None:
+    """Everything else is refused, with the same headers."""
+    views = start_views()
+    views.ready()
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert views.get("/channels", method).status == 405
+    answer = views.get("/nothing/here")
+    assert (answer.status, answer.body) == (404, {"error": "Not Found"})
+    for path in ("/channels", "/healthz", "/nothing/here"):
+        headers = views.get(path).headers
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Content-Type"].startswith("application/json")
+    assert views.get("/channels", "HEAD").status == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_cleanly(
+    number: int, topic: DecisionTopic, start_views: Starter, tmp_path: Path
+) -> None:
+    """Exit code 0, the snapshots written, nothing on stderr that looks like trouble."""
+    topic.writer().committed(small_channel("web"))
+    views = start_views(PARTIDOR_VIEWS__SNAPSHOT_INTERVAL_MS="600000")
+    views.ready()
+    assert views.stop(signal.Signals(number)) == 0
+    assert len(list((tmp_path / "data-0").rglob("partition-*.json"))) == topic.partitions
+    assert "Traceback" not in views.log
+
+
+def test_it_stops_cleanly_while_it_starts(topic: DecisionTopic, start_views: Starter) -> None:
+    """Before its group has formed, too."""
+    views = start_views()
+    views.until("/healthz", lambda answer: answer.status in (200, 503))
+    assert views.stop() == 0
+    assert "Traceback" not in views.log
+
+
+def test_a_port_that_is_taken_is_said(topic: DecisionTopic, start_views: Starter) -> None:
+    """One line, exit code 1."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        views = start_views(PARTIDOR_VIEWS__PORT=str(port))
+        assert views.ended() == 1
+    assert f"can't serve on 127.0.0.1:{port}" in views.log
+    assert "Traceback" not in views.log
+
+
+def test_a_topic_that_is_missing_is_said(start_views: Starter) -> None:
+    """And is not made."""
+    views = start_views(PARTIDOR_TOPIC_PREFIX="nowhere.")
+    assert views.ended() == 1
+    assert "there is no topic nowhere.dispatch.decisions" in views.log
