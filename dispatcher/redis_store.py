@@ -16,7 +16,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from dispatcher.state_records import APPLIED_OFFSETS_KEY, Record
-from dispatcher.store import RestorePoint, Slice, StoreUnavailable
+from dispatcher.store import (
+    RestorePoint,
+    Slice,
+    StoreUnavailable,
+    partition_key,
+    status_key,
+)
 
 CHANNEL_FIELD: Final = b"channels/"
 APPLIED_OFFSETS_FIELD: Final = b"applied-offsets"
@@ -45,16 +51,6 @@ return ARGV[2]
 """
 _encode = msgspec.json.Encoder().encode
 _decode_point = msgspec.json.Decoder(RestorePoint).decode
-
-
-def partition_key(application_id: str, lead_batches_topic: str, partition: int) -> str:
-    """The name of a partition's hash; the braces make its parts share a cluster slot."""
-    return f"partidor:{application_id}:{{{lead_batches_topic}-{partition}}}"
-
-
-def status_key(application_id: str, slot: str) -> str:
-    """Where a process says what it is doing."""
-    return f"partidor:{application_id}:dispatcher:{slot}"
 
 
 class RedisStore:

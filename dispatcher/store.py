@@ -92,6 +92,19 @@ class StateStore(Protocol):
         """Let people see what a process is doing. Forgotten after `lifetime_ms`."""
 
 
+def partition_key(application_id: str, lead_batches_topic: str, partition: int | str) -> str:
+    """The name of a partition's hash; the braces make its parts share a cluster slot.
+
+    `partition` may be "*", for a pattern of all.
+    """
+    return f"partidor:{application_id}:{{{lead_batches_topic}-{partition}}}"
+
+
+def status_key(application_id: str, slot: str) -> str:
+    """Where a process says what it is doing."""
+    return f"partidor:{application_id}:dispatcher:{slot}"
+
+
 class MemoryStore:
     """The reference: what every store does, without a server."""
 

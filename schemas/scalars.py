@@ -6,6 +6,7 @@ a weight as millionths, an amount of leads as units of 10^-12 leads.
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -70,6 +71,7 @@ def amount_units(text: str) -> int:
     return -units if text.startswith("-") else units
 
 
+@lru_cache(maxsize=65_536)
 def weight_text(millionths: int) -> str:
     """The shortest text of a weight: 800,000 millionths is `"0.8"`, 1,000,000 is `"1"`."""
     whole, decimals = divmod(millionths, 1_000_000)

@@ -99,6 +99,7 @@ def run(settings: Settings, *, on_start: Callable[[], None] | None = None) -> in
     # What is here now stays: spare the collector from looking at it again and again.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
     logger.info("started", application_id=settings.application_id)
     if on_start is not None:
         on_start()

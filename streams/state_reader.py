@@ -19,7 +19,7 @@ from dispatcher.state_records import (
     read_applied_offsets,
     read_state,
 )
-from dispatcher.store import RestorePoint
+from dispatcher.store import RestorePoint, partition_key, status_key
 from schemas.partitioning import partition_of
 from streams.failure import Failed
 from streams.settings import Settings
@@ -94,7 +94,7 @@ class StateReader:
     def statuses(self) -> list[DispatcherStatus]:
         """What each process said last, if it wasn't too long ago; the newest last."""
         with _answered():
-            pattern = self.status_key("*")
+            pattern = status_key(self._settings.application_id, "*")
             keys = list(self._redis.scan_iter(match=pattern, count=_KEYS_PER_SCAN))
             values = cast("list[bytes | None]", self._redis.mget(keys) if keys else [])
         found = []
@@ -105,21 +105,15 @@ class StateReader:
                 continue  # expired meanwhile, or written by another version
         return sorted(found, key=lambda status: status.updated_at_ms)
 
-    def status_key(self, slot: str) -> str:
-        """Where a process says what it is doing, as `dispatcher.redis_store` writes it."""
-        return f"partidor:{self._settings.application_id}:dispatcher:{slot}"
-
-    def partition_key(self, partition: int | str) -> str:
-        """The name of a partition's hash, as `dispatcher.redis_store` writes it."""
+    def _hash_of(self, partition: int | str) -> str:
+        """The name of a partition's hash; "*" for a pattern of all."""
         settings = self._settings
-        topic = settings.topics.lead_batches
-        # The braces make the parts of a partition share a slot of a Redis cluster.
-        return f"partidor:{settings.application_id}:{{{topic}-{partition}}}"
+        return partition_key(settings.application_id, settings.topics.lead_batches, partition)
 
     def _hash_keys(self) -> Iterator[str]:
         """Where a partition's hash may be: the first one, else any that a search finds."""
-        yield self.partition_key(0)
-        for key in self._redis.scan_iter(match=self.partition_key("*"), count=_KEYS_PER_SCAN):
+        yield self._hash_of(0)
+        for key in self._redis.scan_iter(match=self._hash_of("*"), count=_KEYS_PER_SCAN):
             yield cast("bytes", key).decode()
 
     def _partition_count(self) -> int | None:
@@ -135,7 +129,7 @@ class StateReader:
 
     def _read(self, channel: str, partition: int) -> FoundChannel | None:
         """The channel at one moment; None when it changed while it was read."""
-        hash_key, key = self.partition_key(partition), b"channels/" + channel_key(channel)
+        hash_key, key = self._hash_of(partition), b"channels/" + channel_key(channel)
         windows = [
             b"%b/%b/%d" % (key, window, place)
             for window in (b"batches", b"changes")

@@ -9,6 +9,7 @@ from streams.cli import (
     channels,
     configuration,
     dead_letters,
+    demo,
     documents,
     publishing,
     replaying,
@@ -64,4 +65,5 @@ app.command("views")(views.views)
 app.command("replay")(replaying.replay)
 app.command("assign")(assigning.assign)
 app.command("config")(configuration.config)
+app.command("demo")(demo.demo)
 app.add_typer(documents.app, name="schemas")

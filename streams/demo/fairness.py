@@ -5,10 +5,11 @@ their fair share, and how far anybody may be.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from typing import Protocol
 
 from dispatcher.promise import TOLERANCE_LEADS, Promise
 from schemas.outputs import AnyDecision, BatchDispatched, RosterChanged
@@ -125,4 +126,50 @@ def fairness_checks(channels: Iterable[Fairness]) -> list[Check]:
             " promised" + (f"; but in {', '.join(broken)}" if broken else ""),
             not broken,
         ),
+    ]
+
+
+class CountedAssignments(Protocol):
+    """What was read of `leads.assignments`: see `reading.Assignments`."""
+
+    count: int
+    leads: Counter[str]
+    ids: set[str]
+    by_assignee: Counter[tuple[str, str]]
+
+
+def assignment_checks(
+    lead_ids: Collection[str],
+    assignments: CountedAssignments,
+    channels: Mapping[str, Fairness],
+    refused: int,
+) -> list[Check]:
+    """Leads in are assignments out, and what the decisions say.
+
+    Args:
+        lead_ids: of all leads that were sent.
+        assignments: all that were read back.
+        channels: what the decisions say.
+        refused: dead letters.
+    """
+    twice = assignments.count - len(assignments.leads)
+    missing = len(lead_ids) - len(assignments.leads)
+    decided = {
+        (name, assignee_id): leads
+        for name, channel in channels.items()
+        for assignee_id, leads in channel.assigned.items()
+        if leads
+    }
+    return [
+        Check(
+            f"{len(lead_ids):,} leads in = {assignments.count:,} assignments out: one for each lead"
+            + (f"; but {missing} missing and {twice} too many" if missing or twice else ""),
+            assignments.leads.keys() == set(lead_ids)
+            and assignments.count == len(assignments.ids) == len(lead_ids),
+        ),
+        Check(
+            "everybody received what the decisions say they were assigned",
+            decided == assignments.by_assignee,
+        ),
+        Check("nothing was refused" + (f"; but {refused}" if refused else ""), not refused),
     ]

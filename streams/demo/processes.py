@@ -121,5 +121,3 @@ def _ender(server: ServerProcess, *, keep: bool) -> Callable[..., None]:
             server.stop()
 
     return end
-
-

@@ -32,6 +32,14 @@ SILENCE_MAX_S: Final = 60.0
 """Nothing new for so long, while something is awaited, is a failure."""
 
 
+def record_count(running: Running, topic: str) -> int:
+    """How many offsets a topic has used: 0 when nothing was ever written. Raises Failed."""
+    settings = running.settings
+    admin = admin_client(settings)
+    count = partition_counts(admin, settings, [topic])[topic]
+    return sum(end_offsets(admin, settings, [(topic, number) for number in range(count)]).values())
+
+
 class Tail(ABC):
     """A topic from its beginning on; a context manager. Raises Failed."""
 

@@ -12,7 +12,9 @@ CHANNELS = 20
 
 def assignments_so_far(installation: Installation) -> int:
     """About how many: transaction markers count too."""
-    return sum(ends(installation.admin, installation.places(installation.topics.assignments)).values())
+    return sum(
+        ends(installation.admin, installation.places(installation.topics.assignments)).values()
+    )
 
 
 def test_a_hundred_thousand_leads_survive_three_kills(installation: Installation) -> None:

@@ -4,9 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from dispatcher.redis_store import RedisStore, partition_key, status_key
+from dispatcher.redis_store import RedisStore
 from dispatcher.state_records import APPLIED_OFFSETS_KEY
-from dispatcher.store import MemoryStore, RestorePoint, StateStore, StoreUnavailable
+from dispatcher.store import (
+    MemoryStore,
+    RestorePoint,
+    StateStore,
+    StoreUnavailable,
+    partition_key,
+    status_key,
+)
 
 A = RestorePoint("topic", 10, 1)
 B = RestorePoint("topic", 20, 2)
@@ -53,7 +60,9 @@ def test_what_is_applied_is_read_back_and_partitions_are_apart(store: StateStore
     assert store.restore_point(4) is None
 
 
-@pytest.mark.parametrize("expected", [None, B, RestorePoint("topic", 10, 2), RestorePoint("x", 10, 1)])
+@pytest.mark.parametrize(
+    "expected", [None, B, RestorePoint("topic", 10, 2), RestorePoint("x", 10, 1)]
+)
 def test_a_write_that_expects_another_point_changes_nothing(
     store: StateStore, expected: RestorePoint | None
 ) -> None:
@@ -90,7 +99,9 @@ def test_fields_have_the_names_that_operators_are_told(redis_url: str, applicati
     import redis
 
     store = RedisStore(redis_url, application_id, "leads.batches", 2_000)
-    store.apply(3, None, A, [(b"web", b"{}"), (b"web/parked/1", b"{}"), (APPLIED_OFFSETS_KEY, b"{}")])
+    store.apply(
+        3, None, A, [(b"web", b"{}"), (b"web/parked/1", b"{}"), (APPLIED_OFFSETS_KEY, b"{}")]
+    )
     store.write_status("7", b"{}", 5_000)
     client = redis.Redis.from_url(redis_url)
     key = partition_key(application_id, "leads.batches", 3)

@@ -7,13 +7,10 @@ from typing import Any
 import pytest
 
 from dispatcher.limits import Limits
-from dispatcher.redis_store import partition_key, status_key
 from schemas.inputs import LeadBatch
 from streams.csv_tables import read_table, written_table
 from streams.failure import Failed
 from streams.lead_files import BatchEvent, batch_events
-from streams.settings import Settings
-from streams.state_reader import StateReader
 
 NOW = "2026-11-21T09:00:00Z"
 
@@ -123,18 +120,6 @@ def test_short_rows_are_filled_up_and_long_ones_refused() -> None:
     assert read_table(b"a,b\n1,2,,\n", "t.csv").rows[0].cells == ["1", "2"]
     with pytest.raises(Failed, match="row 2: 3 cells under 2 columns"):
         read_table(b"a,b\n1,2,3\n", "t.csv")
-
-
-def test_redis_is_read_under_the_names_that_it_is_written_under(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Reader and writer agree on keys."""
-    monkeypatch.setenv("PARTIDOR_TOPIC_PREFIX", "test.")
-    settings = Settings()
-    reader = StateReader(settings)
-    topic = settings.topics.lead_batches
-    assert reader.partition_key(3) == partition_key(settings.application_id, topic, 3)
-    assert reader.status_key("7") == status_key(settings.application_id, "7")
 
 
 @pytest.mark.parametrize(
