@@ -73,12 +73,10 @@ def first_day(channel: str) -> list[Event]:
 
 def second_day(channel: str) -> list[Event]:
     """A leaves, C has another weight, D is new; 300 leads."""
-    weight = {"assignee_id": "C", "weight": "1.1"}
-    newcomer = {"assignee_id": "D", "weight": "0.5"}
     return [
         roster_change("assignee_left", channel, "A-leaves", assignee_id="A"),
-        roster_change("weight_changed", channel, "C-weight", **weight),
-        roster_change("assignee_joined", channel, "D-joins", **newcomer),
+        roster_change("weight_changed", channel, "C-weight", assignee_id="C", weight="1.1"),
+        roster_change("assignee_joined", channel, "D-joins", assignee_id="D", weight="0.5"),
         lead_batch(channel, f"{channel}-day-2", 300, first=151),
     ]
 
@@ -223,7 +221,7 @@ class _Team:
     def _hire(self) -> str:
         # A number is never given twice: who comes back would be a newcomer.
         self._hired += 1
-        assignee_id = f"{self.channel}-agent-{self._hired:02}"
+        assignee_id = f"{self.channel}-{self._hired:02}"
         self._weights[assignee_id] = self._rng.choice(WEIGHTS)
         return assignee_id
 

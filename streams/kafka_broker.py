@@ -418,10 +418,26 @@ class KafkaCluster:
 
     def __init__(self, settings: Settings, *, logger: Any) -> None:
         """Connects with the first question."""
+        self._settings = settings
+        self._logger = logger
         self._timeout_s = settings.call_timeout_ms / 1000
+        self._connect()
+
+    def _connect(self) -> None:
         self._admin = AdminClient(
-            {"client.id": settings.transactional_id, **settings.kafka}, logger=logger
+            {"client.id": self._settings.transactional_id, **self._settings.kafka},
+            logger=self._logger,
         )
+
+    def _unanswered(self, why: str) -> CallFailed:
+        """A question failed. The next one is asked by a new client.
+
+        librdkafka's admin client goes on with the leader epochs that it knew: after a broker was
+        restarted every question about offsets would be refused (FENCED_LEADER_EPOCH) until its
+        metadata is refreshed, five minutes later.
+        """
+        self._connect()
+        return CallFailed(Remedy.RETRY, why)
 
     def end_offsets(
         self, partitions: Sequence[TopicPartition], *, read_committed: bool
@@ -447,9 +463,9 @@ class KafkaCluster:
                 for partition, future in futures.items()
             }
         except KafkaException as exception:
-            raise CallFailed(Remedy.RETRY, str(exception)) from exception
+            raise self._unanswered(str(exception)) from exception
         except TimeoutError as error:
-            raise CallFailed(Remedy.RETRY, "no answer about offsets") from error
+            raise self._unanswered("no answer about offsets") from error
 
     def topic_facts(self, names: Sequence[str]) -> dict[str, TopicFacts]:
         """See `broker.Cluster`."""
@@ -471,9 +487,9 @@ class KafkaCluster:
                         {key: str(entry.value) for key, entry in config.items()},
                     )
         except KafkaException as exception:
-            raise CallFailed(Remedy.RETRY, str(exception)) from exception
+            raise self._unanswered(str(exception)) from exception
         except TimeoutError as error:
-            raise CallFailed(Remedy.RETRY, "no answer about topics") from error
+            raise self._unanswered("no answer about topics") from error
         return facts
 
     def _answer(self, future: "Future[Any]") -> Any:

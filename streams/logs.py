@@ -14,8 +14,9 @@ from streams.settings import Settings
 def configure_logs(settings: Settings) -> None:
     """Set up structlog and the standard library's logging, which librdkafka's lines come by."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    logging.basicConfig(stream=sys.stderr, level=max(level, logging.WARNING), format="%(message)s")
-    logging.getLogger("librdkafka").setLevel(max(level, logging.WARNING))
+    # librdkafka tells every connection at "info"; with "debug" it is let speak.
+    client_level = level if level == logging.DEBUG else max(level, logging.WARNING)
+    logging.basicConfig(stream=sys.stderr, level=client_level, format="%(message)s")
     renderer: structlog.typing.Processor
     if settings.log_format == "json":
         renderer = structlog.processors.JSONRenderer()

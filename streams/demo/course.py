@@ -7,9 +7,7 @@ goes on on stderr; whether every check held.
 from collections.abc import Mapping
 from typing import Final
 
-import typer
-
-from streams.cli.output import note, print_listings
+from streams.cli.output import note
 from streams.demo import story
 from streams.demo.fairness import Check, Fairness, assignment_checks, fairness, fairness_checks
 from streams.demo.keeping import how_to_go_on
@@ -23,11 +21,13 @@ from streams.demo.standings import (
 )
 from streams.demo.stream import Source, play
 from streams.demo.tables import (
-    batch_table,
-    channels_table,
-    checks_table,
-    days_table,
-    standings_table,
+    LEGEND,
+    batch_sheet,
+    channels_sheet,
+    checks_text,
+    days_sheet,
+    show,
+    standings_sheet,
 )
 from streams.generators import channel_names, lead_stream
 
@@ -40,9 +40,9 @@ def run_demo(leads: int, seed: int, *, keep: bool) -> bool:
     with running(keep=keep, on_progress=note) as system:
         with Decisions(system) as decisions, Assignments(system) as assignments:
             checks = _played(system, decisions, assignments, leads, seed)
-        print_listings(checks_table(checks))
+        show(checks_text(checks))
     if keep:
-        typer.echo(how_to_go_on(system))
+        show(how_to_go_on(system))
     return all(check.held for check in checks)
 
 
@@ -51,8 +51,10 @@ def _played(
 ) -> list[Check]:
     source = Source(system)
     checks = [_story(source, decisions)]
-    note(f"sending {leads:,} leads on {CHANNELS} channels, with roster changes on the way")
-    seconds = play(lead_stream(leads, seed, CHANNELS), leads, source, assignments)
+    events = list(lead_stream(leads, seed, CHANNELS))
+    changes = sum(event["type"] != "lead_batch" for event in events) - CHANNELS
+    note(f"sending {leads:,} leads on {CHANNELS} channels, {changes} roster changes on the way")
+    seconds = play(events, leads, source, assignments)
     note("reading everything back")
     assignments.take_rest()
     decisions.take_rest()
@@ -61,10 +63,10 @@ def _played(
     checks += assignment_checks(source.lead_ids, assignments, channels, refused)
     checks += fairness_checks(channels.values())
     checks += _standings(system, decisions, assignments, channels)
-    typer.echo(
+    show(
         f"{len(source.lead_ids):,} leads in, {assignments.count:,} assignments out. The stream of"
-        f" {leads:,}: {seconds:.1f} s from the first batch sent to the last assignment read back,"
-        f" {leads / seconds:,.0f} leads/s.\n"
+        f" {leads:,} took {seconds:.1f} s\nfrom the first batch sent to the last assignment read"
+        f" back: {leads / seconds:,.0f} leads/s.\n"
     )
     return checks
 
@@ -72,29 +74,32 @@ def _played(
 def _story(source: Source, decisions: Decisions) -> Check:
     """Play the examples and show each batch as it was divided."""
     different: list[str] = []
+    show(LEGEND)
     for chapter in story.CHAPTERS:
         for event in chapter.events:
             source.send(event)
         source.flush()
-        # The next chapter changes the roster: by then these batches have to be divided.
-        decisions.take_until(
-            lambda wanted=chapter.batch_ids: all(each in decisions.batches for each in wanted),
-            "the decisions",
-        )
-        for batch_id in chapter.batch_ids:
-            print_listings(batch_table(decisions.batches[batch_id], chapter.title))
+        # The next chapter may change the roster: by then these batches have to be divided.
+        decisions.take_until_divided(chapter.batch_ids)
+        _show_batches(chapter, decisions)
         different += story.differences(chapter, decisions.batches)
-        if chapter.note:
-            typer.echo(f"{chapter.note}\n")
         if chapter is story.DAYS[-1]:
-            _both_days(decisions)
+            _show_both_days(decisions)
     text = f"the {len(decisions.batches)} batches of the examples are divided as their source says"
     return Check("; but ".join([text, *different]), not different)
 
 
-def _both_days(decisions: Decisions) -> None:
+def _show_batches(chapter: story.Chapter, decisions: Decisions) -> None:
+    for number, batch_id in enumerate(chapter.batch_ids, start=1):
+        place = f", batch {number}" if len(chapter.batch_ids) > 1 else ""
+        show(batch_sheet(decisions.batches[batch_id], chapter.title + place))
+    if chapter.note:
+        show(f"{chapter.note}\n")
+
+
+def _show_both_days(decisions: Decisions) -> None:
     sizes = [decisions.batches[each].batch_size for day in story.DAYS for each in day.batch_ids]
-    print_listings(days_table(story.days_by_assignee(decisions.batches), sizes))
+    show(days_sheet(story.days_by_assignee(decisions.batches), sizes))
 
 
 def _standings(
@@ -107,8 +112,8 @@ def _standings(
     expected = folded_standings(decisions.values)
     served = served_standings(system, expected)
     stored = stored_channels(system, expected)
-    streamed = [channels[name] for name in channel_names(CHANNELS) if name in channels]
+    streamed = [channels[name] for name in channel_names(CHANNELS)]
     closest = max(streamed, key=lambda each: each.used)
-    print_listings(standings_table(served[story.CHANNEL]), standings_table(served[closest.channel]))
-    print_listings(channels_table(streamed))
+    show(standings_sheet(served[story.CHANNEL]), standings_sheet(served[closest.channel]))
+    show(channels_sheet(streamed))
     return standings_checks(expected, served, stored, assignments.by_assignee)

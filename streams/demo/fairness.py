@@ -91,7 +91,7 @@ def fairness(decisions: Iterable[AnyDecision]) -> dict[str, Fairness]:
             channel.batches += 1
             channel.leads += decision.batch_size
             channel.assigned.update({s.assignee_id: s.assigned for s in decision.shares})
-            channel.incomplete += not decision.shares_complete
+            channel.incomplete += 0 if decision.shares_complete else 1
         else:
             continue
         _note_errors(channel, decision)
@@ -102,9 +102,8 @@ def _note_errors(channel: Fairness, decision: BatchDispatched | RosterChanged) -
     errors = [Decimal(each.cumulative_error_after) for each in decision.shares]
     channel.furthest_ahead = max(channel.furthest_ahead, *errors, Decimal(0))
     channel.most_owed = min(channel.most_owed, *errors, Decimal(0))
-    if decision.shares_complete and sum(
-        int(each.cumulative_error_numerator) for each in decision.shares
-    ):
+    numerators = (int(each.cumulative_error_numerator) for each in decision.shares)
+    if decision.shares_complete and sum(numerators) != 0:
         channel.unbalanced += 1
 
 
@@ -117,13 +116,14 @@ def fairness_checks(channels: Iterable[Fairness]) -> list[Check]:
     broken = [each.channel for each in promised if not each.kept]
     return [
         Check(
-            f"what some are ahead is what others are owed, exactly, after each of {decided:,}"
-            " decisions" + (f"; not after {unbalanced}" if unbalanced else ""),
+            f"ahead and owed add up to exactly zero after each of {decided:,} decisions"
+            + (f"; not after {unbalanced}" if unbalanced else ""),
             not unbalanced and not any(each.incomplete for each in found),
         ),
         Check(
-            f"nobody in {len(promised)} channels was ever further from their fair share than"
-            " promised" + (f"; but in {', '.join(broken)}" if broken else ""),
+            f"nobody in {len(promised)} channels was ever further off than promised"
+            f" ({len(found) - len(promised)} corrected)"
+            + (f"; but in {', '.join(broken)}" if broken else ""),
             not broken,
         ),
     ]

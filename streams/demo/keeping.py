@@ -18,7 +18,7 @@ COMMANDS: Final = (
     "partidor show web",
     "partidor roster pause web B --reason lunch",
     "printf 'lead_id\\nL1\\nL2\\nL3\\n' | partidor publish - --channel web --batch-id try-1",
-    "partidor watch --channel web --from-beginning --max 453 --timeout 10",
+    "partidor watch --channel web --from-beginning --timeout 5",
     "partidor lag",
 )
 

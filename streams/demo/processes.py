@@ -10,9 +10,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import SecretStr
+
 from streams.failure import Failed
 from streams.kafka_clients import admin_client
-from streams.local import LocalStack, LocalStackError, ServerProcess
+from streams.local import LocalStack, LocalStackError, ServerProcess, kept_endpoints
 from streams.local.ports import HOST, free_ports
 from streams.settings import ENVIRONMENT_PREFIX, Settings
 from streams.topic_admin import ensure_topics
@@ -64,6 +66,8 @@ def running(*, keep: bool, on_progress: Callable[[str], None]) -> Iterator[Runni
 
     What is left by an error is not kept. Raises Failed when something doesn't start.
     """
+    if keep and kept_endpoints() is not None:
+        raise Failed("a demo that was kept runs already; `partidor demo --stop` ends it")
     with ExitStack() as ending:
         try:
             stack = ending.enter_context(LocalStack(on_progress=on_progress, keep=keep))
@@ -89,7 +93,7 @@ def running(*, keep: bool, on_progress: Callable[[str], None]) -> Iterator[Runni
 def _settings(stack: LocalStack) -> Settings:
     return Settings(
         kafka={"bootstrap.servers": stack.bootstrap_servers},
-        redis_url=stack.redis_url,  # type: ignore[arg-type]  # pydantic wraps it
+        redis_url=SecretStr(stack.redis_url),
         partitions=PARTITIONS,
         replication_factor=1,
         min_insync_replicas=1,

@@ -7,7 +7,7 @@ was read.
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Final, Self
 
@@ -123,6 +123,11 @@ class Decisions(Tail):
         self.decisions: list[AnyDecision] = []
         self.batches: dict[str, BatchDispatched] = {}
 
+    def take_until_divided(self, batch_ids: Iterable[str]) -> None:
+        """Go on until all these batches are divided. Raises Failed."""
+        wanted = list(batch_ids)
+        self.take_until(lambda: all(each in self.batches for each in wanted), "the decisions")
+
     def receive(self, message: Message) -> None:
         """Keep a decision; on a batch, also under its batch_id."""
         value = message.value() or b""
@@ -159,6 +164,10 @@ class Assignments(Tail):
         self.leads: Counter[str] = Counter()
         self.ids: set[str] = set()
         self.by_assignee: Counter[tuple[str, str]] = Counter()
+
+    def take_until_count(self, least: int, on_taken: Callable[[], None] = lambda: None) -> None:
+        """Go on until so many have come in all. Raises Failed."""
+        self.take_until(lambda: self.count >= least, f"{least:,} assignments", on_taken)
 
     def receive(self, message: Message) -> None:
         """Count an assignment."""

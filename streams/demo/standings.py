@@ -111,7 +111,7 @@ def standings_checks(
         if member["leads"] != assigned.get((channel, member["assignee_id"]), 0)
     ]
     return [
-        _same(f"the views serve the standings that the decisions of {count} channels add up to",
+        _same(f"the views serve what the decisions of {count} channels add up to",
               other_views),
         _same("the leads in these standings are the assignments that were counted", other_leads),
         _same(f"Redis holds the same cumulative errors of {count} channels, to the last digit",

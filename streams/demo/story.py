@@ -52,7 +52,7 @@ DAYS: Final = (
     ),
 )
 SINGLES: Final = Chapter(
-    "Leads that come one at a time, for two who share 6 to 4",
+    "Single leads for two who share 6 to 4",
     single_leads("phone"),
     ({"A": 1, "B": 0}, {"A": 0, "B": 1}, {"A": 1, "B": 0}),
 )
@@ -61,8 +61,8 @@ CARRIED: Final = Chapter(
     carried_errors("referrals"),
     ({"A": 26, "B": 33, "C": 41},),
     {"A": Fraction(-1, 6), "B": Fraction(4, 15), "C": Fraction(-1, 10)},
-    "The source's own table prints 1/3, 13/15 and -1.2 as the errors after this batch: it adds the"
-    " earlier error a second time. By its proof they are -1/6, 4/15 and -1/10, as above.",
+    "The source's own table prints 1/3, 13/15 and -1.2 as the errors after this batch:"
+    "\nit adds the earlier error a second time. By its proof they are -1/6, 4/15, -1/10.",
 )
 CHAPTERS: Final = (*DAYS, SINGLES, CARRIED)
 

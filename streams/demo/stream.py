@@ -19,6 +19,10 @@ from streams.kafka_clients import admin_client, partition_counts
 EVENTS_BETWEEN_LOOKS: Final = 20
 """Sent before what has come back is looked at."""
 
+LEADS_AHEAD_MAX: Final = 10_000
+"""Sent and not yet assigned. Roster changes are to meet a stream on its way: a backlog would be
+divided by the newest roster, as if all of them had come first."""
+
 
 class Source:
     """Sends events of both input topics.
@@ -54,11 +58,11 @@ def play(events: Iterable[Event], leads: int, source: Source, assignments: Assig
 
     Returns: seconds from the first batch to the last assignment.
     """
-    assignments.take_until(lambda: assignments.count >= len(source.lead_ids), "the assignments")
+    assignments.take_until_count(len(source.lead_ids))
     goal = assignments.count + leads
     shown = assignments.count
     started: float | None = None
-    with progress_bar(f"{leads:,} leads assigned", leads) as advance:
+    with progress_bar("assigned", leads) as advance:
 
         def show() -> None:
             nonlocal shown
@@ -72,6 +76,8 @@ def play(events: Iterable[Event], leads: int, source: Source, assignments: Assig
             source.send(event)
             if number % EVENTS_BETWEEN_LOOKS == 0 and assignments.take():
                 show()
+            least = len(source.lead_ids) - LEADS_AHEAD_MAX
+            assignments.take_until_count(least, show)
         source.flush()
-        assignments.take_until(lambda: assignments.count >= goal, f"{leads:,} assignments", show)
+        assignments.take_until_count(goal, show)
     return time.monotonic() - (started or time.monotonic())

@@ -120,17 +120,31 @@ class KafkaServer(ServerProcess):
 
 
 def answers_metadata(port: int) -> bool:
-    """Whether a broker that knows itself answers on the port: more than an open port says."""
+    """Whether a broker that knows itself answers on the port, and leads its partitions.
+
+    After a restart metadata answers before the partitions have their new leader epochs; a client
+    that asks in between may be told to wait for longer than a test does.
+    """
     if not accepts_connections(port):
         return False
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
+    from confluent_kafka import KafkaException, TopicPartition
+    from confluent_kafka.admin import AdminClient, OffsetSpec
 
     # Refused connections are expected while a broker starts: nothing is logged.
     client = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0})
     try:
-        return bool(client.list_topics(timeout=METADATA_TIMEOUT_SECONDS).brokers)
-    except KafkaException:
+        found = client.list_topics(timeout=METADATA_TIMEOUT_SECONDS)
+        asked = {
+            TopicPartition(name, number): OffsetSpec.latest()
+            for name, topic in found.topics.items()
+            for number in topic.partitions
+        }
+        if asked:
+            offsets = client.list_offsets(asked, request_timeout=METADATA_TIMEOUT_SECONDS)
+            for future in offsets.values():
+                future.result(METADATA_TIMEOUT_SECONDS)
+        return bool(found.brokers)
+    except (KafkaException, TimeoutError):
         return False
 
 

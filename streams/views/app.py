@@ -21,6 +21,7 @@ from streams.logs import configure_logs
 from streams.settings import Settings
 from streams.views.credentials import faust_options
 from streams.views.partitions import Views
+from streams.views.quiet import quieten_libraries
 from streams.views.settings import ViewsSettings, load_views_settings
 from streams.views.snapshots import Snapshots, copy_of
 from streams.views.transport import CommittedReader, CommittedTransport
@@ -162,6 +163,7 @@ def run_views(settings: Settings, own: ViewsSettings | None = None) -> int:
     """
     own = load_views_settings() if own is None else own
     configure_logs(settings)
+    quieten_libraries()
     topic = settings.topics.decisions
     found = described(admin_client(settings), settings, [topic]).get(topic)
     if found is None:

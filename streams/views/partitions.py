@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import structlog
 
-from streams.views.decisions import Unreadable, read_decision
+from streams.views.decisions import read_decision
 from streams.views.standings import ChannelStanding, fold, misses_decisions
 
 log = structlog.get_logger("views")
@@ -62,7 +62,7 @@ class PartitionStandings:
             decision = read_decision(value)
             known = self.channels.get(decision.channel)
             standing = fold(known, decision)
-        except (Unreadable, ValueError) as error:
+        except (ValueError, ArithmeticError, LookupError) as error:
             self.unreadable += 1
             log.error("unreadable decision", partition=self.number, offset=offset, why=str(error))
             return

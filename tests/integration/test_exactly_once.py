@@ -4,17 +4,9 @@ from tests.support import oracle
 from tests.support.installation import Installation
 from tests.support.records import ends
 from tests.support.traffic import day, rosters
-from tests.support.waiting import wait_until
 
 LEADS = 100_000
 CHANNELS = 20
-
-
-def assignments_so_far(installation: Installation) -> int:
-    """About how many: transaction markers count too."""
-    return sum(
-        ends(installation.admin, installation.places(installation.topics.assignments)).values()
-    )
 
 
 def test_a_hundred_thousand_leads_survive_three_kills(installation: Installation) -> None:
@@ -25,13 +17,9 @@ def test_a_hundred_thousand_leads_survive_three_kills(installation: Installation
     for quarter in range(4):
         installation.publish(day(LEADS // 4, CHANNELS, seed=quarter))
         if quarter < 3:
-            least = quarter * LEADS // 4 + LEADS // 10
-            wait_until(
-                lambda least=least: assignments_so_far(installation) > least,
-                lambda: f"{assignments_so_far(installation)} assigned: {dispatcher.log_tail()}",
-            )
+            installation.wait_until_assignments_end(quarter * LEADS // 4 + LEADS // 10)
             dispatcher.kill()
-            assert assignments_so_far(installation) < (quarter + 1) * LEADS // 4
+            assert installation.committed() != ends(installation.admin, installation.input_places())
             dispatcher = installation.start()
     outcome = oracle.check(installation)
     assert len(outcome.assignments) == LEADS

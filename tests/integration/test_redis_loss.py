@@ -8,7 +8,7 @@ import pytest
 from streams.local.redis_server import RedisServer
 from tests.support import oracle
 from tests.support.dispatchers import DispatcherProcess
-from tests.support.installation import Installation
+from tests.support.installation import AT_ONCE, Installation
 from tests.support.traffic import day, one_batch_each, rosters
 
 CHANNELS = 8
@@ -72,10 +72,10 @@ def test_without_redis_everything_comes_from_the_changelog(
     """Started, killed and started again with no Redis at all; it is filled when it comes."""
     own_redis.kill()
     beside.publish(rosters(CHANNELS))
-    first = beside.started()
+    first = beside.started(**AT_ONCE)
     beside.process(day(1_000, CHANNELS, seed=1))
     first.kill()
-    second = beside.started()
+    second = beside.started(**AT_ONCE)
     assert source_of(second) == {"changelog"}
     beside.process(day(1_000, CHANNELS, seed=2))
     own_redis.start()
@@ -92,7 +92,7 @@ def is_processed_soon(installation: Installation) -> bool:
 
 
 @pytest.mark.parametrize(
-    "bound", [{"redis_unflushed_fields_max": 5}, {"redis_unflushed_age_max_ms": 300}]
+    "bound", [{"redis_unflushed_fields_max": 2}, {"redis_unflushed_age_max_ms": 300}]
 )
 def test_what_redis_has_not_taken_is_bounded(
     beside: Installation, own_redis: RedisServer, bound: Mapping[str, int]
@@ -132,7 +132,7 @@ def put_back(installation: Installation, hashes: Mapping[int, Mapping[bytes, byt
 def test_an_old_copy_that_comes_back_is_noticed(beside: Installation) -> None:
     """While running it is replaced; found at a start it is brought up to date, not believed."""
     beside.publish(rosters(CHANNELS))
-    first = beside.started()
+    first = beside.started(**AT_ONCE)
     beside.process(day(500, CHANNELS, seed=1))
     oracle.check_redis(beside)
     old = copy_of(beside)
@@ -146,7 +146,7 @@ def test_an_old_copy_that_comes_back_is_noticed(beside: Installation) -> None:
     first.kill()
 
     put_back(beside, old)
-    second = beside.started()
+    second = beside.started(**AT_ONCE)
     assert source_of(second) == {"redis"}
     assert sum(line["changelog_records"] for line in second.log("restored")) > 0
     beside.process(day(500, CHANNELS, seed=4))

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import streams
+
 from .waiting import wait_until
 
 # It ends with the tests even if these are killed: then its standard input ends.
@@ -21,6 +23,8 @@ threading.Thread(target=end_with_the_tests, daemon=True).start()
 from streams.cli import main
 sys.exit(main(["run"]))
 """
+# The same code as the tests use, whichever way that was found.
+_CODE = os.fspath(Path(streams.__file__).parents[1])
 STOP_S = 30.0
 LOG_TAIL_CHARACTERS = 3_000
 
@@ -39,7 +43,7 @@ class DispatcherProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 cwd=log_path.parent,
-                env={**os.environ, **environment},
+                env={**os.environ, "PYTHONPATH": _CODE, **environment},
             )
 
     @property

@@ -3,6 +3,7 @@
 Made for one test or one file of tests, on a Kafka and a Redis that others use at the same time.
 """
 
+import json
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -30,6 +31,9 @@ QUICK = {
     "PARTIDOR_REDIS_RETRY_MS": "100",
     "PARTIDOR_LOG_FORMAT": "json",
 }
+AT_ONCE = {"kafka__group_instance_id": "one-process"}
+"""Settings for a single process that, killed and started again, has its partitions back at once:
+Kafka takes a static member for the one that it was."""
 
 
 class Installation:
@@ -164,6 +168,35 @@ class Installation:
 
         wait_until(done, lambda: f"committed {seen} of {wanted}; {self._logs()}", timeout_s)
 
+    def wait_until_committed(self, records: int, timeout_s: float = 30.0) -> None:
+        """Wait until so many input records are processed, and others perhaps not yet."""
+
+        def done() -> bool:
+            seen = self.committed()
+            return seen is not None and sum(seen.values()) >= records
+
+        wait_until(done, lambda: f"{records} records; {self._logs()}", timeout_s)
+
+    def wait_until_assigned(self, leads: int, timeout_s: float = 30.0) -> None:
+        """Wait until so many leads are assigned."""
+        wait_until(
+            lambda: len(self.assignments()) >= leads,
+            lambda: f"{leads} leads assigned; {self._logs()}",
+            timeout_s,
+        )
+
+    def wait_until_assignments_end(self, offsets: int, timeout_s: float = 30.0) -> None:
+        """Wait until the assignments' partitions end at so many offsets together.
+
+        Quicker to ask than how many there are; markers of transactions count too.
+        """
+        places = self.places(self.topics.assignments)
+        wait_until(
+            lambda: sum(ends(self.admin, places).values()) >= offsets,
+            lambda: f"{offsets} offsets of assignments; {self._logs()}",
+            timeout_s,
+        )
+
     def wait_until_settled(self, timeout_s: float = 30.0) -> None:
         """Wait until no transaction is open in any output topic."""
         topics = [name for name, topic in self.topics.table() if topic.holds_outputs]
@@ -220,6 +253,11 @@ class Installation:
     def redis_hash(self, partition: int) -> dict[bytes, bytes]:
         """A partition's hash in Redis; empty if it isn't there."""
         return cast("dict[bytes, bytes]", self.redis.hgetall(self.redis_key(partition)))
+
+    def status(self, slot: str) -> Json:
+        """What a dispatcher says of itself in Redis; empty if it says nothing."""
+        found = cast("bytes | None", self.redis.get(f"partidor:{self.name}:dispatcher:{slot}"))
+        return cast("Json", json.loads(found)) if found else {}
 
     def flush_redis(self) -> None:
         """Remove every key of this installation, as FLUSHALL would."""

@@ -21,6 +21,7 @@ class Publisher:
         """`partitions` is the count of both input topics."""
         self.topics = topics
         self.partitions = partitions
+        self._bootstrap_servers = bootstrap_servers
         self._failures: list[str] = []
         self._last: tuple[str, int, int] = ("", -1, -1)
         self._producer = Producer(
@@ -80,6 +81,27 @@ class Publisher:
         assert not waiting, f"{waiting} records are not acknowledged"
         assert not self._failures, f"not delivered: {self._failures[:3]}"
         return self._last
+
+    def publish_in_a_transaction(self, events: Iterable[Json], *, commit: bool = True) -> None:
+        """All of the events or, if it is aborted, none."""
+        producer = Producer(
+            {
+                "bootstrap.servers": self._bootstrap_servers,
+                "transactional.id": f"{self.topics.prefix}source",
+                "log_level": 0,
+            }
+        )
+        producer.init_transactions(FLUSH_S)
+        producer.begin_transaction()
+        for event in events:
+            key = event["channel"].encode()
+            partition = partition_of(key, self.partitions)
+            producer.produce(self.topic_of(event), encoded(event), key, partition)
+        producer.flush(FLUSH_S)
+        if commit:
+            producer.commit_transaction(FLUSH_S)
+        else:
+            producer.abort_transaction(FLUSH_S)
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:

@@ -1,6 +1,7 @@
 """Whole topics and offsets, read the way any other program would: nothing of the dispatcher's."""
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
@@ -113,11 +114,19 @@ def ends(admin: AdminClient, places: Iterable[Place], *, stable: bool = True) ->
     """Where partitions end: behind what is committed, or (not stable) behind everything."""
     level = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
     asked = {TopicPartition(topic, number): OffsetSpec.latest() for topic, number in places}
-    futures = admin.list_offsets(asked, isolation_level=level, request_timeout=CALL_S)
-    return {
-        (place.topic, place.partition): future.result(CALL_S).offset
-        for place, future in futures.items()
-    }
+    deadline = time.monotonic() + CALL_S
+    while True:
+        futures = admin.list_offsets(asked, isolation_level=level, request_timeout=CALL_S)
+        try:
+            return {
+                (place.topic, place.partition): future.result(CALL_S).offset
+                for place, future in futures.items()
+            }
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            # The client goes on asking with the leader epochs of before until it looks again.
+            admin.list_topics(timeout=CALL_S)
 
 
 def committed(consumer: Consumer, places: Iterable[Place]) -> Mapping[Place, int] | None:

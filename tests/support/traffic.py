@@ -54,7 +54,9 @@ def _change(rng: Random, change_id: str, channel: str, paused: dict[str, bool]) 
     return events.change("cumulative_error_corrected", change_id, channel, **fields)
 
 
-def one_batch_each(channels: int, batch_id: str, size: int = 10, name: str = "channel") -> Iterator[Json]:
+def one_batch_each(
+    channels: int, batch_id: str, size: int = 10, name: str = "channel"
+) -> Iterator[Json]:
     """A batch for every channel, so that every partition has something to do."""
     for number in range(channels):
         ids = [f"{batch_id}-{number}-{place}" for place in range(size)]

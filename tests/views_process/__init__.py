@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 from confluent_kafka import Producer
@@ -142,7 +142,7 @@ class ViewsProcess:
         self._process.send_signal(number)
         return self._process.wait(STOP_S)
 
-    def __enter__(self) -> ViewsProcess:
+    def __enter__(self) -> Self:
         """As it is."""
         return self
 

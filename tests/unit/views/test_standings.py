@@ -1,10 +1,8 @@
-import json
 import random
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 
-import msgspec
 import pytest
 
 from dispatcher.limits import Limits
@@ -12,12 +10,10 @@ from dispatcher.state import ChannelState
 from schemas.outputs import DECISION, AnyDecision, BatchDispatched, RosterChanged
 from schemas.scalars import UNITS_PER_LEAD, amount_units
 from streams.replay import Replay
-from streams.views.decisions import AnyDecisionRead, Unreadable, read_decision, type_of
+from streams.views.decisions import AnyDecisionRead, read_decision, type_of
 from streams.views.documents import channel_standings, channel_summary
 from streams.views.standings import (
-    LAST_DECISIONS_MAX,
     ChannelStanding,
-    MemberStanding,
     adjustment_numerator,
     error_numerator,
     fair_share_numerator,
@@ -26,13 +22,9 @@ from streams.views.standings import (
     misses_decisions,
 )
 from tests.reference.histories import history, lines
+from tests.views_process.material import batch, is_decision, joined, many_members, replay_of
 
-SEEDS = range(40)
-
-
-def is_decision(output: bytes) -> bool:
-    """Among all outputs, which ones stand on the topic of decisions."""
-    return json.loads(output)["type"] not in ("lead_assigned", "dead_letter")
+SEEDS = range(24)
 
 
 @cache
@@ -48,38 +40,6 @@ def replayed(seed: int) -> tuple[dict[str, ChannelState], tuple[bytes, ...]]:
     return replay.states, tuple(filter(is_decision, outputs))
 
 
-def many_members(seed: int) -> Iterator[dict[str, object]]:
-    """Thirty members and more, small batches, roster changes between them."""
-    rng = random.Random(seed)
-    absent = [f"member {number}" for number in range(40)]
-    present: list[str] = []
-    for number in range(220):
-        kind = rng.choice(("join", "leave", "weight", "pause", "correct", *["batch"] * 15))
-        if len(present) < 30 or (kind == "join" and absent):
-            present.append(absent.pop(rng.randrange(len(absent))))
-            event = joined(present[-1], str(rng.randint(1, 9)))
-        elif kind == "leave":
-            absent.append(present.pop(rng.randrange(len(present))))
-            event = {"type": "assignee_left", "assignee_id": absent[-1]}
-        elif kind == "batch":
-            event = batch(f"b{number}", rng.randint(0, 25))
-        else:
-            event = {
-                "weight": {"type": "weight_changed", "weight": f"{rng.random():.6f}"},
-                "pause": {"type": rng.choice(("assignee_paused", "assignee_resumed"))},
-                "correct": {"type": "cumulative_error_corrected", "amount": "-1"},
-            }.get(kind, {"type": "assignee_resumed"})
-            event["assignee_id"] = rng.choice(present)
-        yield complete(number, event)
-
-
-def complete(number: int, event: dict[str, object]) -> dict[str, object]:
-    """The event with what all of its kind have."""
-    ids = {"change_id": f"c{number}"} if event["type"] != "lead_batch" else {}
-    head = {"schema_version": 1, "channel": "web", "created_at": "2026-11-21T09:00:00Z"}
-    return {**head, **ids, **event}
-
-
 def decisions(seed: int) -> Iterator[AnyDecisionRead]:
     """The decisions of a random history as the views read them."""
     return map(read_decision, replayed(seed)[1])
@@ -88,24 +48,6 @@ def decisions(seed: int) -> Iterator[AnyDecisionRead]:
 def errors(standing: ChannelStanding) -> dict[str, int]:
     """Everyone's exact error, over the standing's denominator."""
     return {name: error_numerator(standing, each) for name, each in standing.members.items()}
-
-
-def replay_of(*events: dict[str, object]) -> list[AnyDecisionRead]:
-    """The decisions on events of the channel `web`."""
-    texts = [json.dumps(complete(number, event)).encode() for number, event in enumerate(events)]
-    outputs = Replay(Limits()).lines(texts)
-    return [read_decision(output) for output in filter(is_decision, outputs)]
-
-
-def joined(assignee_id: str, weight: str) -> dict[str, object]:
-    """A join."""
-    return {"type": "assignee_joined", "assignee_id": assignee_id, "weight": weight}
-
-
-def batch(batch_id: str, leads: int) -> dict[str, object]:
-    """A batch of so many leads."""
-    rows = [{"lead_id": f"{batch_id}-{n}", "attributes": {}} for n in range(leads)]
-    return {"type": "lead_batch", "batch_id": batch_id, "leads": rows}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -340,91 +282,3 @@ def test_parked_batches_are_counted_until_they_are_released() -> None:
     assert waiting.duplicates == 1
     assert channel_summary(after)["parked_batches"] == 0
     assert (after.batches, after.leads, after.members["A"].leads) == (2, 7, 7)
-
-
-def test_a_document_says_it_in_decimals_and_exactly() -> None:
-    """The seed's first batch, as the views show it."""
-    events = replay_of(joined("A", "0.8"), joined("B", "1"), joined("C", "1.2"), batch("b1", 100))
-    shown = channel_standings(folded(events)["web"])
-    assert json.loads(json.dumps(shown)) == shown
-    assert shown["error_denominator"] == str(3 * 10**18)
-    rows = shown.pop("standings")
-    assert [(row["assignee_id"], row["weight"], row["leads"]) for row in rows] == [
-        ("A", "0.8", 27),
-        ("B", "1", 33),
-        ("C", "1.2", 40),
-    ]
-    assert rows[0] == {
-        "assignee_id": "A",
-        "weight": "0.8",
-        "paused": False,
-        "leads": 27,
-        "fair_share": "26.666666666667",
-        "cumulative_error": "0.333333333333",
-        "cumulative_error_numerator": str(10**18),
-        "adjustment": "0.000000000000",
-        "counted_from": {"state_version": 1, "decided_at": "2026-11-21T09:00:00Z"},
-    }
-    assert shown["leads"] == 100
-    assert shown["last_decisions"][0]["batch_id"] == "b1"
-
-
-def test_only_the_newest_decisions_are_remembered() -> None:
-    """Newest first."""
-    events = replay_of(joined("A", "1"), *(batch(f"b{n}", 1) for n in range(30)))
-    last = folded(events)["web"].last
-    assert [each.batch_id for each in last] == [f"b{n}" for n in range(29, 29 - len(last), -1)]
-    assert len(last) == LAST_DECISIONS_MAX
-
-
-@pytest.mark.parametrize("seed", SEEDS[:10])
-def test_decisions_are_read_as_the_models_say(seed: int) -> None:
-    """Every field that the views read has the value that `schemas.outputs` gives it."""
-    for value in replayed(seed)[1]:
-        model = DECISION.validate_json(value)
-        read = read_decision(value)
-        assert type_of(read) == model.type
-        for name in read.__struct_fields__:
-            seen, meant = getattr(read, name), getattr(model, name, None)
-            if name == "shares":
-                for share, whole in zip(seen, meant, strict=True):
-                    for field in share.__struct_fields__:
-                        assert getattr(share, field) == getattr(whole, field, 0)
-            else:
-                assert seen == meant
-        later = json.dumps({**json.loads(value), "added_later": {"x": 1}}).encode()
-        assert read_decision(later) == read
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        None,
-        b"",
-        b"no JSON",
-        b"[]",
-        b"null",
-        b"\xff\xfe",
-        b"[" * 100_000,
-        b'{"type":"batch_dispatched"}',
-        b'{"type":"added_later","channel":"web","state_version":1}',
-        b'{"channel":"web","state_version":1}',
-    ],
-)
-def test_what_is_no_decision_is_refused(value: bytes | None) -> None:
-    """Nothing is guessed."""
-    with pytest.raises(Unreadable):
-        read_decision(value)
-
-
-def test_a_standing_is_a_value() -> None:
-    """Folding makes a new one and leaves the old one as it was: readers see one or the other."""
-    events = replay_of(joined("A", "1"), batch("b1", 3), batch("b2", 3))
-    before = folded(events[:2])["web"]
-    shown = channel_standings(before)
-    assert fold(before, events[2]) is not before
-    assert channel_standings(before) == shown
-    with pytest.raises(AttributeError):
-        before.leads = 0  # type: ignore[misc]
-    assert isinstance(before.members["A"], MemberStanding)
-    assert isinstance(before, msgspec.Struct)

@@ -1,0 +1,224 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from dispatcher.limits import Limits
+from streams.replay import Replay
+from streams.views.decisions import read_decision
+from streams.views.partitions import PartitionStandings, Views
+from streams.views.snapshots import Snapshots, copy_of
+from streams.views.standings import folded
+from tests.reference.histories import history, lines
+
+
+def decisions(seed: int = 1) -> list[bytes]:
+    """The decisions of a random history, as they stand in a partition."""
+    events = history(seed, channels=3, events=150)
+    outputs = Replay(Limits()).lines(line.encode() for line in lines(events))
+    kinds = ("lead_assigned", "dead_letter")
+    return [output for output in outputs if json.loads(output)["type"] not in kinds]
+
+
+def reading(views: Views, number: int = 0, *, end: int = 0, generation: int = 1) -> None:
+    """The partition is held and its reading has begun."""
+    views.hold([number], generation)
+    views.begin({number: (0, end)})
+
+
+def test_records_are_counted_and_the_next_offset_moves_with_them() -> None:
+    """Gaps between offsets are what markers leave, and nothing is missing for it."""
+    views = Views(3)
+    reading(views)
+    values = decisions()
+    for place, value in enumerate(values):
+        views.receive(0, place * 3, value, 1)
+    held = views.partitions[0]
+    assert held.channels == folded(map(read_decision, values))
+    assert held.next_offset == (len(values) - 1) * 3 + 1
+    assert (held.gaps, held.unreadable) == (0, 0)
+    assert {each.channel for each in views.standings()} == held.channels.keys()
+
+
+def test_what_comes_again_changes_nothing() -> None:
+    """After a seek back the same records come; the next offset never goes back."""
+    views = Views(1)
+    reading(views)
+    values = decisions()
+    for place, value in enumerate(values):
+        views.receive(0, place, value, 1)
+    before, offset = dict(views.partitions[0].channels), views.partitions[0].next_offset
+    for place, value in enumerate(values[:50]):
+        views.receive(0, place, value, 1)
+    assert views.partitions[0].channels == before
+    assert views.partitions[0].next_offset == offset
+
+
+def test_late_records_of_another_generation_are_dropped() -> None:
+    """A partition that came back begins at its beginning, not in the middle."""
+    views = Views(2)
+    values = decisions()
+    reading(views)
+    for place, value in enumerate(values[:20]):
+        views.receive(0, place, value, 1)
+    views.hold([1], 2)
+    views.receive(0, 20, values[20], 1)
+    reading(views, generation=3)
+    views.receive(0, 21, values[21], 1)
+    assert views.partitions[0].channels == {}
+    assert views.begin({0: (0, 100)}) == {0: 0}
+
+
+def test_partitions_that_stay_go_on_where_they_are() -> None:
+    """A rebalance gives and takes; what is kept is kept with its standings."""
+    views = Views(3)
+    views.hold([0, 1], 1)
+    assert views.begin({0: (0, 9), 1: (5, 9)}) == {0: 0, 1: 5}
+    views.receive(0, 3, decisions()[0], 1)
+    kept = views.partitions[0]
+    assert [each.number for each in views.hold([0, 2], 2)] == [2]
+    assert views.partitions.keys() == {0, 2}
+    assert views.partitions[0] is kept
+    assert views.begin({0: (0, 20), 2: (0, 0)}) == {0: 4, 2: 0}
+
+
+def test_a_partition_is_caught_up_when_its_end_at_the_beginning_is_counted() -> None:
+    """Not before the last record that came is counted; markers behind it count as read."""
+    views = Views(1)
+    assert not views.caught_up
+    reading(views, end=12)
+    first, *_ = decisions()
+    assert not views.reached(0, 5, 4, 20)
+    views.receive(0, 10, first, 1)
+    assert not views.reached(0, 12, 11, 20)
+    assert not views.reached(0, 11, 10, 20)
+    assert not views.caught_up
+    assert views.reached(0, 12, 10, 20)
+    assert views.caught_up
+    assert not views.reached(0, 13, 10, 20)
+    assert (views.partitions[0].next_offset, views.partitions[0].end_offset) == (13, 20)
+
+
+def test_an_empty_partition_is_caught_up_at_once() -> None:
+    """Also one in which everything was aborted."""
+    views = Views(1)
+    reading(views, end=7)
+    assert views.reached(0, 7, None, 7)
+    assert views.caught_up
+
+
+def test_how_far_means_nothing_before_reading_begins() -> None:
+    """A position from before the rebalance is none of the new partition."""
+    views = Views(1)
+    views.hold([0], 1)
+    assert not views.reached(0, 100, None, 100)
+    assert not views.reached(5, 100, None, 100)
+    assert views.partitions[0].next_offset is None
+
+
+def test_what_was_counted_and_is_gone_from_kafka_is_not_shown() -> None:
+    """The log is shorter than what was read: it is counted again, from what there is."""
+    views = Views(1)
+    reading(views, end=100)
+    for place, value in enumerate(decisions()):
+        views.receive(0, place, value, 1)
+    assert views.begin({0: (0, 10)}) == {0: 0}
+    assert views.partitions[0].channels == {}
+
+
+def test_what_is_no_decision_is_skipped_and_counted() -> None:
+    """By its place only: what stands in it may be anything."""
+    views = Views(1)
+    reading(views)
+    good, *_ = decisions()
+    wrong = json.loads(good)
+    wrong["shares"] = [{"assignee_id": "A", "weight": "much", "cumulative_error_numerator": "x"}]
+    wrong.update(type="roster_changed", change_id="c", error_denominator="1")
+    for place, value in enumerate((None, b"{", json.dumps(wrong).encode(), good)):
+        views.receive(0, place, value, 1)
+    held = views.partitions[0]
+    assert (held.unreadable, held.next_offset, len(held.channels)) == (3, 4, 1)
+
+
+def test_missing_decisions_are_noticed() -> None:
+    """Counted as a gap; the channel is counted anew."""
+    views = Views(1)
+    reading(views)
+    channel = json.loads(decisions()[0])["channel"]
+    mine = [value for value in decisions() if json.loads(value)["channel"] == channel]
+    for place in (0, 1, 2, 5):
+        views.receive(0, place, mine[place], 1)
+    assert views.partitions[0].gaps == 1
+    assert views.partitions[0].channels[channel].counted_from.state_version == 6
+
+
+def counted(number: int = 0) -> PartitionStandings:
+    """A partition with some history."""
+    held = PartitionStandings(number)
+    for place, value in enumerate(decisions()):
+        held.receive(place, value)
+    return held
+
+
+def loaded(snapshots: Snapshots, number: int = 0) -> PartitionStandings:
+    """A new partition, with what its snapshot brings."""
+    held = PartitionStandings(number)
+    snapshots.load(held)
+    return held
+
+
+def test_a_snapshot_brings_back_standings_and_offset(tmp_path: Path) -> None:
+    """Exactly, whatever the size of the numbers."""
+    held = counted()
+    Snapshots(tmp_path / "a", "topic-1").save(copy_of(held))
+    found = loaded(Snapshots(tmp_path / "a", "topic-1"))
+    assert found.channels == held.channels
+    assert found.next_offset == held.next_offset
+    assert not found.caught_up
+
+
+def test_a_snapshot_that_does_not_fit_is_none(tmp_path: Path) -> None:
+    """Of another topic, of another version, of another partition, broken: all is read again."""
+    snapshots = Snapshots(tmp_path, "topic-1")
+    snapshots.save(counted())
+    file = tmp_path / "partition-0.json"
+    good = file.read_bytes()
+    assert loaded(Snapshots(tmp_path, "topic-2")).next_offset is None
+    whole = json.loads(good)
+    for wrong in (
+        {**whole, "format": 0},
+        {**whole, "partition": 3},
+        {**whole, "channels": [{"channel": "web"}]},
+        {**whole, "next_offset": "x"},
+        {},
+        [],
+        None,
+    ):
+        file.write_text(json.dumps(wrong))
+        found = loaded(snapshots)
+        assert (found.next_offset, found.channels) == (None, {})
+    file.write_bytes(good[:-1])
+    assert loaded(snapshots).next_offset is None
+    assert loaded(snapshots, 1).next_offset is None
+
+
+def test_a_snapshot_is_written_only_when_something_is_newer(tmp_path: Path) -> None:
+    """Quiet partitions cost nothing."""
+    snapshots = Snapshots(tmp_path, "topic-1")
+    held = counted()
+    snapshots.save(PartitionStandings(1))
+    snapshots.save(held)
+    (tmp_path / "partition-0.json").unlink()
+    snapshots.save(held)
+    assert list(tmp_path.iterdir()) == []
+    assert held.next_offset is not None
+    held.next_offset += 1
+    snapshots.save(held)
+    assert [file.name for file in tmp_path.iterdir()] == ["partition-0.json"]
+
+
+def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    """Said at the start, not found out later."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        Snapshots(tmp_path / "file" / "below", "topic-1")
