@@ -7,7 +7,7 @@ contract, and a test that both pass holds them to it:
   return records of partitions that were revoked within the same call: the caller drops them.
 - An assigned partition is paused until `start_from`; nothing of it is delivered before.
 - A call that fails raises `CallFailed`, which says what may be done about it. No call waits longer
-  than the time-out it is given; `commit` and `abort` wait as long as it takes (R6).
+  than the time-out it is given.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -103,8 +103,8 @@ class GroupConsumer(Protocol):
         """
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """The group's committed offsets; None where there is none. A transaction that could still
-        change them makes it wait; a time-out raises CallFailed(RETRY) and says nothing (R1).
+        """The group's committed offsets; None where there is none. While a transaction could
+        still change them it raises CallFailed(RETRY), as for a time-out: that says nothing (R1).
         """
 
     def start_from(self, positions: Mapping[TopicPartition, int]) -> bool:
@@ -160,10 +160,10 @@ class Producer(Protocol):
     ) -> None:
         """Commit input offsets with the transaction."""
 
-    def commit(self) -> None:
-        """Commit; waits until the outcome is known or will never be."""
+    def commit(self, timeout_ms: int) -> None:
+        """Commit. After an error or the time-out nobody knows the outcome."""
 
-    def abort(self) -> None:
+    def abort(self, timeout_ms: int) -> None:
         """Abort; likewise."""
 
     def connection_errors(self) -> int:

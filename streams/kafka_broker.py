@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
+    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -124,6 +125,9 @@ class KafkaGroupConsumer:
             },
             logger=logger,
         )
+        self._admin = AdminClient(
+            {**settings.kafka, "client.id": settings.transactional_id}, logger=logger
+        )
         self._consumer.subscribe(
             self._topics,
             on_assign=self._on_assign,
@@ -189,13 +193,25 @@ class KafkaGroupConsumer:
             self._log.warning("consumer: %s: %s", error.name(), error.str())
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """See `broker.GroupConsumer`; read_committed makes librdkafka require stable offsets."""
+        """See `broker.GroupConsumer`.
+
+        Asked by an admin client: the consumer's own call would wait here while a transaction is
+        open, and keep all other partitions waiting with it.
+        """
+        asked = ConsumerGroupTopicPartitions(
+            self._settings.application_id,
+            [Partition(topic, number) for topic, number in partitions],
+        )
         try:
-            found = self._consumer.committed(
-                [Partition(topic, number) for topic, number in partitions], timeout=self._timeout_s
+            futures = self._admin.list_consumer_group_offsets(
+                [asked], require_stable=True, request_timeout=self._timeout_s
             )
+            (future,) = futures.values()
+            found = future.result(self._timeout_s).topic_partitions
         except KafkaException as exception:
             raise failure(exception) from exception
+        except TimeoutError as error:
+            raise CallFailed(Remedy.RETRY, "no answer about committed offsets") from error
         offsets: dict[TopicPartition, int | None] = {}
         for partition in found:
             if partition.error is not None:
@@ -327,13 +343,13 @@ class KafkaProducer:
             self._producer.send_offsets_to_transaction, partitions, metadata, timeout_ms / 1000
         )
 
-    def commit(self) -> None:
+    def commit(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        self._call(self._producer.commit_transaction, -1)
+        self._call(self._producer.commit_transaction, timeout_ms / 1000)
 
-    def abort(self) -> None:
+    def abort(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        self._call(self._producer.abort_transaction, -1)
+        self._call(self._producer.abort_transaction, timeout_ms / 1000)
 
     def connection_errors(self) -> int:
         """See `broker.Producer`."""

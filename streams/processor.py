@@ -138,7 +138,8 @@ class Processor:
         self._reader.close()
 
     def _poll_wait_ms(self) -> int:
-        busy = self._restorer.busy or self._starting or any(self._arrived.values())
+        restoring = self._restorer.busy and not self._restorer.waiting
+        busy = restoring or self._starting or any(self._arrived.values())
         if busy or any(task.ready() for task in self.tasks.values() if self._may_decide(task)):
             return 0
         return self._settings.poll_timeout_ms

@@ -47,6 +47,9 @@ from streams.topic_checks import check_recorded, checked_facts, start_offset
 FACTS_LIFETIME_S: Final = 2.0
 """Partitions assigned together share one look at the topics."""
 
+RETRY_WAIT_S: Final = 0.1
+"""Before a question is asked again; the other partitions go on meanwhile."""
+
 
 class Step(Enum):
     """Where a restore stands."""
@@ -75,6 +78,8 @@ class Restore:
         self.behind: set[bytes] = set()
         self.whole = False
         self.records_read = 0
+        self.not_before = 0.0
+        self.waits_for: Step | None = None
 
 
 class Restorer:
@@ -124,6 +129,12 @@ class Restorer:
         """Whether any task is being restored."""
         return bool(self._restores)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether every restore waits for an answer that it will ask for again later."""
+        now = self._monotonic()
+        return all(restore.not_before > now for restore in self._restores.values())
+
     def slice(self) -> list[Task]:
         """Go on for about `restore_slice_ms`; returns the tasks that are done.
 
@@ -143,7 +154,9 @@ class Restorer:
         return done
 
     def _steps(self, restore: Restore, deadline: float) -> None:
-        """The steps before the changelog; one that fails is tried again with the next slice."""
+        """The steps before the changelog; one that fails is tried again a little later."""
+        if self._monotonic() < restore.not_before:
+            return
         try:
             while self._monotonic() < deadline:
                 if restore.at is Step.OFFSETS:
@@ -157,6 +170,10 @@ class Restorer:
         except CallFailed as failed:
             if failed.remedy is not Remedy.RETRY:
                 raise
+            restore.not_before = self._monotonic() + RETRY_WAIT_S
+            if restore.waits_for is restore.at:
+                return  # said before
+            restore.waits_for = restore.at
             self._log.info(
                 "restore waits",
                 partition=restore.task.partition,

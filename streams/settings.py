@@ -27,6 +27,12 @@ SETTINGS_FILE_VARIABLE = "PARTIDOR_SETTINGS_FILE"
 _SECRET_WORD = re.compile(r"password|secret|token|\bkey\b|sasl\.oauthbearer\.config|jaas")
 _URL_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 _DEFAULT_LIMITS = Limits()
+KAFKA_DEFAULTS = {
+    "bootstrap.servers": "localhost:9092",
+    # librdkafka's "rebootstrap" (its default since 2.11) can leave a producer for ever waiting for
+    # a connection that is being closed, after all brokers were away at once; seen with 2.16.
+    "metadata.recovery.strategy": "none",
+}
 
 
 def _setting(default: Any, unit: str, bounds: str, **constraints: Any) -> Any:
@@ -93,7 +99,7 @@ class Settings(BaseSettings):
         "0", "", "stable name of this process among those of the application; one process each"
     )
     kafka: dict[str, str] = _setting(
-        {"bootstrap.servers": "localhost:9092"},
+        KAFKA_DEFAULTS,
         "",
         "librdkafka properties, underscores for dots (PARTIDOR_KAFKA__BOOTSTRAP_SERVERS)",
     )
@@ -129,7 +135,7 @@ class Settings(BaseSettings):
         15_000, "ms", "any single question to the cluster; then it is asked again", ge=100
     )
     retry_deadline_ms: int = _setting(
-        60_000, "ms", "a call that may be retried, with all its retries", ge=1_000
+        20_000, "ms", "a call that may be retried, with all its retries; a commit", ge=1_000
     )
     commit_doubt_ms: int = _setting(
         5_000, "ms", "a commit that took longer is treated as unknown (R6)", ge=100
@@ -180,7 +186,7 @@ class Settings(BaseSettings):
         if not isinstance(value, dict):
             return value
         given = {str(k).lower().replace("_", "."): str(v) for k, v in value.items()}
-        return {"bootstrap.servers": "localhost:9092", **given}
+        return {**KAFKA_DEFAULTS, **given}
 
     @classmethod
     def settings_customise_sources(

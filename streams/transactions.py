@@ -8,7 +8,7 @@ The rules (design, R4 and R6):
 - R4 Every transaction commits at least one valid offset for each changelog partition that it
   writes, with a real generation: else the broker has nothing to fence a former owner by.
 - R6 An error that requires an abort: abort. A retriable one: the same call again, up to a
-  deadline. Any error from commit or abort, any fatal error, and a commit or abort that took over
+  deadline that is longer than the broker lets a transaction live. Any error from commit or abort, any fatal error, and a commit or abort that took over
   five seconds or saw a connection error: the outcome is unknown, or a late EndTxn may still be on
   its way and end the next transaction. Then the producer is closed and a new one made; its
   `init_transactions` raises the epoch, which fences the stray. The caller restores everything.
@@ -162,20 +162,23 @@ class Transactions:
                     producer.serve(_QUEUE_FULL_WAIT_MS)
 
     def _after_failure(self, producer: Producer, failed: CallFailed) -> NoReturn:
-        """Abort where that is enough. Always raises."""
-        if failed.remedy is Remedy.ABORT or failed.remedy is Remedy.RETRY:
-            # Retried up to the deadline: an abort is clean as long as nothing was committed.
+        """Abort where that is enough. Always raises.
+
+        What was retried up to the deadline may be stuck in the client for good, and an abort with
+        it: then the producer is replaced, too.
+        """
+        if failed.remedy is Remedy.ABORT:
             self._log.warning("transaction aborted", why=str(failed))
             self._end(producer, producer.abort)
             raise Aborted(str(failed)) from failed
         self._give_up(failed)
 
-    def _end(self, producer: Producer, call: Callable[[], None]) -> None:
+    def _end(self, producer: Producer, call: Callable[[int], None]) -> None:
         """Commit or abort. Raises OutcomeUnknown unless it is certain that it ended cleanly."""
         errors_before = producer.connection_errors()
         began = self._monotonic()
         try:
-            call()
+            call(self._settings.retry_deadline_ms)
         except CallFailed as failed:
             self._give_up(failed)
         took_ms = (self._monotonic() - began) * 1000

@@ -125,7 +125,9 @@ BAD_BATCHES = (
     Bad("no version", "invalid_event", {"schema_version": "1"}, "schema_version"),
     Bad("an empty channel", "invalid_event", {"channel": ""}, "channel"),
     Bad("a roster change", "invalid_event", {"type": "assignee_left"}, "type"),
-    Bad("too many leads", "limit_exceeded", {"leads": [{"lead_id": f"{n}"} for n in range(10_001)]}),
+    Bad(
+        "too many leads", "limit_exceeded", {"leads": [{"lead_id": f"{n}"} for n in range(10_001)]}
+    ),
 )
 BAD_CHANGES = (
     Bad("an unknown type", "invalid_event", {"type": "assignee_married"}, "assignee_married"),

@@ -11,7 +11,8 @@ CHANNELS = 20
 
 def test_a_hundred_thousand_leads_survive_three_kills(installation: Installation) -> None:
     """`kill -9` three times on the way: each lead is assigned once, decisions add up, and
-    Redis = changelog = fold of the decisions."""
+    Redis = changelog = fold of the decisions.
+    """
     installation.publish(rosters(CHANNELS))
     dispatcher = installation.start()
     for quarter in range(4):

@@ -31,8 +31,7 @@ def test_a_release_goes_on_after_a_kill_before_anything_newer(installation: Inst
     outcome = oracle.check(installation)
     assert len(outcome.assignments) == SIZE * (BATCHES + 1)
     order = [
-        decision["batch_id"]
-        for decision in installation.decisions("late", "batch_dispatched")
+        decision["batch_id"] for decision in installation.decisions("late", "batch_dispatched")
     ]
     assert order == [*(f"batch-{number}" for number in range(BATCHES)), "newer"]
     newest = installation.assignments("late")[-SIZE:]
@@ -118,9 +117,7 @@ def test_a_partition_takes_only_so_many_channels(installation: Installation) -> 
     for number in range(12):
         name = f"channel-{number}"
         event = events.lead_batch("b", 1, name)
-        installation.publisher.send(
-            installation.topics.lead_batches, encoded(event), name.encode()
-        )
+        installation.publisher.send(installation.topics.lead_batches, encoded(event), name.encode())
         at = installation.publisher.flush()
         installation.wait_until_processed()
         if known.setdefault(at[1], name) != name:

@@ -8,20 +8,24 @@ from streams.transactions import Transactions
 from tests.reference import events
 from tests.support import oracle
 from tests.support.dispatchers import DispatcherProcess
-from tests.support.held import Hold, HeldDispatcher, _client_log
+from tests.support.held import HeldDispatcher, Hold, _client_log
 from tests.support.installation import Installation
 from tests.support.waiting import wait_until
 
 LEADS = 9
 
 
-def held_dispatcher(installation: Installation, call: str) -> HeldDispatcher:
+def held_dispatcher(
+    installation: Installation, call: str, transaction_timeout_ms: int = 60_000
+) -> HeldDispatcher:
     """A former owner that has produced everything for a batch and stands before the call."""
     first = installation.started("first")
     installation.process([events.roster("r", {"A": "1", "B": "1", "C": "1"})])
     assert first.stop() == 0
     settings = installation.settings_with(
-        slot="former", session_timeout_ms=6_000, transaction_timeout_ms=2_000
+        slot="former",
+        session_timeout_ms=6_000,
+        transaction_timeout_ms=transaction_timeout_ms,
     )
     former = HeldDispatcher(settings, Hold(call))
     installation.publish([events.lead_batch("b", LEADS)])
@@ -30,8 +34,8 @@ def held_dispatcher(installation: Installation, call: str) -> HeldDispatcher:
 
 
 def successor(installation: Installation) -> DispatcherProcess:
-    """The next owner; it asks again after half a second without an answer."""
-    return installation.start("next", call_timeout_ms=500)
+    """The next owner; it asks again after a second and a half without an answer."""
+    return installation.start("next", call_timeout_ms=1_500)
 
 
 def test_a_commit_that_comes_after_the_owner_left_is_not_missed(installation: Installation) -> None:
@@ -54,7 +58,7 @@ def test_a_commit_that_comes_after_the_owner_left_is_not_missed(installation: In
 
 def test_a_transaction_left_open_by_a_dead_owner_is_waited_for(installation: Installation) -> None:
     """The broker ends it in time; the batch is then divided by the next owner, once."""
-    former = held_dispatcher(installation, "commit")
+    former = held_dispatcher(installation, "commit", transaction_timeout_ms=1_000)
     former.leave_the_group()
     former.hold.die()
     former.wait_until_dead()

@@ -86,10 +86,10 @@ class _HeldProducer(KafkaProducer):
                 self._hold.failure = failed
             raise
 
-    def commit(self) -> None:
+    def commit(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
         held = self._hold.pass_through("commit")
-        super().commit()
+        super().commit(timeout_ms)
         if held:
             raise Dead
 

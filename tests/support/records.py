@@ -89,7 +89,7 @@ def read_topic(bootstrap_servers: str, topic: str, *, read_committed: bool = Tru
                 error = message.error()
                 if error is None:
                     found[cast("int", message.partition())].append(_record(message))
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                elif error.code() == KafkaError._PARTITION_EOF:
                     unfinished.discard(cast("int", message.partition()))
                 else:
                     raise KafkaException(error)
