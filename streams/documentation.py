@@ -10,6 +10,7 @@ from pathlib import Path
 from schemas.reasons import MEANINGS
 from schemas.topics import DAY_MS, TOPICS
 from streams.settings import Settings, rows
+from streams.views.settings import ViewsSettings, views_rows
 
 
 def _head(*names: str) -> Iterator[str]:
@@ -39,7 +40,7 @@ def settings_table() -> Iterator[str]:
     """Every setting with its default."""
     yield from _head("variable", "default", "unit", "what it is or bounds")
     defaults = Settings.model_construct()
-    for row in rows(defaults):
+    for row in (*rows(defaults), *views_rows(ViewsSettings())):
         default = f"`{row.default}`" if row.default else "none"
         yield f"| `{row.variable}` | {default} | {row.unit} | {row.bounds} |"
 

@@ -63,10 +63,12 @@ def _unparsed(message: str) -> str:
 def unknown_variables() -> list[str]:
     """Variables that look like settings and are none: most are misspelt."""
     from streams.settings import ENVIRONMENT_PREFIX, SETTINGS_FILE_VARIABLE, LimitSettings, Settings
+    from streams.views.settings import ViewsSettings
 
     known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
     known |= {f"{ENVIRONMENT_PREFIX}LIMITS__{name.upper()}" for name in LimitSettings.model_fields}
-    known.add(SETTINGS_FILE_VARIABLE)
+    known |= {f"{ENVIRONMENT_PREFIX}VIEWS__{name.upper()}" for name in ViewsSettings.model_fields}
+    known |= {SETTINGS_FILE_VARIABLE, "PARTIDOR_CACHE_DIR"}
     free = (f"{ENVIRONMENT_PREFIX}KAFKA__", f"{ENVIRONMENT_PREFIX}TEST_")
     return sorted(
         name
@@ -88,8 +90,9 @@ def config(as_json: JsonOption = False) -> None:
       PARTIDOR_PARTITIONS=24 partidor config --json
     """
     from streams.settings import rows
+    from streams.views.settings import load_views_settings, views_rows
 
-    found = list(rows(load_settings()))
+    found = [*rows(load_settings()), *views_rows(load_views_settings())]
     for name in unknown_variables():
         note(f"partidor: {name} is no setting")
     if as_json:

@@ -66,6 +66,10 @@ class _WithViews(Settings):
     views: ViewsSettings = Field(default_factory=ViewsSettings)
 
 
+DATA_DIR_DEFAULT = "$XDG_STATE_HOME/partidor/views"
+"""How the default is told: where it is depends on the user."""
+
+
 def load_views_settings() -> ViewsSettings:
     """From the environment and the settings file. Raises WrongUsage; values are not repeated."""
     try:
@@ -82,7 +86,7 @@ def views_rows(views: ViewsSettings) -> Iterator[SettingRow]:
     """Every setting of the views, as `partidor config` shows settings."""
     for name, field in ViewsSettings.model_fields.items():
         extra = field.json_schema_extra
-        default = _default_data_dir() if name == "data_dir" else field.default
+        default = DATA_DIR_DEFAULT if name == "data_dir" else field.default
         value = views.data_directory if name == "data_dir" else getattr(views, name)
         yield SettingRow(
             f"views.{name}",

@@ -5,89 +5,27 @@ the same partition, has to come through.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
 from schemas.partitioning import partition_of
 from streams.dead_letter_desk import DeadLetterDesk
 from tests.reference import events
-from tests.support import oracle
+from tests.support import copies, oracle
+from tests.support.bad_events import BAD_BATCHES, BAD_CHANGES, BAD_LEADS, NO_EVENTS, Bad
+from tests.support.bench import HEADERS, Bench
 from tests.support.installation import Installation
 from tests.support.publisher import encoded
-from tests.support.records import Json, Record
+from tests.support.records import Json
 
 if TYPE_CHECKING:
     from streams.local import Stack
 
-HEADERS = (("trace-id", b"\x00\xff"), ("source", b"web"), ("nothing", None))
 MEBIBYTE = 1024 * 1024
-
-
-class Bench:
-    """An installation with a dispatcher, and what must have been refused so far.
-
-    `refused` holds the records whose reason the oracle can't know by itself.
-    """
-
-    def __init__(self, installation: Installation) -> None:
-        self.installation = installation
-        self.refused: dict[tuple[str, int, int], str] = {}
-        self.letters_seen = 0
-
-    def channel(self, name: str) -> str:
-        """A channel of that name with a roster."""
-        self.installation.process([events.roster("first", {"A": "1", "B": "1"}, name)])
-        return name
-
-    def send(
-        self,
-        topic: str,
-        value: bytes | None,
-        channel: str,
-        *,
-        key: bytes | None = b"channel",
-        partition: int | None = None,
-        timestamp_ms: int = 0,
-    ) -> tuple[str, int, int]:
-        """One record under the channel's key, unless it is to have another."""
-        right = partition_of(channel.encode(), self.installation.partitions)
-        self.installation.publisher.send(
-            topic,
-            value,
-            channel.encode() if key == b"channel" else key,
-            partition=right if partition is None else partition,
-            headers=HEADERS,
-            timestamp_ms=timestamp_ms,
-        )
-        return self.installation.publisher.flush()
-
-    def good_batch_passes(self, channel: str, batch_id: str = "good") -> None:
-        """A batch behind what was sent is divided."""
-        self.installation.process([events.lead_batch(batch_id, 4, channel)])
-        batches = {
-            decision["batch_id"]
-            for decision in self.installation.decisions(channel, "batch_dispatched")
-        }
-        assert batch_id in batches
-
-    def new_letters(self) -> list[Record]:
-        """The dead letters since the last question."""
-        letters = self.installation.dead_letters()
-        new = sorted(letters, key=lambda letter: letter.timestamp_ms)[self.letters_seen :]
-        self.letters_seen = len(letters)
-        return new
-
-    def letter(self, at: tuple[str, int, int], reason: str) -> Record:
-        """The one new dead letter, found to be of the record there and for the reason."""
-        (letter,) = self.new_letters()
-        errors = letter.errors
-        assert (errors["topic"], int(errors["partition"]), int(errors["offset"])) == at
-        assert errors["reason"] == reason, errors["detail"]
-        assert letter.own_headers == HEADERS
-        return letter
 
 
 @pytest.fixture(scope="module")
@@ -100,79 +38,6 @@ def bench(stack: "Stack", tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield bench
         oracle.check(installation, bench.refused)
         assert dispatcher.stop() == 0
-
-
-class Bad(NamedTuple):
-    """A bad event: what is wrong with it, and a part of what is said about it."""
-
-    what: str
-    reason: str
-    changed: Json
-    """Fields in place of those of a good event; None leaves the field out."""
-    detail: str = ""
-
-
-BAD_BATCHES = (
-    Bad("an unknown type", "invalid_event", {"type": "leads"}, "type"),
-    Bad("no batch_id", "invalid_event", {"batch_id": None}, "batch_id"),
-    Bad("no leads", "invalid_event", {"leads": None}, "leads"),
-    Bad("leads that are no list", "invalid_event", {"leads": {"lead_id": "L1"}}, "leads"),
-    Bad("a number for an id", "invalid_event", {"batch_id": 7}, "batch_id"),
-    Bad("an empty id", "invalid_event", {"batch_id": ""}, "batch_id"),
-    Bad("an id of 201 characters", "invalid_event", {"batch_id": "x" * 201}, "batch_id"),
-    Bad("control characters", "invalid_event", {"batch_id": "a\nb"}, "control characters"),
-    Bad("no time", "invalid_event", {"created_at": "yesterday"}, "created_at"),
-    Bad("no version", "invalid_event", {"schema_version": "1"}, "schema_version"),
-    Bad("an empty channel", "invalid_event", {"channel": ""}, "channel"),
-    Bad("a roster change", "invalid_event", {"type": "assignee_left"}, "type"),
-    Bad(
-        "too many leads", "limit_exceeded", {"leads": [{"lead_id": f"{n}"} for n in range(10_001)]}
-    ),
-)
-BAD_CHANGES = (
-    Bad("an unknown type", "invalid_event", {"type": "assignee_married"}, "assignee_married"),
-    Bad("a batch", "invalid_event", {"type": "lead_batch", "leads": []}, "lead_batch"),
-    Bad("no assignee", "invalid_event", {"assignee_id": None}, "assignee_id"),
-    Bad("a weight that is a number", "invalid_event", {"weight": 1}, "weight"),
-    Bad("a weight of NaN", "invalid_event", {"weight": "NaN"}, "weight"),
-    Bad("an infinite weight", "invalid_event", {"weight": "Infinity"}, "weight"),
-    Bad("a negative weight", "invalid_event", {"weight": "-1"}, "weight"),
-    Bad("seven decimals", "invalid_event", {"weight": "0.1234567"}, "6 decimals"),
-    Bad("a weight over a million", "invalid_event", {"weight": "1000000.000001"}, "1,000,000"),
-    Bad("an empty id", "invalid_event", {"assignee_id": ""}, "assignee_id"),
-    Bad("a member who joins", "already_a_member", {"assignee_id": "A"}),
-    Bad("a stranger who leaves", "not_a_member", {"type": "assignee_left"}),
-    Bad("a stranger who pauses", "not_a_member", {"type": "assignee_paused"}),
-    Bad(
-        "a correction against a stranger",
-        "no_counterparty",
-        {
-            "type": "cumulative_error_corrected",
-            "assignee_id": "A",
-            "amount": "1",
-            "counter_assignee_id": "nobody",
-        },
-    ),
-    Bad(
-        "another roster than expected",
-        "roster_version_mismatch",
-        {"type": "roster_replaced", "members": [], "expected_roster_version": 7},
-    ),
-    Bad(
-        "a roster with somebody twice",
-        "invalid_event",
-        {"type": "roster_replaced", "members": [{"assignee_id": "A", "weight": "1"}] * 2},
-        "twice",
-    ),
-    Bad(
-        "a roster of 10,001",
-        "limit_exceeded",
-        {
-            "type": "roster_replaced",
-            "members": [{"assignee_id": f"{n}", "weight": "1"} for n in range(10_001)],
-        },
-    ),
-)
 
 
 def spoiled(event: Json, bad: Bad) -> bytes:
@@ -210,17 +75,6 @@ def test_a_bad_change_is_a_dead_letter(bench: Bench, bad: Bad) -> None:
     (decision,) = bench.installation.decisions(channel, "batch_dispatched")
     assert [row["assignee_id"] for row in decision["shares"]] == ["A", "B"]
     assert decision["roster_version"] == 1
-
-
-NO_EVENTS = {
-    "nothing": None,
-    "no bytes": b"",
-    "not UTF-8": b'{"type":"lead_batch","batch_id":"\xff\xfe"}',
-    "not JSON": b"lead_batch;b1;web",
-    "half of an event": b'{"type":"lead_batch","schema_version":1,"batch_id":"b',
-    "NaN": b'{"type":"assignee_joined","schema_version":1,"weight":NaN}',
-    "half of a character": b'{"type":"\\ud800"}',
-}
 
 
 @pytest.mark.parametrize("topic", ["leads.batches", "roster.changes"])
@@ -291,21 +145,6 @@ def test_a_record_on_the_wrong_partition_says_which_partitioner_to_set(bench: Be
     assert again.errors == {}
 
 
-BAD_LEADS: dict[str, tuple[object, str]] = {
-    "no object": ("L2", "invalid_lead"),
-    "no id": ({}, "invalid_lead"),
-    "an empty id": ({"lead_id": ""}, "invalid_lead"),
-    "an id of 201 characters": ({"lead_id": "x" * 201}, "invalid_lead"),
-    "control characters": ({"lead_id": "L\u0000"}, "invalid_lead"),
-    "attributes that are no object": ({"lead_id": "X", "attributes": []}, "invalid_lead"),
-    "attributes over 16 KiB": (
-        {"lead_id": "X", "attributes": {"notes": "n" * 16 * 1024}},
-        "invalid_lead",
-    ),
-    "the same lead again": ({"lead_id": "L1", "attributes": {"again": True}}, "duplicate_lead"),
-}
-
-
 @pytest.mark.parametrize("what", BAD_LEADS)
 def test_one_bad_lead_among_good_ones_goes_alone(bench: Bench, what: str) -> None:
     """The others are divided; it travels as a batch of its own that can be mended and sent."""
@@ -338,7 +177,7 @@ def test_a_change_for_a_channel_never_seen(bench: Bench) -> None:
     at = bench.send(topic, encoded(leave), "never seen")
     bench.installation.wait_until_processed()
     bench.letter(at, "not_a_member")
-    oracle.check_redis(bench.installation)
+    copies.check_redis(bench.installation)
     partition = partition_of(b"never seen", 4)
     assert b"channels/never seen" not in bench.installation.redis_hash(partition)
     join = events.change("assignee_joined", "j", "never seen", assignee_id="A", weight="1")
@@ -350,8 +189,6 @@ def test_a_change_for_a_channel_never_seen(bench: Bench) -> None:
 @pytest.mark.parametrize("timestamp", ["long ago", "half an hour ahead", "now"])
 def test_times_far_away_change_nothing(bench: Bench, created_at: str, timestamp: str) -> None:
     """`created_at` is the source's affair; decisions carry the record's time, whatever it is."""
-    import time
-
     now_ms = time.time_ns() // 1_000_000
     timestamp_ms = {"long ago": 1, "half an hour ahead": now_ms + 1_800_000, "now": 0}[timestamp]
     channel = bench.channel(f"times, {created_at}, {timestamp}")

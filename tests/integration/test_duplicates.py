@@ -1,7 +1,7 @@
 """What comes twice is known by its id, through restarts too (R10)."""
 
 from tests.reference import events
-from tests.support import oracle
+from tests.support import copies, oracle
 from tests.support.installation import Installation
 
 LATER = {"created_at": "2026-11-21T10:00:00Z"}
@@ -79,4 +79,4 @@ def test_the_last_thousand_are_remembered_through_restarts(installation: Install
     assert kinds(installation, "web").count("duplicate_ignored") == 6
     # The oldest was forgotten and is dispatched again, which the oracle would call a fault.
     assert len(installation.assignments()) == 1_011
-    oracle.check_redis(installation)
+    copies.check_redis(installation)

@@ -1,7 +1,7 @@
 """Leads that nobody can take wait, and go out oldest first, before anything newer (R13)."""
 
 from tests.reference import events
-from tests.support import oracle
+from tests.support import copies, oracle
 from tests.support.installation import AT_ONCE, Installation
 from tests.support.publisher import encoded
 
@@ -21,7 +21,7 @@ def test_a_release_goes_on_after_a_kill_before_anything_newer(installation: Inst
     for kill in (1, 2):
         installation.wait_until_assignments_end(kill * SIZE * BATCHES // 4)
         dispatcher.kill()
-        assert oracle.releases_under_way(installation) == {"late"}
+        assert copies.releases_under_way(installation) == {"late"}
         if kill == 1:
             installation.publish([events.lead_batch("newer", SIZE, "late")])
         else:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from streams.local.redis_server import RedisServer
-from tests.support import oracle
+from tests.support import copies, oracle
 from tests.support.dispatchers import DispatcherProcess
 from tests.support.installation import AT_ONCE, Installation
 from tests.support.traffic import day, one_batch_each, rosters
@@ -24,7 +24,7 @@ def test_redis_emptied_between_runs_and_on_the_way_changes_nothing(beside: Insta
     beside.publish(rosters(CHANNELS))
     first = beside.started()
     beside.process(day(3_000, CHANNELS, seed=1))
-    oracle.check_redis(beside)
+    copies.check_redis(beside)
     assert first.stop() == 0
 
     beside.redis.flushall()
@@ -56,7 +56,7 @@ def test_dispatching_goes_on_while_redis_is_away(
     # Nothing but the inputs may be waited for: each call to Redis that hangs costs its time-out.
     dispatcher = beside.started(redis_timeout_ms=50)
     beside.process(day(500, CHANNELS, seed=1))
-    oracle.check_redis(beside)
+    copies.check_redis(beside)
     own_redis.kill() if way == "killed" else own_redis.pause()
     beside.process(day(2_000, CHANNELS, seed=2))
     assert dispatcher.log("Redis is away; dispatching goes on from memory")
@@ -101,7 +101,7 @@ def test_what_redis_has_not_taken_is_bounded(
     beside.publish(rosters(CHANNELS))
     dispatcher = beside.started(**bound)
     beside.wait_until_processed()
-    oracle.check_redis(beside)
+    copies.check_redis(beside)
     own_redis.kill()
     beside.publish(day(200, CHANNELS, seed=1))
     dispatcher.wait_for("Redis is away; dispatching goes on from memory")
@@ -134,10 +134,10 @@ def test_an_old_copy_that_comes_back_is_noticed(beside: Installation) -> None:
     beside.publish(rosters(CHANNELS))
     first = beside.started(**AT_ONCE)
     beside.process(day(500, CHANNELS, seed=1))
-    oracle.check_redis(beside)
+    copies.check_redis(beside)
     old = copy_of(beside)
     beside.process(day(500, CHANNELS, seed=2))
-    oracle.check_redis(beside)
+    copies.check_redis(beside)
 
     put_back(beside, old)
     beside.process(day(500, CHANNELS, seed=3))
@@ -180,7 +180,7 @@ def test_a_copy_that_can_not_be_is_not_believed(
     beside.publish(rosters(CHANNELS))
     first = beside.started()
     beside.process(day(300, CHANNELS, seed=1))
-    oracle.check_redis(beside)
+    copies.check_redis(beside)
     assert first.stop() == 0
     spoiled = with_point(copy_of(beside), lambda point: point.update(wrong))
     # What such a hash holds is not read either.
@@ -198,7 +198,7 @@ def test_a_copy_that_is_ahead_means_that_somebody_else_goes_on(beside: Installat
     beside.publish(rosters(CHANNELS))
     dispatcher = beside.started()
     beside.process(day(300, CHANNELS, seed=1))
-    oracle.check_redis(beside)
+    copies.check_redis(beside)
     ahead = with_point(copy_of(beside), lambda point: point.update(next_offset=10**9))
     put_back(beside, ahead)
     beside.process(one_batch_each(CHANNELS, "next"))

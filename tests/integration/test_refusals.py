@@ -1,4 +1,4 @@
-"""Where nobody but an operator can decide, a dispatcher stops loudly and says what about (R2, R3)."""
+"""Where only an operator can decide, a dispatcher stops loudly and says what about (R2, R3)."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from streams.local.ports import free_ports
 from streams.topic_admin import ensure_topics
 from tests.reference import events
-from tests.support import oracle
+from tests.support import copies, oracle
 from tests.support.dispatchers import DispatcherProcess
 from tests.support.installation import Installation
 from tests.support.traffic import one_batch_each, rosters
@@ -32,7 +32,7 @@ def run_for_a_while(installation: Installation) -> None:
     installation.publish(rosters(CHANNELS))
     dispatcher = installation.started()
     installation.process(one_batch_each(CHANNELS, "before"))
-    oracle.check_redis(installation)
+    copies.check_redis(installation)
     assert dispatcher.stop() == 0
 
 

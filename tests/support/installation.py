@@ -109,7 +109,7 @@ class Installation:
 
     # -- dispatchers
 
-    def start(self, slot: str = "0", **settings: object) -> DispatcherProcess:
+    def start(self, slot: str = "0", /, **settings: object) -> DispatcherProcess:
         """Start a dispatcher; settings by their names, `kafka__linger_ms` for `linger.ms`."""
         environment = {
             **QUICK,
@@ -125,7 +125,7 @@ class Installation:
         self.dispatchers.append(dispatcher)
         return dispatcher
 
-    def started(self, slot: str = "0", **settings: object) -> DispatcherProcess:
+    def started(self, slot: str = "0", /, **settings: object) -> DispatcherProcess:
         """Start a dispatcher that has all partitions to itself, and wait until it has them."""
         dispatcher = self.start(slot, **settings)
         self.wait_until_restored(dispatcher, self.partitions)

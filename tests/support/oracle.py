@@ -6,24 +6,18 @@ read from outside and held against each other and against the literal reference.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from fractions import Fraction
+from collections.abc import Mapping
 from typing import NamedTuple
 
-import msgspec
-
-from dispatcher.state import ChannelState
-from dispatcher.state_records import channel_of, read_state
 from tests.reference import comparison
-from tests.reference.state import State
 
+from . import copies
 from .expected import At, Expected, by_channel, expected, in_order_of_decision, refusal_of
 from .installation import Installation
 from .publisher import encoded
-from .records import Json, Place, Record, ends
+from .records import Json, Record
 from .waiting import wait_until
 
-APPLIED = b"/applied-offsets"
 RECORD_BYTES_MAX = 4 * 1024 * 1024
 """About what an output topic takes in one record."""
 
@@ -35,7 +29,7 @@ class Outcome(NamedTuple):
     assignments: list[Record]
     decisions: list[Record]
     dead_letters: list[Record]
-    changelog: Mapping[int, Mapping[bytes, bytes]]
+    changelog: copies.Changelog
     expected: Expected
 
 
@@ -48,8 +42,8 @@ def check(installation: Installation, refused: Mapping[At, str] | None = None) -
     """
     installation.wait_until_processed()
     wait_until(
-        lambda: not releases_under_way(installation),
-        lambda: f"releases end: {releases_under_way(installation)}",
+        lambda: not copies.releases_under_way(installation),
+        lambda: f"releases end: {copies.releases_under_way(installation)}",
     )
     installation.wait_until_settled()
     topics = installation.topics
@@ -61,16 +55,16 @@ def check(installation: Installation, refused: Mapping[At, str] | None = None) -
         installation.read(topics.assignments),
         decisions,
         installation.dead_letters(),
-        compacted(installation.read(topics.changelog)),
+        copies.compacted(installation.read(topics.changelog)),
         expected(ordered, installation.partitions, topics.lead_batches, refused),
     )
     check_assigned_once(outcome)
     check_chains(outcome)
     check_reference(outcome)
     check_dead_letters(outcome)
-    check_states(outcome)
-    check_redis(installation)
-    check_offsets(installation, outcome)
+    copies.check_states(outcome.changelog, outcome.expected.states)
+    copies.check_redis(installation)
+    copies.check_offsets(installation, outcome.changelog, outcome.inputs)
     return outcome
 
 
@@ -192,142 +186,3 @@ def _digest(original: Record) -> bytes:
             "value_sha256": hashlib.sha256(value).hexdigest(),
         }
     )
-
-
-def check_states(outcome: Outcome) -> None:
-    """The changelog holds, for each channel, the state that the fold of the events gives."""
-    states = {}
-    for records in outcome.changelog.values():
-        for channel, parts in _grouped(records).items():
-            states[channel] = read_state(parts)
-    wanted = outcome.expected.states
-    assert sorted(states) == sorted(wanted)
-    for channel, state in wanted.items():
-        assert _summary(states[channel]) == _reference_summary(state), channel
-
-
-def _grouped(records: Mapping[bytes, bytes]) -> dict[str, dict[bytes, bytes]]:
-    grouped: dict[str, dict[bytes, bytes]] = {}
-    for key, value in records.items():
-        if key != APPLIED:
-            grouped.setdefault(channel_of(key), {})[key] = value
-    return grouped
-
-
-def _summary(state: ChannelState) -> Json:
-    assert state.release is None
-    denominator = state.roster.error_denominator
-    return {
-        "state_version": state.state_version,
-        "roster_version": state.roster_version,
-        "members": {
-            member.assignee_id: (
-                Fraction(member.weight_millionths, 10**6),
-                member.paused,
-                Fraction(error, denominator),
-            )
-            for member, error in zip(state.roster.members, state.errors, strict=True)
-        },
-        "batches": [name for _, name, _ in state.batches.entries()],
-        "changes": [name for _, name, _ in state.changes.entries()],
-        "parked": [(name, batch.lead_ids) for _, name, batch in state.parked.entries()],
-        "promise": (state.promise.members_most, state.promise.paused, state.promise.corrected),
-    }
-
-
-def _reference_summary(state: State) -> Json:
-    return {
-        "state_version": state.state_version,
-        "roster_version": state.roster_version,
-        "members": {
-            name: (member.weight, member.paused, member.error)
-            for name, member in state.members.items()
-        },
-        "batches": list(state.batches),
-        "changes": list(state.changes),
-        "parked": [
-            (name, tuple(lead.lead_id for lead in parked.leads))
-            for name, parked in state.parked.items()
-        ],
-        "promise": (state.promise.most_members, state.promise.pauses, state.promise.corrected),
-    }
-
-
-def releases_under_way(installation: Installation) -> set[str]:
-    """The channels whose parked batches are going out just now, as the changelog says."""
-    changelog = compacted(installation.read(installation.topics.changelog))
-    return {
-        channel_of(key)
-        for records in changelog.values()
-        for key, value in records.items()
-        if b"/" not in key and msgspec.json.decode(value)["release"] is not None
-    }
-
-
-def compacted(changelog: Iterable[Record]) -> dict[int, dict[bytes, bytes]]:
-    """Per partition the last value of each key; tombstones take keys away."""
-    kept: dict[int, dict[bytes, bytes]] = {}
-    for record in changelog:
-        assert record.key is not None
-        partition = kept.setdefault(record.partition, {})
-        if record.value is None:
-            partition.pop(record.key, None)
-        else:
-            partition[record.key] = record.value
-    return kept
-
-
-def check_redis(installation: Installation, timeout_s: float = 15.0) -> None:
-    """Redis comes to hold the compacted changelog, byte for byte, and says up to where."""
-    topic = installation.topics.changelog
-    changelog = installation.read(topic)
-    kept = compacted(changelog)
-    last = {record.partition: record.offset for record in changelog}
-    log_ends = ends(installation.admin, installation.places(topic))
-    # Behind the last record there may be markers of transactions, which hold nothing.
-    up_to = {number: range(last[number] + 1, log_ends[topic, number] + 1) for number in last}
-    different: list[str] = []
-
-    def same() -> bool:
-        different[:] = [
-            text
-            for partition, records in kept.items()
-            for text in _redis_differences(
-                installation.redis_hash(partition), records, up_to[partition]
-            )
-        ]
-        return not different
-
-    wait_until(same, lambda: f"Redis is the changelog: {different[:3]}", timeout_s)
-
-
-def _redis_differences(
-    found: dict[bytes, bytes], records: Mapping[bytes, bytes], up_to: range
-) -> list[str]:
-    fields = {
-        b"applied-offsets" if key == APPLIED else b"channels/" + key: value
-        for key, value in records.items()
-    }
-    point = msgspec.json.decode(found.pop(b"restore-point", b"{}"))
-    different = [
-        f"{name!r}: {found.get(name)!r} instead of {fields.get(name)!r}"
-        for name in sorted(found.keys() | fields.keys())
-        if found.get(name) != fields.get(name)
-    ]
-    if point.get("next_offset") not in up_to:
-        different.append(f"restore point {point} is not in {up_to}")
-    return different
-
-
-def check_offsets(installation: Installation, outcome: Outcome) -> None:
-    """The group has committed all input, and the changelog says the same of each partition."""
-    places = installation.input_places()
-    last: dict[Place, int] = dict.fromkeys(places, 0)
-    last.update({(record.topic, record.partition): record.offset + 1 for record in outcome.inputs})
-    assert ends(installation.admin, places) == last
-    assert installation.committed() == last
-    for partition, records in outcome.changelog.items():
-        applied = msgspec.json.decode(records[APPLIED])
-        assert applied["partition_count"] == installation.partitions
-        for topic, found in applied["inputs"].items():
-            assert found["next_offset"] == last[topic, partition]

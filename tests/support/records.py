@@ -104,8 +104,8 @@ def _record(message: Message) -> Record:
         cast("int", message.partition()),
         cast("int", message.offset()),
         message.timestamp()[1],
-        cast("bytes | None", message.key()),
-        cast("bytes | None", message.value()),
+        message.key(),
+        message.value(),
         tuple(cast("Any", message.headers() or ())),
     )
 
