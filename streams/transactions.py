@@ -8,7 +8,8 @@ The rules (design, R4 and R6):
 - R4 Every transaction commits at least one valid offset for each changelog partition that it
   writes, with a real generation: else the broker has nothing to fence a former owner by.
 - R6 An error that requires an abort: abort. A retriable one: the same call again, up to a
-  deadline that is longer than the broker lets a transaction live. Any error from commit or abort, any fatal error, and a commit or abort that took over
+  deadline that is longer than the broker lets a transaction live. Any error from commit or abort,
+  any fatal error, a call that is stuck beyond the deadline, and a commit or abort that took over
   five seconds or saw a connection error: the outcome is unknown, or a late EndTxn may still be on
   its way and end the next transaction. Then the producer is closed and a new one made; its
   `init_transactions` raises the epoch, which fences the stray. The caller restores everything.
