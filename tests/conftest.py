@@ -24,6 +24,7 @@ KINDS = ("unit", "simulation", "integration", "browser", "faults", "benchmarks")
 ONLY_WHEN_NAMED = ("benchmarks",)
 REQUIRE_ALL = os.environ.get("PARTIDOR_TEST_REQUIRE") == "all"
 
+LEFT_OUT = "left out"
 _left_out: dict[str, list[str]] = {}
 
 
@@ -72,7 +73,7 @@ def left_out(request: pytest.FixtureRequest) -> Callable[[str, str], NoReturn]:
     def leave_out(reason: str, remedy: str) -> NoReturn:
         if REQUIRE_ALL:
             pytest.fail(f"required here, and yet: {reason}; {remedy}", pytrace=False)
-        _left_out.setdefault(f"{reason}; {remedy}", []).append(request.node.nodeid)
+        request.node.user_properties.append((LEFT_OUT, f"{reason}; {remedy}"))
         pytest.skip(reason)
 
     return leave_out
@@ -86,6 +87,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect what was left out, also by tests that run in a process beside this one."""
+    for name, how in report.user_properties:
+        if name == LEFT_OUT and report.when == "teardown":
+            _left_out.setdefault(str(how), []).append(report.nodeid)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

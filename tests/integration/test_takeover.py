@@ -37,7 +37,7 @@ def test_one_of_two_is_killed_and_the_other_goes_on(installation: Installation) 
     installation.publish(rosters(CHANNELS))
     one, two = installation.start("one"), installation.start("two")
     wait_until(lambda: is_shared_by(installation, 2), lambda: f"shared: {share(installation)}")
-    installation.publish(day(20_000, CHANNELS, seed=1))
+    installation.publish(day(8_000, CHANNELS, seed=1))
     installation.wait_until_committed(100)
     two.kill()
     killed_at = time.monotonic()
@@ -46,20 +46,20 @@ def test_one_of_two_is_killed_and_the_other_goes_on(installation: Installation) 
     assert time.monotonic() - killed_at < 30
     assert len(one.restored()) == installation.partitions
     outcome = oracle.check(installation)
-    assert len(outcome.assignments) == 20_000 + 10 * CHANNELS
+    assert len(outcome.assignments) == 8_000 + 10 * CHANNELS
 
 
 def test_one_of_two_stops_and_hands_over_at_once(installation: Installation) -> None:
     """A clean stop waits for no session to expire, and leaves Redis up to date."""
     installation.publish(rosters(CHANNELS))
-    one, two = installation.start("one"), installation.start("two")
+    one, two = (installation.start(slot, session_timeout_ms=30_000) for slot in ("one", "two"))
     wait_until(lambda: is_shared_by(installation, 2), lambda: f"shared: {share(installation)}")
     installation.publish(day(10_000, CHANNELS, seed=1))
     stopped_at = time.monotonic()
     assert two.stop() == 0
     installation.wait_until_processed()
-    # The least that a killed process would be waited for is six seconds.
-    assert time.monotonic() - stopped_at < 5
+    # A killed process would be waited for half a minute.
+    assert time.monotonic() - stopped_at < 20
     installation.process(one_batch_each(CHANNELS, "after"))
     assert len(oracle.check(installation).assignments) == 10_000 + 10 * CHANNELS
     sources = [(line["source"], line["changelog_records"]) for line in one.log("restored")]
@@ -75,21 +75,23 @@ def test_a_third_joins_and_leaves_without_a_trace(installation: Installation) ->
     installation.publish(rosters(CHANNELS))
     installation.start("one")
     installation.start("two")
-    for seed in range(1, 4):
+    for seed in range(1, 3):
         installation.publish(day(3_000, CHANNELS, seed=seed))
         guest = installation.start(f"guest-{seed}")
         installation.wait_until_restored(guest, 1)
         installation.publish(day(3_000, CHANNELS, seed=10 + seed))
         assert guest.stop() == 0
-    assert len(oracle.check(installation).assignments) == 18_000
+    assert len(oracle.check(installation).assignments) == 12_000
 
 
 def test_one_held_still_too_long_finds_itself_replaced(installation: Installation) -> None:
     """It wakes up as a zombie: what it had decided is fenced, and it starts anew."""
     installation.publish(rosters(CHANNELS))
-    sleeper, other = installation.start("sleeper"), installation.start("other")
+    sleeper, other = (
+        installation.start(slot, transaction_timeout_ms=5_000) for slot in ("sleeper", "other")
+    )
     wait_until(lambda: is_shared_by(installation, 2), lambda: f"shared: {share(installation)}")
-    installation.publish(day(20_000, CHANNELS, seed=1))
+    installation.publish(day(8_000, CHANNELS, seed=1))
     installation.wait_until_committed(50)
     sleeper.hold()
     installation.wait_until_restored(other, installation.partitions)
@@ -98,19 +100,19 @@ def test_one_held_still_too_long_finds_itself_replaced(installation: Installatio
     installation.publish(day(5_000, CHANNELS, seed=2))
     wait_until(lambda: is_shared_by(installation, 2), lambda: f"shared: {share(installation)}")
     installation.process(one_batch_each(CHANNELS, "after"))
-    assert len(oracle.check(installation).assignments) == 25_000 + 20 * CHANNELS
+    assert len(oracle.check(installation).assignments) == 13_000 + 20 * CHANNELS
 
 
 def test_two_processes_with_one_slot_are_told_apart(installation: Installation) -> None:
     """They fence each other; one of them stops and names the slot, the other does the work."""
-    installation.publish(rosters(CHANNELS))
+    installation.publish(rosters(4))
     twins = [installation.start("same"), installation.start("same")]
     number = 0
 
     def one_stopped() -> bool:
         nonlocal number
         number += 1
-        installation.publish(one_batch_each(CHANNELS, f"batch-{number}", size=1))
+        installation.publish(one_batch_each(4, f"batch-{number}", size=1))
         return not all(twin.is_running for twin in twins)
 
     wait_until(one_stopped, lambda: f"one stops: {twins[0].log_tail()}", timeout_s=60)
@@ -119,6 +121,6 @@ def test_two_processes_with_one_slot_are_told_apart(installation: Installation) 
     said = (stopped.log("stopped: an operator has to decide") + stopped.log("cannot start"))[-1]
     assert "'same'" in said["why"]
     assert "PARTIDOR_SLOT" in said["why"]
-    installation.process(one_batch_each(CHANNELS, "after"))
+    installation.process(one_batch_each(4, "after"))
     oracle.check(installation)
     assert sum(twin.is_running for twin in twins) == 1

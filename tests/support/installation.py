@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self, cast
 
 import redis
-from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
 from streams.settings import Settings
@@ -66,14 +65,6 @@ class Installation:
         self.publisher = Publisher(bootstrap_servers, self.topics, self.partitions)
         self.dispatchers: list[DispatcherProcess] = []
         self.redis = redis.Redis.from_url(redis_url)
-        self._group = Consumer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "group.id": self.name,  # asked about, never joined
-                "isolation.level": "read_committed",
-                "log_level": 0,
-            }
-        )
         if topics:
             ensure_topics(self.admin, self.settings)
 
@@ -104,7 +95,6 @@ class Installation:
         for dispatcher in self.dispatchers:
             if dispatcher.is_running:
                 dispatcher.kill()
-        self._group.close()
         self.redis.close()
 
     # -- dispatchers
@@ -153,7 +143,7 @@ class Installation:
 
     def committed(self) -> Mapping[Place, int] | None:
         """The next input offsets to process; None while a transaction could change them."""
-        return committed(self._group, self.input_places())
+        return committed(self.admin, self.name, self.input_places())
 
     def wait_until_processed(self, timeout_s: float = 30.0) -> None:
         """Wait until everything that was published is committed by the group."""

@@ -3,11 +3,14 @@
 import json
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, cast
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
+    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -24,7 +27,8 @@ SILENCE_S = 10.0
 CALL_S = 10.0
 
 
-class Record(NamedTuple):
+@dataclass(frozen=True)
+class Record:
     """A record as it stands in a topic. ``timestamp_ms`` counts from the epoch."""
 
     topic: str
@@ -40,9 +44,9 @@ class Record(NamedTuple):
         """Topic, partition, offset."""
         return self.topic, self.partition, self.offset
 
-    @property
+    @cached_property
     def event(self) -> Json:
-        """The value as a JSON object."""
+        """The value as a JSON object; not to be changed."""
         return cast("Json", json.loads(self.value or b""))
 
     @property
@@ -129,17 +133,21 @@ def ends(admin: AdminClient, places: Iterable[Place], *, stable: bool = True) ->
             admin.list_topics(timeout=CALL_S)
 
 
-def committed(consumer: Consumer, places: Iterable[Place]) -> Mapping[Place, int] | None:
-    """The offsets that the consumer's group has committed, 0 where there are none.
+def committed(
+    admin: AdminClient, group: str, places: Iterable[Place]
+) -> Mapping[Place, int] | None:
+    """The offsets that the group has committed, 0 where there are none.
 
     None while a transaction is open that could still change them.
     """
-    try:
-        found = consumer.committed([TopicPartition(*place) for place in places], timeout=CALL_S)
-    except KafkaException as exception:
-        if exception.args[0].code() == KafkaError.UNSTABLE_OFFSET_COMMIT:
-            return None
-        raise
-    if any(place.error is not None for place in found):
-        return None
+    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])
+    (future,) = admin.list_consumer_group_offsets(
+        [asked], require_stable=True, request_timeout=CALL_S
+    ).values()
+    found = future.result(CALL_S).topic_partitions
+    for place in found:
+        if place.error is not None:
+            if place.error.code() == KafkaError.UNSTABLE_OFFSET_COMMIT:
+                return None
+            raise KafkaException(place.error)
     return {(place.topic, place.partition): max(place.offset, 0) for place in found}
