@@ -1,0 +1,205 @@
+"""The member of the consumer group that reads both input topics."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+)
+from confluent_kafka import TopicPartition as Partition
+from confluent_kafka.admin import AdminClient
+
+from streams.broker import (
+    CallFailed,
+    Headers,
+    InputLost,
+    InputRecord,
+    Polled,
+    Rebalance,
+    RebalanceEvent,
+    Remedy,
+    TopicPartition,
+)
+from streams.kafka_broker.errors import NOT_READY, OFFSET_GONE, failure
+from streams.settings import Settings
+
+_GENERATION_AT: Final = slice(7, 11)
+"""librdkafka's opaque group metadata: `CGMDv2:`, then the generation, int32 little-endian."""
+
+
+class KafkaGroupConsumer:
+    """See `broker.GroupConsumer`."""
+
+    def __init__(self, settings: Settings, *, logger: Any) -> None:
+        """Joins the group with the first poll."""
+        self._settings = settings
+        self._log = logger
+        self._timeout_s = settings.call_timeout_ms / 1000
+        self._topics = [settings.topics.lead_batches, settings.topics.roster_changes]
+        self._rebalances: list[RebalanceEvent] = []
+        self._started: set[TopicPartition] = set()
+        self._consumer = Consumer(
+            {
+                "fetch.wait.max.ms": 100,
+                "fetch.queue.backoff.ms": 5,
+                "queued.max.messages.kbytes": 32 * 1024,
+                "fetch.message.max.bytes": settings.output_bytes_max,
+                **settings.kafka,
+                "group.id": settings.application_id,
+                "client.id": settings.transactional_id,
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "enable.partition.eof": True,
+                "partition.assignment.strategy": "range",
+                "session.timeout.ms": settings.session_timeout_ms,
+                "max.poll.interval.ms": settings.max_poll_interval_ms,
+            },
+            logger=logger,
+        )
+        self._admin = AdminClient(
+            {**settings.kafka, "client.id": settings.transactional_id}, logger=logger
+        )
+        self._consumer.subscribe(
+            self._topics,
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+
+    # Callbacks only record (R12); they run inside poll.
+
+    def _on_assign(self, consumer: Consumer, partitions: list[Partition]) -> None:
+        for partition in partitions:
+            partition.offset = OFFSET_BEGINNING  # never fetched from: paused until `start_from`
+        consumer.assign(partitions)
+        consumer.pause(partitions)
+        self._started.clear()
+        self._record(Rebalance.ASSIGNED, partitions)
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[Partition]) -> None:
+        del consumer
+        self._started.clear()
+        self._record(Rebalance.REVOKED, partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[Partition]) -> None:
+        del consumer
+        self._started.clear()
+        self._record(Rebalance.LOST, partitions)
+
+    def _record(self, kind: Rebalance, partitions: list[Partition]) -> None:
+        # R3: a task owns the partitions with one number of both topics. `range` gives both to the
+        # same member as long as their counts are equal, which is checked at start and restore.
+        numbers = frozenset(partition.partition for partition in partitions)
+        self._rebalances.append(RebalanceEvent(kind, numbers))
+
+    def poll(self, records_max: int, timeout_ms: int) -> Polled:
+        """See `broker.GroupConsumer`."""
+        polled = Polled([], [], [])
+        messages = self._consumer.consume(1, timeout_ms / 1000)
+        if messages or self._rebalances:
+            messages += self._consumer.consume(records_max, 0)
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._take_error(message, error, polled)
+            else:
+                polled.records.append(_input_record(message))
+        polled.rebalances.extend(self._rebalances)
+        self._rebalances.clear()
+        return polled
+
+    def _take_error(self, message: Message, error: KafkaError, polled: Polled) -> None:
+        at = (cast("str", message.topic()), cast("int", message.partition()))
+        if error.code() == KafkaError._PARTITION_EOF:
+            polled.ends.append((*at, cast("int", message.offset())))
+        elif error.code() in OFFSET_GONE:
+            if at in self._started:
+                raise InputLost(
+                    f"{at[0]} partition {at[1]} offset {message.offset()}: {error.str()}; input "
+                    "was deleted before it was processed, or the topic was replaced"
+                )
+        elif error.fatal():
+            raise CallFailed(Remedy.STOP, f"{error.name()}: {error.str()}")
+        else:
+            self._log.warning("consumer: %s: %s", error.name(), error.str())
+
+    def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """See `broker.GroupConsumer`.
+
+        Asked by an admin client: the consumer's own call would wait here while a transaction is
+        open, and keep all other partitions waiting with it.
+        """
+        asked = ConsumerGroupTopicPartitions(
+            self._settings.application_id,
+            [Partition(topic, number) for topic, number in partitions],
+        )
+        try:
+            futures = self._admin.list_consumer_group_offsets(
+                [asked], require_stable=True, request_timeout=self._timeout_s
+            )
+            (future,) = futures.values()
+            found = future.result(self._timeout_s).topic_partitions
+        except KafkaException as exception:
+            # Whatever it is, it is no answer: asked again with the next slice (R1).
+            raise CallFailed(Remedy.RETRY, str(exception)) from exception
+        except TimeoutError as error:
+            raise CallFailed(Remedy.RETRY, "no answer about committed offsets") from error
+        offsets: dict[TopicPartition, int | None] = {}
+        for partition in found:
+            if partition.error is not None:
+                raise CallFailed(Remedy.RETRY, str(partition.error))
+            offset = partition.offset if partition.offset >= 0 else None
+            offsets[partition.topic, partition.partition] = offset
+        return offsets
+
+    def start_from(self, positions: Mapping[TopicPartition, int]) -> bool:
+        """See `broker.GroupConsumer`."""
+        try:
+            for (topic, number), offset in positions.items():
+                self._consumer.seek(Partition(topic, number, offset))
+            self._consumer.resume([Partition(topic, number) for topic, number in positions])
+        except KafkaException as exception:
+            if exception.args[0].code() in NOT_READY:
+                return False
+            raise failure(exception) from exception
+        self._started.update(positions)
+        return True
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        """See `broker.GroupConsumer`."""
+        self._consumer.pause([Partition(topic, number) for topic, number in partitions])
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        """See `broker.GroupConsumer`."""
+        self._consumer.resume([Partition(topic, number) for topic, number in partitions])
+
+    def group_metadata(self) -> bytes:
+        """See `broker.GroupConsumer`."""
+        return bytes(cast("bytes", self._consumer.consumer_group_metadata()))
+
+    def generation(self) -> int:
+        """See `broker.GroupConsumer`."""
+        return int.from_bytes(self.group_metadata()[_GENERATION_AT], "little", signed=True)
+
+    def close(self) -> None:
+        """See `broker.GroupConsumer`."""
+        self._consumer.close()
+
+
+def _input_record(message: Message) -> InputRecord:
+    return InputRecord(
+        cast("str", message.topic()),
+        cast("int", message.partition()),
+        cast("int", message.offset()),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        cast("Headers", message.headers() or ()),
+    )

@@ -1,0 +1,114 @@
+"""The transactional producer."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import TopicPartition as Partition
+
+from streams.broker import CallFailed, Headers, OnOffset, Remedy, TopicPartition
+from streams.kafka_broker.errors import TRY_AGAIN, failure
+from streams.settings import Settings
+
+
+class KafkaProducer:
+    """See `broker.Producer`."""
+
+    def __init__(self, settings: Settings, *, logger: Any) -> None:
+        """Made for one transactional id; a producer that fails is replaced, never mended."""
+        self._connection_errors = 0
+        self._producer = Producer(
+            {
+                "linger.ms": 5,
+                "compression.type": "lz4",
+                "batch.size": 1_000_000,
+                "queue.buffering.max.messages": 500_000,
+                "queue.buffering.max.kbytes": 1_048_576,
+                # The broker needs a moment after each commit; asking again soon costs less than
+                # waiting the default 100 ms.
+                "retry.backoff.ms": 10,
+                **settings.kafka,
+                "client.id": settings.transactional_id,
+                "transactional.id": settings.transactional_id,
+                "transaction.timeout.ms": settings.transaction_timeout_ms,
+                "message.max.bytes": settings.output_bytes_max,
+                "error_cb": self._on_error,
+            },
+            logger=logger,
+        )
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._connection_errors += error.code() in TRY_AGAIN
+
+    def init_transactions(self, timeout_ms: int) -> None:
+        """See `broker.Producer`."""
+        self._call(self._producer.init_transactions, timeout_ms / 1000)
+
+    def begin(self) -> None:
+        """See `broker.Producer`."""
+        self._call(self._producer.begin_transaction)
+
+    def produce(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None = None,
+        on_offset: OnOffset | None = None,
+    ) -> None:
+        """See `broker.Producer`."""
+        optional: dict[str, Any] = {}
+        if headers:
+            optional["headers"] = list(headers)
+        if on_offset is not None:
+
+            def delivered(error: KafkaError | None, message: Message) -> None:
+                if error is None:
+                    on_offset(cast("int", message.offset()))
+
+            optional["on_delivery"] = delivered
+        try:
+            self._producer.produce(topic, value, key, partition, **optional)
+        except BufferError as error:
+            raise CallFailed(Remedy.RETRY, str(error)) from error
+        except KafkaException as exception:
+            raise failure(exception) from exception
+
+    def serve(self, timeout_ms: int) -> None:
+        """See `broker.Producer`."""
+        self._producer.poll(timeout_ms / 1000)
+
+    def send_offsets(
+        self, offsets: Mapping[TopicPartition, int], metadata: bytes, timeout_ms: int
+    ) -> None:
+        """See `broker.Producer`."""
+        partitions = [Partition(topic, number, at) for (topic, number), at in offsets.items()]
+        self._call(
+            self._producer.send_offsets_to_transaction, partitions, metadata, timeout_ms / 1000
+        )
+
+    def commit(self, timeout_ms: int) -> None:
+        """See `broker.Producer`."""
+        self._call(self._producer.commit_transaction, timeout_ms / 1000)
+
+    def abort(self, timeout_ms: int) -> None:
+        """See `broker.Producer`."""
+        self._call(self._producer.abort_transaction, timeout_ms / 1000)
+
+    def connection_errors(self) -> int:
+        """See `broker.Producer`."""
+        return self._connection_errors
+
+    def close(self) -> None:
+        """See `broker.Producer`."""
+        # Not librdkafka's close: that would abort and flush, and wait for a broker that is away.
+        # What is open is ended by the next producer with this transactional id (R6).
+        self._producer.purge()
+        del self._producer
+
+    def _call(self, function: Any, *arguments: Any) -> None:
+        try:
+            function(*arguments)
+        except KafkaException as exception:
+            raise failure(exception) from exception
