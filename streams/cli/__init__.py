@@ -22,6 +22,10 @@ _UsageError: Final = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """Of the parser inside Typer, which names it nowhere public."""
 
 
+_LOST_INTERRUPT: Final = "returned NULL without setting an exception"
+"""What is left of a Ctrl-C that struck inside a callback of librdkafka's."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns its exit code; errors are one line on stderr."""
     try:
@@ -39,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = f"{error.filename}: " if error.filename else ""
         return _complain(f"{name}{error.strerror or error}", 1)
     except Exception as error:
+        if isinstance(error, SystemError) and _LOST_INTERRUPT in str(error):
+            return INTERRUPTED
         # People get one line, not our insides.
         if os.environ.get("PARTIDOR_LOG_LEVEL") == "debug":
             raise

@@ -63,14 +63,18 @@ class KafkaGroupConsumer:
             },
             logger=logger,
         )
-        self._admin = AdminClient(
-            {**settings.kafka, "client.id": settings.transactional_id}, logger=logger
-        )
+        self._connect_admin()
         self._consumer.subscribe(
             self._topics,
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
             on_lost=self._on_lost,
+        )
+
+    def _connect_admin(self) -> None:
+        self._admin = AdminClient(
+            {**self._settings.kafka, "client.id": self._settings.transactional_id},
+            logger=self._log,
         )
 
     # Callbacks only record (R12); they run inside poll.
@@ -148,8 +152,10 @@ class KafkaGroupConsumer:
             found = future.result(self._timeout_s).topic_partitions
         except KafkaException as exception:
             # Whatever it is, it is no answer: asked again with the next slice (R1).
+            self._connect_admin()
             raise CallFailed(Remedy.RETRY, str(exception)) from exception
         except TimeoutError as error:
+            self._connect_admin()
             raise CallFailed(Remedy.RETRY, "no answer about committed offsets") from error
         offsets: dict[TopicPartition, int | None] = {}
         for partition in found:

@@ -51,6 +51,8 @@ PROPERTIES: Mapping[str, str] = {
     # How long a killed broker's registration stands in the way of its next start.
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
+    # A transaction left open by a killed process ends soon after its time-out.
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     # A misspelt topic name is an error, not a new topic.
     "auto.create.topics.enable": "false",
     # Much on one machine: no gigabyte is set aside for a cache that cleans compacted topics.

@@ -147,8 +147,10 @@ class LocalStack:
         # Kafka first: its clients may still be writing what Redis mirrors. Killing is enough for
         # data that goes.
         for server in (self._kafka, self._redis):
-            if server is not None:
+            if server is not None and self._given_directory:
                 server.stop()
+            elif server is not None:
+                server.kill()
         if not self._given_directory:
             shutil.rmtree(self.directory, ignore_errors=True)
 

@@ -61,7 +61,7 @@ class Installation:
         self.settings = self.settings_with()
         self.topics = self.settings.topics
         self.partitions = self.settings.partitions
-        self.admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+        self.admin = AdminClient({**self.settings.kafka, "log_level": 0})
         self.publisher = Publisher(bootstrap_servers, self.topics, self.partitions)
         self.dispatchers: list[DispatcherProcess] = []
         self.redis = redis.Redis.from_url(redis_url)

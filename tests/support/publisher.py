@@ -27,6 +27,7 @@ class Publisher:
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
+                "metadata.recovery.strategy": "none",
                 "enable.idempotence": True,
                 "linger.ms": 1,
                 "log_level": 0,  # brokers come and go here

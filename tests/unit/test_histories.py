@@ -27,7 +27,7 @@ EVENTS = 12
 
 def inputs(seed: int) -> list[bytes]:
     """The lines of a history; some are spoiled in places, some have big batches."""
-    leads_max = 1_000 if seed % 8 == 0 else 60
+    leads_max = 1_000 if seed % 12 == 0 else 60
     events = history(seed, channels=1 + seed % 3, events=EVENTS, leads_max=leads_max)
     if seed % 4 == 0:
         spoiled = lines(events, seed, 0.2)
