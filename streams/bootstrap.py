@@ -33,8 +33,16 @@ def open_processor(settings: Settings, logger: Any) -> Processor:
 
     Raises CannotStart, or SlotContested.
     """
+    cluster = KafkaCluster(settings, logger=logging.getLogger("librdkafka"))
+    try:
+        return _wired(settings, cluster, logger)
+    except BaseException:
+        cluster.close()
+        raise
+
+
+def _wired(settings: Settings, cluster: KafkaCluster, logger: Any) -> Processor:
     client_logger = logging.getLogger("librdkafka")
-    cluster = KafkaCluster(settings, logger=client_logger)
     try:
         facts = checked_facts(settings, cluster)
     except InputLost as lost:

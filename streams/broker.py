@@ -222,3 +222,6 @@ class Cluster(Protocol):
 
     def topic_facts(self, names: Sequence[str]) -> dict[str, TopicFacts]:
         """Facts of the topics that exist; the others are left out."""
+
+    def close(self) -> None:
+        """Ask no more."""

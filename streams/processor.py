@@ -136,6 +136,7 @@ class Processor:
         self._consumer.close()
         self._transactions.close()
         self._reader.close()
+        self._cluster.close()
 
     def _poll_wait_ms(self) -> int:
         restoring = self._restorer.busy and not self._restorer.waiting

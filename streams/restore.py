@@ -306,6 +306,12 @@ class Restorer:
                 else {}
             )
             check_recorded(recorded, self._facts, self._topics.lead_batches)
+            if recorded is None and any(o is not None for o in restore.committed.values()):
+                # Right after an operator has set the group's offsets; anything else is a loss.
+                self._log.warning(
+                    "offsets are committed, but the changelog is empty: starting without states",
+                    partition=task.partition,
+                )
             task.load(group_by_channel(restore.records))
             copy = task.redis
             copy.point = restore.point

@@ -91,6 +91,13 @@ class KafkaCluster:
             raise self._unanswered("no answer about topics") from error
         return facts
 
+    def close(self) -> None:
+        """See `broker.Cluster`.
+
+        Clients that live until the interpreter ends may still call its logger then, and crash it.
+        """
+        del self._admin
+
     def _answer(self, future: "Future[Any]") -> Any:
         try:
             return future.result(self._timeout_s)

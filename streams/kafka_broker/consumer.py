@@ -197,6 +197,7 @@ class KafkaGroupConsumer:
     def close(self) -> None:
         """See `broker.GroupConsumer`."""
         self._consumer.close()
+        del self._admin
 
 
 def _input_record(message: Message) -> InputRecord:

@@ -58,7 +58,7 @@ def test_a_commit_that_comes_after_the_owner_left_is_not_missed(installation: In
 
 def test_a_transaction_left_open_by_a_dead_owner_is_waited_for(installation: Installation) -> None:
     """The broker ends it in time; the batch is then divided by the next owner, once."""
-    former = held_dispatcher(installation, "commit", transaction_timeout_ms=1_000)
+    former = held_dispatcher(installation, "commit", transaction_timeout_ms=8_000)
     former.leave_the_group()
     former.hold.die()
     former.wait_until_dead()
