@@ -104,7 +104,7 @@ def compacted(changelog: Iterable[Record]) -> dict[int, dict[bytes, bytes]]:
     return kept
 
 
-def check_redis(installation: Installation, timeout_s: float = 15.0) -> None:
+def check_redis(installation: Installation, timeout_s: float = 60.0) -> None:
     """Redis comes to hold the compacted changelog, byte for byte, and says up to where."""
     topic = installation.topics.changelog
     changelog = installation.read(topic)

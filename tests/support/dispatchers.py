@@ -25,7 +25,7 @@ sys.exit(main(["run"]))
 """
 # The same code as the tests use, whichever way that was found.
 _CODE = os.fspath(Path(streams.__file__).parents[1])
-STOP_S = 30.0
+STOP_S = 60.0
 LOG_TAIL_CHARACTERS = 3_000
 
 
@@ -100,7 +100,7 @@ class DispatcherProcess:
         """The partitions that it has restored so far."""
         return {line["partition"] for line in self.log("restored")}
 
-    def wait_for(self, event: str, timeout_s: float = 30.0) -> dict[str, Any]:
+    def wait_for(self, event: str, timeout_s: float = 90.0) -> dict[str, Any]:
         """Wait for a log line; returns the newest one of its kind."""
         wait_until(
             lambda: bool(self.log(event)), lambda: f"log of {event!r}: {self.log_tail()}", timeout_s

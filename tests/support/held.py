@@ -131,7 +131,7 @@ class HeldDispatcher:
         except Dead:
             pass
 
-    def wait_until_held(self, timeout_s: float = 30.0) -> None:
+    def wait_until_held(self, timeout_s: float = 90.0) -> None:
         """Wait until it stands at the chosen call."""
         assert self.hold.reached.wait(timeout_s), "the dispatcher never came to the call"
 
@@ -139,7 +139,7 @@ class HeldDispatcher:
         """Its partitions become free while it stands still."""
         self.consumer.close()
 
-    def wait_until_dead(self, timeout_s: float = 30.0) -> None:
+    def wait_until_dead(self, timeout_s: float = 90.0) -> None:
         """Wait for the end of its thread, and drop what is left of it without another word."""
         self._thread.join(timeout_s)
         assert not self._thread.is_alive(), "the dispatcher doesn't end"

@@ -122,7 +122,7 @@ class Installation:
         return dispatcher
 
     def wait_until_restored(
-        self, dispatcher: DispatcherProcess, partitions: int, timeout_s: float = 30.0
+        self, dispatcher: DispatcherProcess, partitions: int, timeout_s: float = 90.0
     ) -> None:
         """Wait until a dispatcher has restored so many partitions."""
         wait_until(
@@ -145,7 +145,7 @@ class Installation:
         """The next input offsets to process; None while a transaction could change them."""
         return committed(self.admin, self.name, self.input_places())
 
-    def wait_until_processed(self, timeout_s: float = 30.0) -> None:
+    def wait_until_processed(self, timeout_s: float = 90.0) -> None:
         """Wait until everything that was published is committed by the group."""
         self.publisher.flush()
         wanted = ends(self.admin, self.input_places())
@@ -158,7 +158,7 @@ class Installation:
 
         wait_until(done, lambda: f"committed {seen} of {wanted}; {self._logs()}", timeout_s)
 
-    def wait_until_committed(self, records: int, timeout_s: float = 30.0) -> None:
+    def wait_until_committed(self, records: int, timeout_s: float = 90.0) -> None:
         """Wait until so many input records are processed, and others perhaps not yet."""
 
         def done() -> bool:
@@ -167,7 +167,7 @@ class Installation:
 
         wait_until(done, lambda: f"{records} records; {self._logs()}", timeout_s)
 
-    def wait_until_assigned(self, leads: int, timeout_s: float = 30.0) -> None:
+    def wait_until_assigned(self, leads: int, timeout_s: float = 90.0) -> None:
         """Wait until so many leads are assigned."""
         wait_until(
             lambda: len(self.assignments()) >= leads,
@@ -175,7 +175,7 @@ class Installation:
             timeout_s,
         )
 
-    def wait_until_assignments_end(self, offsets: int, timeout_s: float = 30.0) -> None:
+    def wait_until_assignments_end(self, offsets: int, timeout_s: float = 90.0) -> None:
         """Wait until the assignments' partitions end at so many offsets together.
 
         Quicker to ask than how many there are; markers of transactions count too.
@@ -187,7 +187,7 @@ class Installation:
             timeout_s,
         )
 
-    def wait_until_settled(self, timeout_s: float = 30.0) -> None:
+    def wait_until_settled(self, timeout_s: float = 90.0) -> None:
         """Wait until no transaction is open in any output topic."""
         topics = [name for name, topic in self.topics.table() if topic.holds_outputs]
         places = self.places(*topics)

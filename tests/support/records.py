@@ -24,7 +24,7 @@ Place = tuple[str, int]
 """A topic and the number of one of its partitions."""
 
 SILENCE_S = 10.0
-CALL_S = 10.0
+CALL_S = 30.0
 
 
 @dataclass(frozen=True)

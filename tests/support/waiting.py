@@ -7,7 +7,7 @@ POLL_S = 0.01
 
 
 def wait_until(
-    condition: Callable[[], bool], what: str | Callable[[], str], timeout_s: float = 30.0
+    condition: Callable[[], bool], what: str | Callable[[], str], timeout_s: float = 90.0
 ) -> None:
     """Ask every 10 ms until the condition holds.
 

@@ -36,7 +36,7 @@ from streams.cli import main
 sys.exit(main(["views"]))
 """
 READY_S = 60.0
-STOP_S = 30.0
+STOP_S = 60.0
 LOG_TAIL_CHARACTERS = 5_000
 
 
