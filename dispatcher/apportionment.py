@@ -24,12 +24,6 @@ from heapq import heapify, heappop, heapreplace
 from schemas.scalars import UNITS_PER_LEAD
 
 
-def fair_share_numerators(batch_size: int, weights_millionths: Sequence[int]) -> list[int]:
-    """Fair shares in leads, as numerators over W 10^12. Shape: one per weight."""
-    unit = batch_size * UNITS_PER_LEAD
-    return [unit * weight for weight in weights_millionths]
-
-
 def apportion(
     batch_size: int, weights_millionths: Sequence[int], errors: Sequence[int]
 ) -> list[int]:

@@ -152,15 +152,3 @@ RosterChange = Annotated[
 ]
 ROSTER_CHANGE: TypeAdapter[RosterChange] = TypeAdapter(RosterChange)
 """Validates any roster change by its `type`."""
-
-ROSTER_CHANGE_TYPES = frozenset(
-    {
-        "assignee_joined",
-        "assignee_left",
-        "weight_changed",
-        "assignee_paused",
-        "assignee_resumed",
-        "roster_replaced",
-        "cumulative_error_corrected",
-    }
-)

@@ -120,11 +120,6 @@ def is_timestamp(text: str) -> bool:
     return True
 
 
-def instant(text: str) -> datetime:
-    """The moment that a `Timestamp` names, aware of its offset."""
-    return datetime.fromisoformat(text)
-
-
 Id = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=ID_LENGTH_MAX),

@@ -3,7 +3,6 @@
 import gc
 import logging
 import signal
-from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -92,7 +91,7 @@ def _check_eviction(store: RedisStore, logger: Any) -> None:
         )
 
 
-def run(settings: Settings, *, on_start: Callable[[], None] | None = None) -> int:
+def run(settings: Settings) -> int:
     """Run a dispatcher until SIGTERM or SIGINT. Returns the exit status: 0 stopped, 1 failed."""
     configure_logs(settings)
     logger = structlog.get_logger("partidor").bind(slot=settings.slot)
@@ -109,8 +108,6 @@ def run(settings: Settings, *, on_start: Callable[[], None] | None = None) -> in
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
     logger.info("started", application_id=settings.application_id)
-    if on_start is not None:
-        on_start()
     status = 0
     try:
         while not stopping:

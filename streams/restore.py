@@ -208,8 +208,7 @@ class Restorer:
                 restore.records = {}
                 restore.point = self._store.restore_point(partition)
                 if not self._believed(restore):
-                    restore.whole = True
-                    self._begin_changelog(restore, 0)
+                    self._from_changelog_alone(restore)
                     return
             part = self._store.read(
                 partition, restore.cursor or 0, self._settings.restore_slice_records
@@ -222,17 +221,17 @@ class Restorer:
                 return  # changed while it was read: again
         except StoreUnavailable as error:
             self._log.warning("restoring without Redis", partition=partition, why=str(error))
-            restore.records = {}
             restore.point = None
-            restore.whole = True
-            self._begin_changelog(restore, 0)
-            return
         if APPLIED_OFFSETS_KEY not in restore.records or restore.point is None:
-            restore.records = {}
-            restore.whole = True
-            self._begin_changelog(restore, 0)
+            self._from_changelog_alone(restore)
             return
         self._begin_changelog(restore, restore.point.next_offset)
+
+    def _from_changelog_alone(self, restore: Restore) -> None:
+        """R8, R9: from the beginning; a whole copy then takes the place of what is in Redis."""
+        restore.records = {}
+        restore.whole = True
+        self._begin_changelog(restore, 0)
 
     def _believed(self, restore: Restore) -> bool:
         """R8: whether the copy in Redis may be built upon."""

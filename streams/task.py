@@ -128,11 +128,6 @@ class Task:
         self.overlay_applied[waiting.record.topic] = waiting.record.offset + 1
         return waiting.record
 
-    @property
-    def touched(self) -> bool:
-        """Whether anything was decided since the last commit."""
-        return bool(self.overlay_applied or self.overlay)
-
     def offsets_after(self) -> dict[str, int]:
         """Per input topic, the next offset to apply once the overlay is committed."""
         return {**self.applied, **self.overlay_applied}
@@ -190,10 +185,6 @@ class Task:
     def ready(self) -> bool:
         """Whether anything can be decided."""
         return bool(self.overlay_releasing or self.changes) or self.batch_ready()
-
-    def waiting(self) -> int:
-        """Records that wait."""
-        return len(self.changes) + len(self.batches)
 
     # -- restoring
 
