@@ -40,11 +40,25 @@ for i = 4 + 2 * sets, #ARGV do redis.call('HDEL', KEYS[1], ARGV[i]) end
 redis.call('HSET', KEYS[1], 'restore-point', ARGV[2])
 return ARGV[2]
 """
+# A staged copy carries the point that it will have from its first part on: parts that come late, or
+# after the first one was lost, don't fit and are refused.
+_STAGE: Final = """
+if ARGV[2] == 'first' then
+  redis.call('UNLINK', KEYS[1])
+  redis.call('HSET', KEYS[1], 'restore-point', ARGV[1])
+elseif redis.call('HGET', KEYS[1], 'restore-point') ~= ARGV[1] then
+  return redis.error_reply('NOSTAGE what was staged is gone, or of another attempt')
+end
+for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
 _REPLACE: Final = """
 local found = redis.call('HGET', KEYS[1], 'restore-point')
 if (found or '') ~= ARGV[1] then return found or '' end
-if redis.call('EXISTS', KEYS[2]) == 0 then return redis.error_reply('NOSTAGE nothing staged') end
-redis.call('HSET', KEYS[2], 'restore-point', ARGV[2])
+if redis.call('HGET', KEYS[2], 'restore-point') ~= ARGV[2] then
+  return redis.error_reply('NOSTAGE what was staged is gone, or of another attempt')
+end
 redis.call('PERSIST', KEYS[2])
 redis.call('RENAME', KEYS[2], KEYS[1])
 return ARGV[2]
@@ -123,17 +137,24 @@ class RedisStore:
             found = self._redis.eval(_APPLY, 1, self._key(partition), *arguments)  # type: ignore[arg-type]
         return _read_point(cast("bytes", found))
 
-    def stage(self, partition: int, owner: str, records: Iterable[Record], *, first: bool) -> None:
+    def stage(
+        self,
+        partition: int,
+        owner: str,
+        new: RestorePoint,
+        records: Iterable[Record],
+        *,
+        first: bool,
+    ) -> None:
         """See `StateStore`."""
         key = self._staged_key(partition, owner)
-        with _unavailable():
-            if first:
-                self._redis.unlink(key)
-            for part in _parts(records):
-                mapping = {_field(k): value for k, value in part if value is not None}
-                if mapping:
-                    self._redis.hset(key, mapping=mapping)  # type: ignore[arg-type]
-            self._redis.pexpire(key, STAGED_LIFETIME_MS)
+        for part in _parts(records):
+            fields = [text for k, value in part if value is not None for text in (_field(k), value)]
+            begins = b"first" if first else b"next"
+            arguments = [_encode(new), begins, STAGED_LIFETIME_MS, *fields]
+            with _unavailable():
+                self._redis.eval(_STAGE, 1, key, *arguments)  # type: ignore[arg-type]
+            first = False
 
     def replace(
         self, partition: int, owner: str, expected: RestorePoint | None, new: RestorePoint
@@ -191,7 +212,9 @@ def _read_point(found: bytes | None) -> RestorePoint | None:
 
 
 def _parts(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Parts that one script may take; one empty part where there is nothing."""
     iterator = iter(records)
+    yield list(islice(iterator, FIELDS_PER_CALL_MAX))
     while part := list(islice(iterator, FIELDS_PER_CALL_MAX)):
         yield part
 

@@ -74,18 +74,30 @@ class StateStore(Protocol):
         Returns the restore point in force afterwards: `new` itself when it was carried out.
         """
 
-    def stage(self, partition: int, owner: str, records: Iterable[Record], *, first: bool) -> None:
+    def stage(
+        self,
+        partition: int,
+        owner: str,
+        new: RestorePoint,
+        records: Iterable[Record],
+        *,
+        first: bool,
+    ) -> None:
         """Collect records for `replace`, apart from what is in force; `first` begins anew.
 
-        `owner` keeps what two owners collect at the same time apart.
+        `owner` keeps what two owners collect at the same time apart; `new`, the point that the
+        copy will have, keeps attempts of one owner apart: a part that belongs to another attempt
+        than the one begun last (it came late, or the first part was lost since) is refused with
+        `StoreUnavailable`.
         """
 
     def replace(
         self, partition: int, owner: str, expected: RestorePoint | None, new: RestorePoint
     ) -> RestorePoint | None:
-        """Put what was staged in the place of everything, if `expected` is in force.
+        """Put what was staged for `new` in the place of everything, if `expected` is in force.
 
         Returns the restore point in force afterwards: `new` itself when it was carried out.
+        Raises StoreUnavailable when what was staged is not there, or not for `new`.
         """
 
     def write_status(self, slot: str, status: bytes, lifetime_ms: int) -> None:
@@ -112,7 +124,7 @@ class MemoryStore:
         """Starts empty."""
         self._records: dict[int, dict[bytes, bytes]] = {}
         self._points: dict[int, RestorePoint] = {}
-        self._staged: dict[tuple[int, str], dict[bytes, bytes]] = {}
+        self._staged: dict[tuple[int, str], tuple[RestorePoint, dict[bytes, bytes]]] = {}
         self.statuses: dict[str, bytes] = {}
 
     def flush(self) -> None:
@@ -149,11 +161,19 @@ class MemoryStore:
         self._points[partition] = new
         return new
 
-    def stage(self, partition: int, owner: str, records: Iterable[Record], *, first: bool) -> None:
+    def stage(
+        self,
+        partition: int,
+        owner: str,
+        new: RestorePoint,
+        records: Iterable[Record],
+        *,
+        first: bool,
+    ) -> None:
         """See `StateStore`."""
         if first:
-            self._staged[partition, owner] = {}
-        _write(self._staged[partition, owner], records)
+            self._staged[partition, owner] = (new, {})
+        _write(self._staged_for(partition, owner, new), records)
 
     def replace(
         self, partition: int, owner: str, expected: RestorePoint | None, new: RestorePoint
@@ -162,9 +182,16 @@ class MemoryStore:
         found = self._points.get(partition)
         if found != expected:
             return found
-        self._records[partition] = self._staged.pop((partition, owner), {})
+        self._records[partition] = self._staged_for(partition, owner, new)
         self._points[partition] = new
+        del self._staged[partition, owner]
         return new
+
+    def _staged_for(self, partition: int, owner: str, new: RestorePoint) -> dict[bytes, bytes]:
+        point, records = self._staged.get((partition, owner), (None, {}))
+        if point != new:
+            raise StoreUnavailable("what was staged is gone, or of another attempt")
+        return records
 
     def write_status(self, slot: str, status: bytes, lifetime_ms: int) -> None:
         """See `StateStore`; the reference forgets nothing."""

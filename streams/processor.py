@@ -262,7 +262,11 @@ class Processor:
                 task.roster_seen = max(task.roster_seen, offset)
 
     def _ask_roster_ends(self) -> None:
-        """R5: one question for the whole chunk; without an answer the batches wait."""
+        """R5: one question for the whole chunk; without an answer the batches wait.
+
+        The high watermark, not the last stable offset: a change may be acknowledged while it still
+        lies behind somebody's open transaction, or before its own transaction's marker is there.
+        """
         asked = [
             (self._topics.roster_changes, partition)
             for partition, records in self._arrived.items()
@@ -271,7 +275,7 @@ class Processor:
         if not asked:
             return
         try:
-            ends = self._cluster.end_offsets(asked, read_committed=True)
+            ends = self._cluster.end_offsets(asked, read_committed=False)
         except CallFailed as failed:
             if failed.remedy is not Remedy.RETRY:
                 raise

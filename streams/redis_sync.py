@@ -58,6 +58,8 @@ class RedisSync:
         copy = task.redis
         if not copy.unflushed and not copy.whole:
             return
+        if not task.has_records:
+            return  # nothing was ever committed: there is no prefix to be a copy of
         if copy.unflushed_since is None:
             copy.unflushed_since = self._monotonic()
         if self._monotonic() < self._retry_at:
@@ -103,7 +105,7 @@ class RedisSync:
         records = iter(task.every_record())
         first = True
         while part := list(islice(records, STAGE_RECORDS)):
-            self._store.stage(task.partition, owner, part, first=first)
+            self._store.stage(task.partition, owner, point, part, first=first)
             first = False
         found = self._store.replace(task.partition, owner, task.redis.point, point)
         if found == point:

@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         20_000, "ms", "a call that may be retried, with all its retries; a commit", ge=1_000
     )
     commit_doubt_ms: int = _setting(
-        5_000, "ms", "a commit that took longer is treated as unknown (R6)", ge=100
+        5_000, "ms", "a transaction that took longer is treated as unknown (R6)", ge=100
     )
     fenced_most: int = _setting(
         3, "times", "fenced so often within five minutes, the process stops (R6)", ge=1

@@ -41,6 +41,7 @@ class Task:
         states: committed states in memory; `cold`: records of channels not asked for yet.
         applied: per input topic, the next offset to apply (committed).
         changelog_next: the offset behind this task's last committed changelog record.
+        has_records: whether the changelog holds anything of this partition.
         changes, batches: inputs that wait to be decided.
         roster_seen: every roster change below this offset has been received.
         releasing: channels with a release under way, in the order in which it began (R13).
@@ -57,6 +58,7 @@ class Task:
         self.topic_ids: dict[str, str] = {}
         self.partition_count = 0
         self.changelog_next = 0
+        self.has_records = False
         self.changes: deque[InputRecord] = deque()
         self.batches: deque[WaitingBatch] = deque()
         self.waiting_bytes = 0
@@ -148,6 +150,7 @@ class Task:
         self.parked_bytes = self.overlay_parked_bytes
         self.releasing = self.overlay_releasing
         self.changelog_next = changelog_next
+        self.has_records = True
         self.waiting_bytes -= sum(len(r.value or b"") for r in self.taken_changes)
         self.waiting_bytes -= sum(len(w.record.value or b"") for w in self.taken_batches)
         self.redis.unflushed.update(records)

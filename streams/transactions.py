@@ -9,10 +9,11 @@ The rules (design, R4 and R6):
   writes, with a real generation: else the broker has nothing to fence a former owner by.
 - R6 An error that requires an abort: abort. A retriable one: the same call again, up to a
   deadline that is longer than the broker lets a transaction live. Any error from commit or abort,
-  any fatal error, a call that is stuck beyond the deadline, and a commit or abort that took over
-  five seconds or saw a connection error: the outcome is unknown, or a late EndTxn may still be on
-  its way and end the next transaction. Then the producer is closed and a new one made; its
-  `init_transactions` raises the epoch, which fences the stray. The caller restores everything.
+  any fatal error, a call that is stuck beyond the deadline, and a transaction that took over five
+  seconds or saw a connection error: the outcome is unknown, or a late copy of a request may still
+  be on its way. A late EndTxn would end the next transaction, a late TxnOffsetCommit would put
+  older offsets into it. Then the producer is closed and a new one made; its `init_transactions`
+  raises the epoch, which fences the stray. The caller restores everything.
 - R6 Fenced three times in five minutes: two processes run with one slot. Stop, and name it.
 """
 
@@ -124,6 +125,7 @@ class Transactions:
         if producer is None:
             raise AssertionError("no producer: open one first")
         stored: dict[int, int] = {}
+        start = _Start(self._monotonic(), producer.connection_errors())
         try:
             producer.begin()
             self._produce(producer, outputs, stored)
@@ -133,8 +135,8 @@ class Transactions:
                 self._settings.retry_deadline_ms,
             )
         except CallFailed as failed:
-            self._after_failure(producer, failed)
-        self._end(producer, producer.commit)
+            self._after_failure(producer, failed, start)
+        self._end(producer, producer.commit, start)
         return stored
 
     def _produce(
@@ -162,7 +164,7 @@ class Transactions:
                         raise
                     producer.serve(_QUEUE_FULL_WAIT_MS)
 
-    def _after_failure(self, producer: Producer, failed: CallFailed) -> NoReturn:
+    def _after_failure(self, producer: Producer, failed: CallFailed, start: "_Start") -> NoReturn:
         """Abort where that is enough. Always raises.
 
         What was retried up to the deadline may be stuck in the client for good, and an abort with
@@ -170,24 +172,22 @@ class Transactions:
         """
         if failed.remedy is Remedy.ABORT:
             self._log.warning("transaction aborted", why=str(failed))
-            self._end(producer, producer.abort)
+            self._end(producer, producer.abort, start)
             raise Aborted(str(failed)) from failed
         self._give_up(failed)
 
-    def _end(self, producer: Producer, call: Callable[[int], None]) -> None:
+    def _end(self, producer: Producer, call: Callable[[int], None], start: "_Start") -> None:
         """Commit or abort. Raises OutcomeUnknown unless it is certain that it ended cleanly."""
-        errors_before = producer.connection_errors()
-        began = self._monotonic()
         try:
             call(self._settings.retry_deadline_ms)
         except CallFailed as failed:
             self._give_up(failed)
-        took_ms = (self._monotonic() - began) * 1000
+        took_ms = (self._monotonic() - start.at_s) * 1000
         producer.serve(0)
         if took_ms > self._settings.commit_doubt_ms:
-            self._give_up(CallFailed(Remedy.REPLACE, f"ending it took {took_ms:.0f} ms"))
-        if producer.connection_errors() != errors_before:
-            self._give_up(CallFailed(Remedy.REPLACE, "the connection broke while it ended"))
+            self._give_up(CallFailed(Remedy.REPLACE, f"it took {took_ms:.0f} ms"))
+        if producer.connection_errors() != start.connection_errors:
+            self._give_up(CallFailed(Remedy.REPLACE, "a connection broke on the way"))
 
     def _give_up(self, failed: CallFailed) -> NoReturn:
         """Close the producer: whatever is still on its way will be fenced. Always raises."""
@@ -216,6 +216,13 @@ class Transactions:
                     raise
                 self._sleep(wait_s)
                 wait_s = min(2 * wait_s, 1.0)
+
+
+class _Start(NamedTuple):
+    """What was known when a transaction began: the time, and the errors of connections so far."""
+
+    at_s: float
+    connection_errors: int
 
 
 def _storer(stored: dict[int, int], partition: int) -> Callable[[int], None]:

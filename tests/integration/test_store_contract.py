@@ -69,7 +69,7 @@ def test_a_write_that_expects_another_point_changes_nothing(
     """Compare-and-set on the whole point: topic, offset and time."""
     store.apply(3, None, A, [(b"k", b"old")])
     assert store.apply(3, expected, C, [(b"k", b"new")]) == A
-    store.stage(3, "me", [(b"k", b"new")], first=True)
+    store.stage(3, "me", C, [(b"k", b"new")], first=True)
     assert store.replace(3, "me", expected, C) == A
     assert everything(store) == {b"k": b"old"}
     assert store.restore_point(3) == A
@@ -84,14 +84,30 @@ def test_an_expectation_of_something_where_nothing_is_changes_nothing(store: Sta
 def test_a_replacement_takes_the_place_of_everything(store: StateStore) -> None:
     """What isn't in the new copy is gone; it was collected apart, in parts."""
     store.apply(3, None, A, [(b"old", b"1"), (b"both", b"1")])
-    store.stage(3, "me", [(b"x", b"left over")], first=True)
-    store.stage(3, "me", [(b"both", b"2")], first=True)
-    store.stage(3, "rival", [(b"rival", b"2")], first=True)
-    store.stage(3, "me", [(b"new", b"2")], first=False)
+    store.stage(3, "me", C, [(b"x", b"left over")], first=True)
+    store.stage(3, "me", B, [(b"both", b"2")], first=True)
+    store.stage(3, "rival", B, [(b"rival", b"2")], first=True)
+    store.stage(3, "me", B, [(b"new", b"2")], first=False)
     assert everything(store) == {b"old": b"1", b"both": b"1"}
     assert store.replace(3, "me", A, B) == B
     assert everything(store) == {b"both": b"2", b"new": b"2"}
     assert store.apply(3, B, C, [(b"both", None)]) == C
+
+
+def test_a_part_of_another_attempt_is_refused(store: StateStore) -> None:
+    """It came late, or what was staged before it is gone: else a copy would hold only a part."""
+    store.stage(3, "me", B, [(b"one", b"1")], first=True)
+    for call in (
+        lambda: store.stage(3, "me", A, [(b"late", b"0")], first=False),
+        lambda: store.stage(3, "rival", B, [(b"two", b"1")], first=False),
+        lambda: store.replace(3, "me", None, A),
+        lambda: store.replace(3, "rival", None, B),
+    ):
+        with pytest.raises(StoreUnavailable):
+            call()
+    assert everything(store) == {}
+    assert store.replace(3, "me", None, B) == B
+    assert everything(store) == {b"one": b"1"}
 
 
 def test_fields_have_the_names_that_operators_are_told(redis_url: str, application_id: str) -> None:
@@ -124,7 +140,7 @@ def test_a_redis_that_is_not_there_is_unavailable() -> None:
         lambda: store.restore_point(0),
         lambda: store.read(0, 0, 10),
         lambda: store.apply(0, None, A, []),
-        lambda: store.stage(0, "me", [], first=True),
+        lambda: store.stage(0, "me", A, [], first=True),
         lambda: store.replace(0, "me", None, A),
         lambda: store.write_status("0", b"", 100),
         store.eviction_policy,

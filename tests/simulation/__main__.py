@@ -1,0 +1,5 @@
+"""Run seeds: `python -m tests.simulation --help`."""
+
+from .command import main
+
+main()

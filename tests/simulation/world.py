@@ -1,0 +1,258 @@
+"""A whole run: servers, dispatchers, traffic, faults; safety after every step, then progress.
+
+A run has two parts. In the first the faults that its seed drew come and go while events pour in.
+In the second nothing goes wrong any more, and within `PROGRESS_MS` of virtual time everything that
+was sent has to be processed, and everything has to agree.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+import streams.redis_sync
+from schemas.partitioning import partition_of
+from streams.settings import Settings
+from tests.reference import events
+
+from .checks import Checks, Violation, last_visible
+from .clockwork import Clockwork
+from .faults import Faults
+from .groups import Group
+from .kafka import Kafka
+from .network import Network
+from .processes import Process
+from .redis import Redis
+from .trace import Trace
+from .traffic import Traffic
+
+FAULTS_MS = (4_000.0, 20_000.0)
+PROGRESS_MS = 240_000.0
+STEPS_MOST = 400_000
+CLOSING = "closing"
+FIELDS_OF_A_TRANSACTION = 60
+"""More than one transaction of a run changes; unflushed fields pass their bound by that."""
+
+# A whole copy is handed over in several parts even where states are few.
+streams.redis_sync.STAGE_RECORDS = 3  # type: ignore[misc]
+
+
+class Report(NamedTuple):
+    """What a run came to."""
+
+    seed: int
+    steps: int
+    leads: int
+    events: int
+    faults: Counter[str]
+    problem: str
+    trace: Trace
+
+
+class World:
+    """Everything of one run."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.clockwork = clockwork = Clockwork(seed)
+        rng = clockwork.rng
+        self.trace = Trace(clockwork)
+        self.partitions = rng.choice((1, 2, 2, 3))
+        self.base = Settings(
+            application_id="sim",
+            slot="0",
+            partitions=self.partitions,
+            transaction_max_ms=rng.choice((1, 20, 100)),
+            transaction_records_max=rng.choice((1, 10, 50, 10_000)),
+            transaction_timeout_ms=rng.choice((2_000, 5_000, 10_000)),
+            session_timeout_ms=rng.choice((2_000, 6_000)),
+            max_poll_interval_ms=10_000,
+            call_timeout_ms=rng.choice((500, 3_000)),
+            retry_deadline_ms=rng.choice((4_000, 12_000)),
+            commit_doubt_ms=rng.choice((300, 2_000)),
+            poll_records_max=rng.choice((1, 5, 500)),
+            poll_timeout_ms=400,
+            buffered_records_max=rng.choice((1, 4, 2_000)),
+            buffered_bytes_max=rng.choice((1_024, 1 << 26)),
+            restore_slice_ms=rng.choice((10, 200)),
+            restore_slice_records=rng.choice((1, 3, 5_000)),
+            redis_timeout_ms=50,
+            redis_retry_ms=100,
+            redis_unflushed_fields_max=rng.choice((2, 200_000)),
+            redis_unflushed_age_max_ms=rng.choice((1_500, 300_000)),
+            redis_flush_on_revoke_ms=rng.choice((0, 200)),
+            status_interval_ms=3_000,
+        )
+        self.topics = self.base.topics
+        counts = {
+            name: self.partitions if topic.copartitioned else 1
+            for name, topic in self.topics.table()
+        }
+        # Short in some runs: then tombstones go while a rolled back Redis still knows better.
+        self.retention_ms = rng.choice((604_800_000, 604_800_000, 4_000))
+        self.topic_config = {"delete.retention.ms": str(self.retention_ms)}
+        group = Group(
+            clockwork,
+            self.partitions,
+            session_timeout_ms=self.base.session_timeout_ms,
+            rebalance_timeout_ms=self.base.max_poll_interval_ms,
+        )
+        self.kafka = Kafka(clockwork, counts, group)
+        group.up = lambda: self.kafka.up
+        self.network = Network(rng)
+        self.checks = Checks(self.kafka, self.topics, self.partitions)
+        self.redis = Redis(
+            clockwork,
+            rng,
+            lambda number: self.checks.redis_changed(self.redis, number),
+            self.checks.redis_was_hurt,
+        )
+        self.traffic = Traffic(clockwork, self.kafka, self.checks, self.topics)
+        self.processes: list[Process] = []
+        self.faults = Faults(self)
+        self.healing = False
+
+    def settings_of(self, slot: str) -> Settings:
+        """The settings of a dispatcher."""
+        return self.base.model_copy(update={"slot": slot})
+
+    def start(self, slot: str) -> Process:
+        """Start a dispatcher."""
+        process = Process(self, slot)
+        self.processes.append(process)
+        return process
+
+    @property
+    def living(self) -> list[Process]:
+        """The dispatchers that exist."""
+        return [process for process in self.processes if process.alive]
+
+    def turned(self, process: Process) -> None:
+        """A dispatcher has finished a turn of its loop: is what it keeps within its bounds?"""
+        if process.processor is None:
+            return
+        for task in process.processor.tasks.values():
+            batches, changes = len(task.batches), len(task.changes)
+            most = self.base.buffered_records_max + 2 * self.base.poll_records_max
+            if max(batches, changes) > most:
+                raise Violation(f"bounds: {batches} batches and {changes} changes wait, {most}")
+            unflushed_most = self.base.redis_unflushed_fields_max + FIELDS_OF_A_TRANSACTION
+            if len(task.redis.unflushed) > unflushed_most:
+                raise Violation(f"bounds: {len(task.redis.unflushed)} fields wait for Redis")
+
+    # -- the run
+
+    def run(self) -> Report:
+        """Both parts. The problem is empty if nothing is wrong."""
+        rng = self.clockwork.rng
+        problem = ""
+        try:
+            for number in range(rng.choice((1, 2, 2, 3))):
+                self.start(str(number))
+            self.traffic.begin(
+                rng.choice((20, 60, 120)), rng.choice((1, 3, 5)), rng.choice((30, 150))
+            )
+            self.faults.begin()
+            self._until(lambda: False, rng.uniform(*FAULTS_MS))
+            self._heal()
+            done = self._until(self._is_done, PROGRESS_MS)
+            if not done:
+                raise Violation(f"no progress: {self._standing()}")
+            self.checks.finish(self.redis)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it has a seed and a trace
+            problem = f"{type(error).__name__}: {error}"
+            self.trace.say(problem)
+        finally:
+            for process in self.living:
+                process.thread.kill()
+        return Report(
+            self.seed,
+            self.clockwork.steps,
+            self.checks.leads,
+            self.traffic.sent,
+            self.faults.inflicted,
+            problem,
+            self.trace,
+        )
+
+    def _until(self, condition, most_ms: float) -> bool:  # type: ignore[no-untyped-def]
+        end_ms = self.clockwork.now_ms + most_ms
+        look_at = 0
+        while self.clockwork.now_ms < end_ms and self.clockwork.steps < STEPS_MOST:
+            if not self.clockwork.step():
+                return False
+            self.checks.step()
+            if self.clockwork.steps >= look_at:
+                look_at = self.clockwork.steps + 20
+                if condition():
+                    return True
+        return False
+
+    def _heal(self) -> None:
+        self.trace.say("--- the faults are over")
+        self.healing = True
+        self.faults.end()
+        self._closing_sent = False
+
+    def _is_done(self) -> bool:
+        if not self.traffic.quiet or not self._is_processed():
+            return False
+        if not self._closing_sent:
+            # What Redis lost is noticed, and made good, with the next thing that is written.
+            self._closing_sent = True
+            self._send_closing()
+            return False
+        return self._redis_is_there()
+
+    def _send_closing(self) -> None:
+        missing = set(range(self.partitions))
+        number = 0
+        while missing:
+            channel = f"{CLOSING}-{number}"
+            number += 1
+            partition = partition_of(channel.encode(), self.partitions)
+            if partition in missing:
+                missing.discard(partition)
+                self.traffic.send(events.roster("r", {"A": "1", "B": "2"}, channel), plain=True)
+                self.traffic.send(events.lead_batch("b", 3, channel), plain=True)
+
+    def _is_processed(self) -> bool:
+        """As the changelog says; the group's offsets, if they were lost, come with the next event."""
+        return self.kafka.settled and all(
+            self.checks.applied.get(place, 0) >= last_visible(log)
+            for place, log in self.kafka.logs.items()
+            if place[0] in (self.topics.lead_batches, self.topics.roster_changes)
+        )
+
+    def _redis_is_there(self) -> bool:
+        """Whether nothing is unflushed: every restore point stands behind the last record."""
+        for number in range(self.partitions):
+            log = self.kafka.logs[self.topics.changelog, number]
+            point = self.redis.store.restore_point(number)
+            if last_visible(log) and (point is None or point.next_offset < last_visible(log)):
+                return False
+        return True
+
+    def _standing(self) -> str:
+        group = self.kafka.group
+        behind = {
+            f"{place[0]}-{place[1]}": f"{self.checks.applied.get(place, 0)} of {last_visible(log)}"
+            for place, log in self.kafka.logs.items()
+            if place[0] in (self.topics.lead_batches, self.topics.roster_changes)
+        }
+        living = {
+            process.slot: sorted(
+                (number, task.life.value)
+                for number, task in (process.processor.tasks if process.processor else {}).items()
+            )
+            for process in self.living
+        }
+        points = [self.redis.store.restore_point(number) for number in range(self.partitions)]
+        return (
+            f"applied {behind}, dispatchers {living}, members {sorted(group.members)}, open "
+            f"{not self.kafka.settled}, traffic quiet {self.traffic.quiet}, Redis "
+            f"{[point.next_offset if point else None for point in points]}"
+        )
+
+
+def run(seed: int) -> Report:
+    """A run by its seed."""
+    return World(seed).run()
