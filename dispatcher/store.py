@@ -184,7 +184,7 @@ class MemoryStore:
             return found
         self._records[partition] = self._staged_for(partition, owner, new)
         self._points[partition] = new
-        del self._staged[partition, owner]
+        self._staged.pop((partition, owner))
         return new
 
     def _staged_for(self, partition: int, owner: str, new: RestorePoint) -> dict[bytes, bytes]:

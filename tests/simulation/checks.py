@@ -41,6 +41,7 @@ class Checks:
         self._read: dict[Place, int] = {
             place: 0 for place in kafka.logs if place[0] in self._outputs
         }
+        self._followed = [(place, kafka.logs[place]) for place in self._read]
         self._assigned: dict[tuple[str, str, str], str] = {}
         self._ids: set[str] = set()
         self._versions: dict[str, int] = defaultdict(int)
@@ -61,11 +62,11 @@ class Checks:
 
     def step(self) -> None:
         """Read what has become visible. Raises Violation."""
-        for place, first in self._read.items():
-            log = self._kafka.logs[place]
-            if first == log.end:
+        for place, log in self._followed:
+            if not log.changed:
                 continue
-            stable = log.stable
+            log.changed = False
+            first, stable = self._read[place], log.stable
             if first < stable:
                 for entry in log.between(first, stable):
                     if entry.visible:
@@ -109,6 +110,9 @@ class Checks:
         self._versions[channel] += 1
         source = event["input"]
         at = (source["topic"], source["partition"], source["offset"])
+        (given,) = self._kafka.logs[at[:2]].between(at[2], at[2] + 1)
+        if not given.visible:
+            raise Violation(f"the input at {at} was aborted, and yet it was decided")
         if source["topic"] == self._topics.lead_batches:
             newest = max(self._newest_batch_ms[partition], self.sent_ms[at])
             self._newest_batch_ms[partition] = newest

@@ -25,7 +25,6 @@ from .network import SILENCE_MS, Network
 
 Answer = TypeVar("Answer")
 AGAIN_MS = (2.0, 60.0)
-LINGER_MS = (0.5, 8.0)
 QUEUE_MOST = 60
 FENCED = ("INVALID_PRODUCER_EPOCH",)
 READ_COMMITTED = True
@@ -50,6 +49,7 @@ class Calls:
         deadline_ms = clockwork.now_ms + timeout_ms
         while True:
             fate = self.network.fate(kind)
+            self.thread.at(f"before {kind}")
             self.thread.pause(fate.request_ms)
             if self.kafka.up:
                 if fate.loses == "request":
@@ -61,6 +61,7 @@ class Calls:
                         answer = serve()
                     except (Refused, NotAMember) as refused:
                         refusal = refused
+                    self.thread.at(f"after {kind}")
                     self.thread.pause(fate.answer_ms)
                     if fate.loses != "answer":
                         if refusal is not None:
@@ -160,6 +161,7 @@ class SimProducer:
             timeout_ms,
         )
         self._touched = True
+        self._raise_failure()
         self._until_free(
             "TxnOffsetCommit",
             lambda: kafka.commit_offsets(
@@ -175,7 +177,7 @@ class SimProducer:
         while self._queue and self._failed is None:
             if clockwork.now_ms > deadline_ms:
                 raise CallFailed(Remedy.RETRY, "flush: time-out")
-            self._thread.pause(1.0)
+            self._thread.pause(4.0)
         self._raise_failure()
         self._end(Fate.COMMITTED, deadline_ms - clockwork.now_ms)
         self._report()
@@ -243,14 +245,20 @@ class SimProducer:
     def _send_soon(self) -> None:
         if not self._sending:
             self._sending = True
-            self._thread.after(self._thread.clockwork.rng.uniform(*LINGER_MS), self._send)
+            self._thread.after(
+                self._thread.clockwork.rng.uniform(0.5, self._calls.network.linger_ms), self._send
+            )
 
     def _send(self) -> None:
         self._sending = False
         if self._closed or self._failed is not None or not self._queue:
             return
         clockwork = self._thread.clockwork
-        loss = self._calls.network.fate("Produce").loses
+        network = self._calls.network
+        loss = network.fate("Produce").loses
+        if network.refusing and clockwork.rng.random() < network.refusing:
+            self._failed = CallFailed(Remedy.ABORT, "NOT_ENOUGH_REPLICAS")
+            return
         if not self._kafka.up or loss:
             self._calls.errors += 1
             if clockwork.now_ms - self._since_ms > self._timeout_ms:

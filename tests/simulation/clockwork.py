@@ -54,6 +54,7 @@ class Thread:
         self._deferred: list[Callable[[], None]] = []
         self._cpu_ms = 0.0
         self._waits = 0
+        self._traps: dict[str, Callable[[], None]] = {}
         self._greenlet = greenlet(run)
 
     def start(self) -> None:
@@ -99,6 +100,22 @@ class Thread:
         """The time as this process sees it; looking takes a moment."""
         self._cpu_ms += CPU_MS_PER_LOOK
         return self.clockwork.now_ms + self._cpu_ms
+
+    def trap(self, point: str, action: Callable[[], None]) -> None:
+        """Do something when the thread next comes to this point."""
+        self._traps[point] = action
+
+    def clear_traps(self) -> None:
+        """Nothing waits for it any more."""
+        self._traps.clear()
+
+    def at(self, point: str) -> None:
+        """The thread has come to a point of what it does: a request sent, or carried out."""
+        action = self._traps.pop(point, None)
+        if action is not None:
+            action()
+            if self._held:
+                self.pause(0.0)
 
     def hold(self) -> None:
         """SIGSTOP."""

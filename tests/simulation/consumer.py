@@ -16,7 +16,7 @@ from streams.broker import (
 from .clients import Calls
 from .groups import NotAMember
 
-HEARTBEAT_MS = 300.0
+HEARTBEAT_MS = 500.0
 READ_COMMITTED = True
 """`isolation.level` of the inputs' reader."""
 
@@ -104,6 +104,7 @@ class SimConsumer:
             self._owned = None
             self._next.clear()
             self._given = None
+            self._thread.at(f"partitions {kind.value}")
         if self._given is not None:
             _, partitions = self._given
             self._given, self._joining = None, False

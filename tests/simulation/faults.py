@@ -18,6 +18,27 @@ PAUSE_MS = 900.0
 RESTART_MS = (20.0, 4_000.0)
 SLOTS_MOST = 4
 DAY_MS = 86_400_000.0
+REQUESTS = (
+    "AddOffsetsToTxn",
+    "TxnOffsetCommit",
+    "EndTxn",
+    "OffsetFetch",
+    "ListOffsets",
+    "Metadata",
+)
+POINTS = (
+    *(f"{when} {kind}" for kind in REQUESTS for when in ("before", "after")),
+    "before a write to Redis",
+    "after a write to Redis",
+    "partitions revoked",
+)
+HOLDING_POINTS = (
+    "before TxnOffsetCommit",
+    "after TxnOffsetCommit",
+    "before EndTxn",
+    "before a write to Redis",
+    "partitions revoked",
+)
 
 
 class Faults:
@@ -35,7 +56,9 @@ class Faults:
         self._kinds: dict[str, Callable[[], None]] = {
             "killed": self._kill,
             "killed at a call": self._kill_at_a_call,
+            "killed at a point": self._kill_at_a_point,
             "held still": self._hold,
+            "held still at a point": self._hold_at_a_point,
             "dispatcher added": self._add,
             "dispatcher stopped": self._stop,
             "same slot twice": self._twin,
@@ -54,6 +77,9 @@ class Faults:
             "changelog compacted": self._compact,
             "transaction timed out": self._time_out,
             "committed offsets expired": self._expire_offsets,
+            "sends refused": self._refuse_sends,
+            "Redis hurt in the middle": self._hurt_redis_in_the_middle,
+            "Redis from long ago": self._redis_from_long_ago,
         }
 
     def begin(self) -> None:
@@ -88,6 +114,7 @@ class Faults:
         for process in world.living:
             process.skew_ms = 0.0
             process.kill_at(10**9)
+            process.thread.clear_traps()
             if process.thread.held:
                 process.thread.let_go()
 
@@ -132,11 +159,28 @@ class Faults:
         if slot not in {process.slot for process in self._world.living}:
             self._world.start(slot)
 
+    def _kill_at_a_point(self) -> None:
+        if process := self._someone():
+            process.thread.trap(self._rng.choice(POINTS), process.kill)
+            self._start_again(process)
+
     def _hold(self) -> None:
         if process := self._someone():
-            process.thread.hold()
-            held_ms = self._rng.choice((300.0, 3_000.0, 9_000.0, 15_000.0))
-            self._after(self._rng.uniform(0.5, 1) * held_ms, process.thread.let_go)
+            self._hold_for_a_while(process)
+
+    def _hold_for_a_while(self, process: Process) -> None:
+        process.trace.say("held still")
+        process.thread.hold()
+        base = self._world.base
+        # Just longer than what others wait for is where it gets interesting.
+        edges_ms = (base.session_timeout_ms, base.max_poll_interval_ms, base.transaction_timeout_ms)
+        held_ms = self._rng.choice((300.0, *edges_ms, 15_000.0))
+        self._after(self._rng.uniform(0.9, 1.6) * held_ms, process.thread.let_go)
+
+    def _hold_at_a_point(self) -> None:
+        if process := self._someone():
+            point = self._rng.choice(HOLDING_POINTS)
+            process.thread.trap(point, lambda: self._hold_for_a_while(process))
 
     def _add(self) -> None:
         if len(self._world.living) < SLOTS_MOST:
@@ -161,6 +205,8 @@ class Faults:
     def _lose(self, kinds: tuple[str, ...], most: float) -> None:
         network = self._world.network
         network.late = self._rng.choice((0.0, 0.5, 1.0))
+        network.late_ms = self._rng.choice((30.0, 300.0, 3_000.0))
+        network.silent = self._rng.choice((0.0, 0.1, 0.9))
         for kind in kinds:
             network.lossy[kind] = self._rng.uniform(0.05, most)
         self._after(
@@ -186,6 +232,11 @@ class Faults:
 
         self._after(self._rng.uniform(500, 5_000), over)
 
+    def _refuse_sends(self) -> None:
+        network = self._world.network
+        network.refusing = self._rng.uniform(0.05, 0.4)
+        self._after(self._rng.uniform(200, 3_000), lambda: setattr(network, "refusing", 0.0))
+
     def _time_out(self) -> None:
         """As if a transaction had been open for too long: the next call finds itself fenced."""
         for known in self._world.kafka.transactions.values():
@@ -210,6 +261,25 @@ class Faults:
 
     def _roll_back_redis(self) -> None:
         self._world.redis.roll_back()
+
+    def _hurt_redis_in_the_middle(self) -> None:
+        """While somebody reads it, or writes a whole copy, part by part."""
+        redis = self._world.redis
+        redis.trap = self._rng.choice((redis.flush, redis.roll_back))
+        redis.trap_after = self._rng.randint(1, 6)
+        if self._rng.random() < 0.5:
+            redis.flush()
+        elif process := self._someone():
+            process.kill()
+            self._start_again(process)
+
+    def _redis_from_long_ago(self) -> None:
+        """An old copy comes back, and the changelog has forgotten what was taken back since."""
+        for process in self._world.living:
+            process.kill()
+            self._start_again(process)
+        self._compact()
+        self._world.redis.roll_back(far=True)
 
     def _redis_away(self) -> None:
         redis = self._world.redis

@@ -12,7 +12,7 @@ from .clockwork import Clockwork
 
 Place = tuple[str, int]
 Joined = Callable[[int, list[int]], None]
-SWEEP_MS = 100.0
+SWEEP_MS = 200.0
 
 
 class NotAMember(Exception):

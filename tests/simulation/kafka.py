@@ -88,6 +88,7 @@ class Log:
         self.end = 0
         self.open: dict[int, Span] = {}
         self.waiting: dict[Callable[[], None], None] = {}
+        self.changed = False
 
     @property
     def stable(self) -> int:
@@ -121,6 +122,7 @@ class Log:
         self._wake()
 
     def _wake(self) -> None:
+        self.changed = True
         for wake in self.waiting:
             wake()
         self.waiting.clear()

@@ -32,6 +32,9 @@ class Network:
         slow: The share of requests that take up to `slow_ms`.
         lossy: Per kind of request, the share that is lost, or whose answer is.
         late: The share of lost requests that arrive after all, up to `late_ms` later.
+        silent: The share of losses that break no connection.
+        refusing: The share of sends of a producer that fail for good.
+        linger_ms: The most that a producer waits before it sends.
     """
 
     rng: Random
@@ -41,6 +44,9 @@ class Network:
     lossy: dict[str, float] = field(default_factory=dict)
     late: float = 0.0
     late_ms: float = 3_000.0
+    silent: float = 0.1
+    refusing: float = 0.0
+    linger_ms: float = 8.0
 
     def fate(self, kind: str) -> Fate:
         """Of one request."""
@@ -51,7 +57,7 @@ class Network:
             request_ms += rng.uniform(0, self.slow_ms)
         share = self.lossy.get(kind, self.lossy.get("", 0.0))
         if share and rng.random() < share:
-            silent = rng.random() < 0.1
+            silent = rng.random() < self.silent
             if rng.random() < 0.5:
                 return Fate(request_ms, answer_ms, "answer", silent=silent)
             late_ms = rng.uniform(0, self.late_ms) if rng.random() < self.late else None
@@ -62,5 +68,5 @@ class Network:
 
     def calm(self) -> None:
         """Nothing is lost any more."""
-        self.latency_ms, self.slow, self.late = 2.0, 0.0, 0.0
+        self.latency_ms, self.slow, self.late, self.refusing = 2.0, 0.0, 0.0, 0.0
         self.lossy.clear()

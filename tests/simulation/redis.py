@@ -23,7 +23,8 @@ class Redis:
         away: It answers nothing.
         full: It refuses to write.
         slow_ms: The most that a call takes.
-        lossy: The share of calls whose answer is lost: half of them are carried out, late or not.
+        lossy: The share of calls whose answer is lost: most of them are carried out, late or not.
+        trap: Something that happens to it while somebody goes through it part by part.
     """
 
     clockwork: Clockwork
@@ -34,8 +35,11 @@ class Redis:
     full: bool = False
     slow_ms: float = 1.0
     lossy: float = 0.0
+    trap: Callable[[], None] | None = None
+    trap_after: int = 0
 
     def __post_init__(self) -> None:
+        self._late: list[Callable[[], None]] = []
         self.store = MemoryStore()
         self._snapshots: list[MemoryStore] = []
 
@@ -43,11 +47,33 @@ class Redis:
         """Remember how it is now."""
         self._snapshots = [*self._snapshots[-3:], copy.deepcopy(self.store)]
 
-    def roll_back(self) -> bool:
+    def arrive_late(self, delay_ms: float, write: Callable[[], None]) -> None:
+        """A write whose sender has given up comes later; or in the middle of something else."""
+
+        def arrive() -> None:
+            if write in self._late:
+                self._late.remove(write)
+                write()
+
+        self._late.append(write)
+        self.clockwork.after(delay_ms, arrive)
+
+    def part(self) -> None:
+        """Somebody reads or writes a part: what was to happen meanwhile happens."""
+        if self._late and self.rng.random() < 0.2:
+            self._late.pop(0)()
+        if self.trap is not None:
+            self.trap_after -= 1
+            if self.trap_after <= 0:
+                trap, self.trap = self.trap, None
+                trap()
+
+    def roll_back(self, *, far: bool = False) -> bool:
         """As it was at some time: an old snapshot, or a replica that lacked the last writes."""
         if not self._snapshots:
             return False
-        self.store = copy.deepcopy(self.rng.choice(self._snapshots))
+        snapshot = self._snapshots[0] if far else self.rng.choice(self._snapshots)
+        self.store = copy.deepcopy(snapshot)
         self.hurt()
         return True
 
@@ -59,6 +85,7 @@ class Redis:
     def calm(self) -> None:
         """All is well again."""
         self.away, self.full, self.slow_ms, self.lossy = False, False, 1.0, 0.0
+        self.trap = None
 
 
 class SimStore:
@@ -73,10 +100,12 @@ class SimStore:
         """`writes` is the partition that the call changes."""
         redis = self._redis
         took_ms = redis.rng.uniform(0.05, redis.slow_ms)
+        if writes is not None:
+            self._thread.at("before a write to Redis")
         if redis.away or took_ms > self._timeout_ms:
             self._thread.pause(min(took_ms, self._timeout_ms) if redis.away else self._timeout_ms)
             if not redis.away and writes is not None:
-                redis.clockwork.after(took_ms, self._late(call, writes))
+                redis.arrive_late(took_ms, self._late(call, writes))
             raise StoreUnavailable("no answer in time")
         self._thread.pause(took_ms / 2)
         if redis.away or (redis.full and writes is not None):
@@ -87,9 +116,11 @@ class SimStore:
                 self._do(call, writes)
             elif way == "late":
                 late_ms = redis.rng.uniform(1, 8_000)
-                redis.clockwork.after(late_ms, self._late(call, writes))
+                redis.arrive_late(late_ms, self._late(call, writes))
             raise StoreUnavailable("the connection was reset")
         answer = self._do(call, writes)
+        if writes is not None:
+            self._thread.at("after a write to Redis")
         self._thread.pause(took_ms / 2)
         return answer
 
@@ -117,6 +148,7 @@ class SimStore:
 
     def read(self, partition: int, cursor: int, count: int) -> Slice:
         """See `StateStore`."""
+        self._redis.part()
         return self._ask(lambda store: store.read(partition, cursor, count))
 
     def apply(
@@ -141,6 +173,8 @@ class SimStore:
     ) -> None:
         """See `StateStore`."""
         kept = list(records)
+        if not first:
+            self._redis.part()
         self._ask(lambda store: store.stage(partition, owner, new, kept, first=first), partition)
 
     def replace(

@@ -44,6 +44,7 @@ class Traffic:
             events=events,
             leads_max=LEADS_MOST,
             members_max=6,
+            parking=self._rng.choice((1, 5)),
         )
         self._pause_ms = pause_ms
         self._next(iter(history).__next__)

@@ -28,8 +28,6 @@ FAULTS_MS = (4_000.0, 20_000.0)
 PROGRESS_MS = 240_000.0
 STEPS_MOST = 400_000
 CLOSING = "closing"
-FIELDS_OF_A_TRANSACTION = 60
-"""More than one transaction of a run changes; unflushed fields pass their bound by that."""
 
 # A whole copy is handed over in several parts even where states are few.
 streams.redis_sync.STAGE_RECORDS = 3  # type: ignore[misc]
@@ -80,7 +78,7 @@ class World:
             redis_unflushed_age_max_ms=rng.choice((1_500, 300_000)),
             redis_flush_on_revoke_ms=rng.choice((0, 200)),
             status_interval_ms=3_000,
-        )
+        ).model_copy(update={"max_poll_interval_ms": rng.choice((3_000, 10_000))})
         self.topics = self.base.topics
         counts = {
             name: self.partitions if topic.copartitioned else 1
@@ -97,7 +95,7 @@ class World:
         )
         self.kafka = Kafka(clockwork, counts, group)
         group.up = lambda: self.kafka.up
-        self.network = Network(rng)
+        self.network = Network(rng, linger_ms=rng.choice((8.0, 60.0)))
         self.checks = Checks(self.kafka, self.topics, self.partitions)
         self.redis = Redis(
             clockwork,
@@ -109,6 +107,7 @@ class World:
         self.processes: list[Process] = []
         self.faults = Faults(self)
         self.healing = False
+        self._unflushed: dict[tuple[str, int, int], tuple[int, int]] = {}
 
     def settings_of(self, slot: str) -> Settings:
         """The settings of a dispatcher."""
@@ -134,9 +133,12 @@ class World:
             most = self.base.buffered_records_max + 2 * self.base.poll_records_max
             if max(batches, changes) > most:
                 raise Violation(f"bounds: {batches} batches and {changes} changes wait, {most}")
-            unflushed_most = self.base.redis_unflushed_fields_max + FIELDS_OF_A_TRANSACTION
-            if len(task.redis.unflushed) > unflushed_most:
-                raise Violation(f"bounds: {len(task.redis.unflushed)} fields wait for Redis")
+            name = (process.slot, id(process), task.partition)
+            fields, was_at = self._unflushed.get(name, (0, 0))
+            now_at = sum(task.applied.values())
+            if fields > self.base.redis_unflushed_fields_max and now_at > was_at:
+                raise Violation(f"bounds: {fields} fields wait for Redis, and it goes on")
+            self._unflushed[name] = (len(task.redis.unflushed), now_at)
 
     # -- the run
 

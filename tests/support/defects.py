@@ -1,0 +1,472 @@
+"""Deliberate defects: what the suite must catch. Each takes one rule of the design away.
+
+A defect is a few lines of a module put in the place of others, done while the module is imported:
+`install(name)` before the first import of what is to run. Nothing in the product knows of it. A
+line that is not found exactly once is an error, so that the list can't outlive the code.
+"""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import NamedTuple
+
+
+class Patch(NamedTuple):
+    """In the source of a module, `old` becomes `new`."""
+
+    module: str
+    old: str
+    new: str
+
+
+class Defect(NamedTuple):
+    """A rule taken away.
+
+    Attributes:
+        rule: The rule of the design, or of a port's contract.
+        says: What the defect does, in a sentence.
+        patches: How it is done.
+    """
+
+    rule: str
+    says: str
+    patches: tuple[Patch, ...]
+
+
+def _defect(rule: str, says: str, *patches: tuple[str, str, str]) -> Defect:
+    return Defect(rule, says, tuple(Patch(*patch) for patch in patches))
+
+
+PROCESSOR = "streams.processor"
+RESTORE = "streams.restore"
+SYNC = "streams.redis_sync"
+TRANSACTIONS = "streams.transactions"
+STORE = "dispatcher.store"
+REDIS_STORE = "dispatcher.redis_store"
+TASK = "streams.task"
+
+DEFECTS: dict[str, Defect] = {
+    # -- restoring
+    "high-watermark-first": _defect(
+        "R1",
+        "the changelog's high watermark is asked before the committed offsets",
+        (RESTORE, "        self.at = Step.OFFSETS\n", "        self.at = Step.END\n"),
+        (
+            RESTORE,
+            "        restore.at = Step.END\n",
+            "        if restore.from_memory:\n"
+            "            self._begin_changelog(restore, restore.task.changelog_next)\n"
+            "        else:\n"
+            "            restore.at = Step.STORE\n",
+        ),
+        (
+            RESTORE,
+            "        if restore.from_memory:\n"
+            "            self._begin_changelog(restore, restore.task.changelog_next)\n"
+            "        else:\n"
+            "            restore.at = Step.STORE\n",
+            "        restore.at = Step.OFFSETS\n",
+        ),
+    ),
+    "restore-to-last-stable-offset": _defect(
+        "R1",
+        "the changelog is read up to the last stable offset",
+        (
+            RESTORE,
+            "end_offsets([changelog], read_committed=False)",
+            "end_offsets([changelog], read_committed=True)",
+        ),
+    ),
+    "unstable-means-no-offset": _defect(
+        "R1",
+        "offsets that a transaction may still change count as they were before it",
+        (
+            "tests.simulation.consumer",
+            '            raise CallFailed(Remedy.RETRY, "UNSTABLE_OFFSET_COMMIT")\n',
+            "            return {place: self._group.offsets.get(place) for place in partitions}\n",
+        ),
+        (
+            "streams.kafka_broker.consumer",
+            "[asked], require_stable=True",
+            "[asked], require_stable=False",
+        ),
+    ),
+    "offsets-once": _defect(
+        "R2",
+        "what the changelog says of applied offsets is ignored",
+        (RESTORE, "recorded=recorded.get(topic),", "recorded=None,"),
+    ),
+    "suspended-means-current": _defect(
+        "R1",
+        "a task that comes back goes on from its memory, whoever had it meanwhile",
+        (
+            RESTORE,
+            "            self._begin_changelog(restore, restore.task.changelog_next)\n",
+            "            restore.next_offset = restore.task.changelog_next\n"
+            "            restore.at = Step.DONE\n",
+        ),
+    ),
+    "torn-reads-of-redis": _defect(
+        "R7",
+        "the restore point is not read again after the slices of a hash",
+        (
+            RESTORE,
+            "            if self._store.restore_point(partition) != restore.point:\n",
+            "            if restore.point is None:\n",
+        ),
+    ),
+    "old-redis-believed": _defect(
+        "R8",
+        "a copy older than tombstones live is built upon",
+        (
+            RESTORE,
+            "            and abs(age_ms) <= retention_ms // 2",
+            "            and age_ms == age_ms",
+        ),
+    ),
+    "changelog-read-uncommitted": _defect(
+        "R1",
+        "restores read what was aborted",
+        ("tests.simulation.clients", "READ_COMMITTED = True\n", "READ_COMMITTED = False\n"),
+        (
+            "streams.kafka_broker.changelog",
+            '"isolation.level": "read_committed"',
+            '"isolation.level": "read_uncommitted"',
+        ),
+    ),
+    # -- inputs
+    "inputs-read-uncommitted": _defect(
+        "consumers read committed",
+        "aborted inputs are decided",
+        ("tests.simulation.consumer", "READ_COMMITTED = True\n", "READ_COMMITTED = False\n"),
+        (
+            "streams.kafka_broker.consumer",
+            '"isolation.level": "read_committed"',
+            '"isolation.level": "read_uncommitted"',
+        ),
+    ),
+    "rosters-when-they-come": _defect(
+        "R5",
+        "batches don't wait for the roster changes that were there before them",
+        (PROCESSOR, "WaitingBatch(record, end) for record", "WaitingBatch(record, 0) for record"),
+    ),
+    "rosters-up-to-the-stable-offset": _defect(
+        "R5",
+        "the rosters' last stable offset is asked, not their end",
+        (
+            PROCESSOR,
+            "end_offsets(asked, read_committed=False)",
+            "end_offsets(asked, read_committed=True)",
+        ),
+    ),
+    "buffers-without-bound": _defect(
+        "R5",
+        "input is never paused",
+        (
+            PROCESSOR,
+            "        if want != self._paused:\n",
+            "        want = set()\n        if want != self._paused:\n",
+        ),
+    ),
+    # -- membership
+    "stale-group-metadata": _defect(
+        "R4",
+        "the membership of the first transaction is shown for ever",
+        (
+            PROCESSOR,
+            "        metadata = self._consumer.group_metadata()\n"
+            "        generation = self._consumer.generation()\n",
+            "        self._first = getattr(self, '_first', None) or (\n"
+            "            self._consumer.group_metadata(), self._consumer.generation()\n"
+            "        )\n"
+            "        metadata, generation = self._first\n",
+        ),
+    ),
+    "revoked-partitions-decided": _defect(
+        "R4",
+        "events of a revoked partition are still decided",
+        (
+            PROCESSOR,
+            "[self.tasks.pop(number) for number in partitions if number in self.tasks]",
+            "[task for task in () if partitions]",
+        ),
+    ),
+    "lost-partitions-decided": _defect(
+        "R4",
+        "events of a lost partition are still decided",
+        (
+            PROCESSOR,
+            "            task = self.tasks.pop(partition, None)\n",
+            "            task = None\n",
+        ),
+    ),
+    "poll-inside-a-transaction": _defect(
+        "R4",
+        "between deciding and committing the consumer is polled, and its membership taken",
+        (
+            PROCESSOR,
+            "        self._commit(draft, metadata, generation)\n",
+            "        polled = self._consumer.poll(1, 0)\n"
+            "        metadata = self._consumer.group_metadata()\n"
+            "        generation = max(self._consumer.generation(), 0)\n"
+            "        self._commit(draft, metadata, generation)\n"
+            "        self._handle_rebalances(polled.rebalances)\n"
+            "        self._receive(polled)\n",
+        ),
+    ),
+    # -- transactions
+    "no-offsets-in-the-transaction": _defect(
+        "R4",
+        "transactions are committed without offsets",
+        (
+            TRANSACTIONS,
+            "                lambda: producer.send_offsets(offsets, metadata, timeout_ms),\n",
+            "                lambda: None,\n",
+        ),
+    ),
+    "same-producer-after-an-unknown-commit": _defect(
+        "R6",
+        "a commit that failed counts as aborted, and the producer goes on",
+        (
+            TRANSACTIONS,
+            "            call(self._settings.retry_deadline_ms)\n"
+            "        except CallFailed as failed:\n"
+            "            self._give_up(failed)\n",
+            "            call(self._settings.retry_deadline_ms)\n"
+            "        except CallFailed as failed:\n"
+            "            raise Aborted(str(failed)) from failed\n",
+        ),
+    ),
+    "no-doubt-after-a-broken-connection": _defect(
+        "R6",
+        "a connection that broke on the way is not taken for a reason to doubt",
+        (
+            TRANSACTIONS,
+            "        if producer.connection_errors() != start.connection_errors:\n",
+            "        if producer.connection_errors() < 0:\n",
+        ),
+    ),
+    "no-doubt-after-a-slow-commit": _defect(
+        "R6",
+        "a transaction that took long is not taken for a reason to doubt",
+        (
+            TRANSACTIONS,
+            "        if took_ms > self._settings.commit_doubt_ms:\n",
+            "        if took_ms < 0:\n",
+        ),
+    ),
+    "memory-after-an-unknown-commit": _defect(
+        "R6",
+        "after an unknown outcome the tasks go on from memory",
+        (
+            PROCESSOR,
+            "        for partition in list(self.tasks):\n            self._restart_task(partition)\n",
+            "        for task in self.tasks.values():\n            task.rollback()\n",
+        ),
+    ),
+    "nothing-put-back-after-an-abort": _defect(
+        "R6",
+        "the inputs of an aborted transaction are not decided again",
+        (
+            PROCESSOR,
+            "            for task in draft.tasks.values():\n                task.rollback()\n",
+            "            for task in draft.tasks.values():\n"
+            "                task.taken_changes, task.taken_batches = [], []\n"
+            "                task.rollback()\n",
+        ),
+    ),
+    "window-changed-in-place": _defect(
+        "states are immutable values",
+        "the duplicates window keeps what an aborted transaction put into it",
+        (
+            TASK,
+            "        self.changes.extendleft(reversed(self.taken_changes))\n",
+            "        import msgspec\n"
+            "        for channel, after in self.overlay.items():\n"
+            "            if channel in self.states:\n"
+            "                self.states[channel] = msgspec.structs.replace(\n"
+            "                    self.states[channel], batches=after.batches, changes=after.changes)\n"
+            "        self.changes.extendleft(reversed(self.taken_changes))\n",
+        ),
+    ),
+    # -- Redis
+    "no-compare-and-set": _defect(
+        "R7",
+        "Redis is written whatever the restore point is",
+        (
+            STORE,
+            "        if found != expected:\n            return found\n        _write(",
+            "        _write(",
+        ),
+        (
+            REDIS_STORE,
+            "if (found or '') ~= ARGV[1] then return found or '' end\nlocal sets",
+            "local sets",
+        ),
+    ),
+    "restore-point-moved-without-rewriting": _defect(
+        "R8",
+        "a mismatch is answered by moving the restore point; the copy stays as it was found",
+        (SYNC, "        task.redis.whole = True\n", ""),
+        (
+            SYNC,
+            "            self._take_note(task, found, point)\n"
+            "        return self._write_whole(task, point)\n",
+            "            self._take_note(task, found, point)\n"
+            "            return self._store.apply(task.partition, found, point, records) == point\n"
+            "        return self._write_whole(task, point)\n",
+        ),
+    ),
+    "zombies-write": _defect(
+        "R8",
+        "a copy that is ahead of this process is overwritten",
+        (
+            SYNC,
+            "            and found.next_offset > point.next_offset\n",
+            "            and found.next_offset < 0\n",
+        ),
+    ),
+    "redis-before-the-commit": _defect(
+        "the loop, 4",
+        "Redis is written before the transaction is committed",
+        (
+            PROCESSOR,
+            "        try:\n            stored = self._transactions.run(",
+            "        for partition, task in draft.tasks.items():\n"
+            "            task.redis.unflushed.update(records[partition])\n"
+            "            self._redis.flush(task)\n"
+            "        try:\n            stored = self._transactions.run(",
+        ),
+    ),
+    "restore-point-one-too-low": _defect(
+        "R7",
+        "the restore point is the last changelog record's offset, not the one behind it",
+        (
+            TRANSACTIONS,
+            "        stored[partition] = offset + 1\n",
+            "        stored[partition] = offset\n",
+        ),
+    ),
+    "parts-of-two-copies": _defect(
+        "R8",
+        "a staged copy takes parts of any attempt",
+        (
+            STORE,
+            "self._staged.get((partition, owner), (None, {}))\n        if point != new:\n",
+            "self._staged.setdefault((partition, owner), (new, {}))\n        if point is None:\n",
+        ),
+        (
+            REDIS_STORE,
+            "elseif redis.call('HGET', KEYS[1], 'restore-point') ~= ARGV[1] then",
+            "elseif false then",
+        ),
+    ),
+    "unflushed-without-bound": _defect(
+        "R9",
+        "changes that Redis has not taken pile up without end",
+        (
+            SYNC,
+            "            len(copy.unflushed) > self._settings.redis_unflushed_fields_max\n",
+            "            len(copy.unflushed) < 0\n",
+        ),
+    ),
+    # -- parked leads
+    "release-without-cursor": _defect(
+        "R13",
+        "a release under way is not part of what is stored",
+        ("dispatcher.state_records", "            state.release,\n", "            None,\n"),
+    ),
+    "release-after-newer-events": _defect(
+        "R13",
+        "newer events are decided while parked batches of the partition are still going out",
+        (
+            "streams.deciding",
+            "        if task.overlay_releasing:\n            self._release_one(task, draft)\n"
+            "        elif task.changes:\n",
+            "        if task.overlay_releasing and not task.changes and not task.batch_ready():\n"
+            "            self._release_one(task, draft)\n"
+            "        elif task.changes:\n",
+        ),
+    ),
+}
+
+
+def install(name: str) -> None:
+    """Put the defect into its modules when they are imported, from now on.
+
+    Raises:
+        KeyError: there is no such defect.
+        RuntimeError: a module of it is imported already.
+    """
+    patches = DEFECTS[name].patches
+    for patch in patches:
+        if patch.module in sys.modules:
+            raise RuntimeError(f"{patch.module} is imported already; nothing can be changed in it")
+    sys.meta_path.insert(0, _Finder(patches))
+
+
+def line_of(patch: Patch) -> str:
+    """`file:line` of where the patch begins."""
+    source, path = _source_of(patch.module)
+    before = source[: source.index(patch.old)]
+    return f"{'/'.join(patch.module.split('.'))}{path.suffix}:{before.count(chr(10)) + 1}"
+
+
+def patched(source: str, patches: Sequence[Patch]) -> str:
+    """The source with the patches in it. Raises ValueError unless each fits exactly once."""
+    for patch in patches:
+        if source.count(patch.old) != 1:
+            raise ValueError(
+                f"{patch.module}: found {source.count(patch.old)} times: {patch.old!r}"
+            )
+    places = sorted((source.index(patch.old), patch) for patch in patches)
+    for at, patch in reversed(places):
+        source = source[:at] + patch.new + source[at + len(patch.old) :]
+    return source
+
+
+def _source_of(module: str) -> tuple[str, Path]:
+    spec = importlib.machinery.PathFinder.find_spec(module.split(".")[0])
+    assert spec is not None
+    assert spec.submodule_search_locations
+    path = Path(spec.submodule_search_locations[0], *module.split(".")[1:]).with_suffix(".py")
+    return path.read_text(), path
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds the modules that are to be changed."""
+
+    def __init__(self, patches: Sequence[Patch]) -> None:
+        self._patches = patches
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """See the base class."""
+        del target
+        mine = [patch for patch in self._patches if patch.module == fullname]
+        if not mine:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        if spec is None or spec.origin is None:
+            return None
+        return importlib.util.spec_from_file_location(
+            fullname, spec.origin, loader=_Loader(fullname, spec.origin, mine)
+        )
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Compiles the changed source; no compiled file is read or written."""
+
+    def __init__(self, name: str, path: str, patches: Sequence[Patch]) -> None:
+        super().__init__(name, path)
+        self._patches = patches
+
+    def get_code(self, fullname: str) -> CodeType:
+        """See the base class."""
+        source = patched(Path(self.path).read_text(), self._patches)
+        return compile(source, f"{self.path} [defect]", "exec")
