@@ -18,15 +18,11 @@ The rules (design, R7 to R9):
 
 from collections.abc import Callable
 from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 from dispatcher.store import RestorePoint, StateStore, StoreUnavailable
 from streams.settings import Settings
 from streams.task import Task
-
-STAGE_RECORDS: Final = 2_000
-"""Records of a whole copy that are handed over at once."""
-
 
 class Zombie(Exception):
     """Another owner has written what this one hasn't decided."""
@@ -104,7 +100,7 @@ class RedisSync:
         owner = self._settings.slot
         records = iter(task.every_record())
         first = True
-        while part := list(islice(records, STAGE_RECORDS)):
+        while part := list(islice(records, self._settings.redis_records_per_call_max)):
             self._store.stage(task.partition, owner, point, part, first=first)
             first = False
         found = self._store.replace(task.partition, owner, task.redis.point, point)

@@ -25,7 +25,9 @@ ONLY_WHEN_NAMED = ("benchmarks",)
 REQUIRE_ALL = os.environ.get("PARTIDOR_TEST_REQUIRE") == "all"
 
 LEFT_OUT = "left out"
+SAID = "said"
 _left_out: dict[str, list[str]] = {}
+_said: list[str] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _kind(path: Path) -> str:
     first = path.relative_to(Path(__file__).parent).parts[0]
+    if first == "conformance":
+        return "integration"  # half of each test is on real servers
     return first if first in KINDS else "unit"
 
 
@@ -79,6 +83,16 @@ def left_out(request: pytest.FixtureRequest) -> Callable[[str, str], NoReturn]:
     return leave_out
 
 
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Adds a line to the end of the run's report: a figure that a test came to."""
+
+    def add(text: str) -> None:
+        request.node.user_properties.append((SAID, text))
+
+    return add
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Where everything is required, a test that skips itself in any other way fails as well."""
@@ -90,14 +104,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Collect what was left out, also by tests that run in a process beside this one."""
+    """Collect what was left out and what was said, also in processes beside this one."""
     for name, how in report.user_properties:
         if name == LEFT_OUT and report.when == "teardown":
             _left_out.setdefault(str(how), []).append(report.nodeid)
+        if name == SAID and report.when == "teardown":
+            _said.append(str(how))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was left out, and how to get it."""
+    """Say what tests came to, what was left out, and how to get it."""
+    for line in _said:
+        terminalreporter.write_line(line)
     if _left_out:
         terminalreporter.section("left out on this machine")
         for how, tests in _left_out.items():

@@ -78,6 +78,7 @@ class Faults:
             "transaction timed out": self._time_out,
             "committed offsets expired": self._expire_offsets,
             "sends refused": self._refuse_sends,
+            "a member missed": self._miss_a_member,
             "Redis hurt in the middle": self._hurt_redis_in_the_middle,
             "Redis from long ago": self._redis_from_long_ago,
         }
@@ -180,6 +181,8 @@ class Faults:
     def _hold_at_a_point(self) -> None:
         if process := self._someone():
             point = self._rng.choice(HOLDING_POINTS)
+            if point == "partitions revoked":
+                self._miss_a_member()
             process.thread.trap(point, lambda: self._hold_for_a_while(process))
 
     def _add(self) -> None:
@@ -242,6 +245,12 @@ class Faults:
         for known in self._world.kafka.transactions.values():
             if known.state == "ongoing" and self._rng.random() < 0.7:
                 known.began_ms = -1e9
+
+    def _miss_a_member(self) -> None:
+        """The coordinator hears nothing of a member for too long; it is there, and finds out."""
+        members = sorted(self._world.kafka.group.members)
+        if members:
+            self._world.kafka.group.leave(self._rng.choice(members))
 
     def _expire_offsets(self) -> None:
         """As after a week without members; or the group was renamed, or reset by hand."""

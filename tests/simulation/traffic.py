@@ -31,7 +31,7 @@ class Traffic:
         self._sources = 0
         self._open = 0
         self.sent = 0
-        self.ended = False
+        self.ended = True
         self.skew_ms = 0.0
         self.poison = 0.05
         self.transactional = 0.1
@@ -47,6 +47,7 @@ class Traffic:
             parking=self._rng.choice((1, 5)),
         )
         self._pause_ms = pause_ms
+        self.ended = False
         self._next(iter(history).__next__)
 
     def _next(self, take: Callable[[], Json]) -> None:

@@ -36,6 +36,11 @@ class Defect(NamedTuple):
     says: str
     patches: tuple[Patch, ...]
 
+    @property
+    def line(self) -> str:
+        """Where the rule stands: `file:line` of the first patch."""
+        return line_of(self.patches[0])
+
 
 def _defect(rule: str, says: str, *patches: tuple[str, str, str]) -> Defect:
     return Defect(rule, says, tuple(Patch(*patch) for patch in patches))
@@ -259,6 +264,16 @@ DEFECTS: dict[str, Defect] = {
             "        if took_ms < 0:\n",
         ),
     ),
+    "doubt-only-while-it-ends": _defect(
+        "R6",
+        "a connection that broke before the commit, or time that passed, raises no doubt",
+        (
+            TRANSACTIONS,
+            '        """Commit or abort. Raises OutcomeUnknown unless it is certain that it ended '
+            'cleanly."""\n',
+            "        start = _Start(self._monotonic(), producer.connection_errors())\n",
+        ),
+    ),
     "memory-after-an-unknown-commit": _defect(
         "R6",
         "after an unknown outcome the tasks go on from memory",
@@ -286,10 +301,10 @@ DEFECTS: dict[str, Defect] = {
             TASK,
             "        self.changes.extendleft(reversed(self.taken_changes))\n",
             "        import msgspec\n"
-            "        for channel, after in self.overlay.items():\n"
-            "            if channel in self.states:\n"
-            "                self.states[channel] = msgspec.structs.replace(\n"
-            "                    self.states[channel], batches=after.batches, changes=after.changes)\n"
+            "        for name, after in self.overlay.items():\n"
+            "            if name in self.states:\n"
+            "                self.states[name] = msgspec.structs.replace(\n"
+            "                    self.states[name], batches=after.batches, changes=after.changes)\n"
             "        self.changes.extendleft(reversed(self.taken_changes))\n",
         ),
     ),
@@ -365,6 +380,11 @@ DEFECTS: dict[str, Defect] = {
             "elseif false then",
         ),
     ),
+    "a-copy-of-nothing": _defect(
+        "R7",
+        "Redis is written before anything was committed",
+        (SYNC, "        if not task.has_records:\n", "        if task.has_records is None:\n"),
+    ),
     "unflushed-without-bound": _defect(
         "R9",
         "changes that Redis has not taken pile up without end",
@@ -430,7 +450,7 @@ def patched(source: str, patches: Sequence[Patch]) -> str:
 
 
 def _source_of(module: str) -> tuple[str, Path]:
-    spec = importlib.machinery.PathFinder.find_spec(module.split(".")[0])
+    spec = importlib.machinery.PathFinder.find_spec(module.split(".", maxsplit=1)[0])
     assert spec is not None
     assert spec.submodule_search_locations
     path = Path(spec.submodule_search_locations[0], *module.split(".")[1:]).with_suffix(".py")

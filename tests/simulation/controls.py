@@ -1,0 +1,112 @@
+"""Negative controls: does the mixture of faults find each defect?
+
+`python -m tests.simulation.controls` answers. For each defect of `tests/support/defects.py` seeds are run until one fails: the table says which
+rule was taken away, where it stands, the seed, the steps until then, and what noticed it.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.support.defects import DEFECTS
+
+SEEDS_MOST = 2_000
+ROOT = Path(__file__).parents[2]
+WIDTH = 150
+
+SEEDS = {
+    "high-watermark-first": 517,
+    "restore-to-last-stable-offset": 83,
+}
+"""Where to begin for a quick find; seeds that were found by a search from 1."""
+
+
+class Caught(NamedTuple):
+    """How a defect was found; `seed` 0: it was not."""
+
+    name: str
+    seed: int
+    seeds: int
+    check: str
+    seconds: float
+    output: str
+
+
+def search(name: str, first: int = 1, seeds: int = SEEDS_MOST) -> Caught:
+    """Run seeds with the defect until one fails."""
+    began = time.monotonic()
+    command = [sys.executable, "-m", "tests.simulation", "--defect", name]
+    command += ["--first", str(first), "--seeds", str(seeds)]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((*_paths(), os.fspath(ROOT)))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r"^seed (\d+): (.*)$", done.stdout, re.MULTILINE)
+    count = re.search(r"^(\d+) seeds,", done.stdout, re.MULTILINE)
+    return Caught(
+        name,
+        int(found[1]) if found else 0,
+        int(count[1]) if count else 0,
+        found[2].removeprefix("Violation: ") if found else "",
+        time.monotonic() - began,
+        done.stdout[-4_000:] + done.stderr[-2_000:],
+    )
+
+
+def _paths() -> list[str]:
+    """The same code as this process uses, whichever way that was found."""
+    import streams
+
+    return [os.fspath(Path(streams.__file__).parents[1])]
+
+
+def main() -> None:
+    """Search for all or some, and print the table; status 1 if one is not found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.controls")
+    parser.add_argument("names", nargs="*", default=[])
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="begin at the seeds that are known")
+    options = parser.parse_args()
+    names = options.names or list(DEFECTS)
+    with ThreadPoolExecutor(options.processes) as pool:
+        first = [SEEDS.get(name, 1) if options.quick else 1 for name in names]
+        caught = []
+        for one in pool.map(search, names, first):
+            caught.append(one)
+            print(f"{one.name}: seed {one.seed}, {one.seconds:.0f} s", file=sys.stderr, flush=True)
+    Console(width=WIDTH).print(table(caught))
+    sys.exit(any(not one.seed for one in caught))
+
+
+def table(caught: list[Caught]) -> Table:
+    """A row for each defect."""
+    shown = Table(title="Each rule taken away, and what noticed it")
+    for heading in ("rule", "where", "defect", "found at seed", "by"):
+        shown.add_column(heading, overflow="fold")
+    for row in _rows(caught):
+        shown.add_row(*row)
+    return shown
+
+
+def _rows(caught: list[Caught]) -> Iterator[tuple[str, ...]]:
+    for one in caught:
+        defect = DEFECTS[one.name]
+        yield defect.rule, defect.line, defect.says, str(one.seed or "not found"), one.check[:90]
+
+
+if __name__ == "__main__":
+    main()
