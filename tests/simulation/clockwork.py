@@ -54,6 +54,7 @@ class Thread:
         self._deferred: list[Callable[[], None]] = []
         self._cpu_ms = 0.0
         self._waits = 0
+        self._wakeable = False
         self._traps: dict[str, Callable[[], None]] = {}
         self._greenlet = greenlet(run)
 
@@ -74,10 +75,11 @@ class Thread:
 
         self.clockwork.after(delay_ms, happen)
 
-    def pause(self, ms: float) -> None:
-        """Give way for so long, or until `wake`; called by what runs in this thread."""
+    def pause(self, ms: float, *, wakeable: bool = False) -> None:
+        """Give way for so long (wakeable: or until `wake`); called by what runs in this thread."""
         self._waits += 1
         number = self._waits
+        self._wakeable = wakeable
         delay_ms = ms + self._cpu_ms
         self._cpu_ms = 0.0
         self.after(delay_ms, lambda: self._resume(number))
@@ -87,13 +89,15 @@ class Thread:
         parent.switch()
 
     def wake(self) -> None:
-        """End the wait that the thread is in, with the next event."""
-        number = self._waits
-        self.after(0.0, lambda: self._resume(number))
+        """End the wakeable wait that the thread is in, if it is in one, with the next event."""
+        if self._wakeable:
+            number = self._waits
+            self.after(0.0, lambda: self._resume(number))
 
     def _resume(self, number: int) -> None:
         if number == self._waits:
             self._waits += 1
+            self._wakeable = False
             self._greenlet.switch()
 
     def look_ms(self) -> float:

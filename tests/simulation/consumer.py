@@ -131,7 +131,7 @@ class SimConsumer:
         if timeout_ms and not (polled.records or polled.ends or polled.rebalances):
             for place in self._next:
                 self._kafka.logs[place].waiting[self._thread.wake] = None
-            self._thread.pause(timeout_ms)
+            self._thread.pause(timeout_ms, wakeable=True)
             self._serve_rebalances(polled)
             self._fetch(polled, records_max)
         return polled

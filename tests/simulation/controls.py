@@ -1,6 +1,8 @@
 """Negative controls: does the mixture of faults find each defect?
 
-`python -m tests.simulation.controls` answers. For each defect of `tests/support/defects.py` seeds are run until one fails: the table says which
+`python -m tests.simulation.controls` answers.
+
+For each defect of `tests/support/defects.py` seeds are run until one fails: the table says which
 rule was taken away, where it stands, the seed, the steps until then, and what noticed it.
 """
 

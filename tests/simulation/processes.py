@@ -57,13 +57,13 @@ class Process:
         """`kill -9` when it makes its so-many-th call from now on."""
         self._calls_until_death = calls
 
-    def _pause_or_die(self, ms: float) -> None:
+    def _pause_or_die(self, ms: float, *, wakeable: bool = False) -> None:
         if self._calls_until_death is not None:
             self._calls_until_death -= 1
             if self._calls_until_death < 0:
                 self.trace.say("killed at a call")
                 self.thread.kill()
-        self._pause(ms)
+        self._pause(ms, wakeable=wakeable)
 
     def wall_ms(self) -> int:
         """Its wall clock."""

@@ -349,3 +349,29 @@ def test_16_invented_channels_fill_no_memory() -> None:
     stage.settle()
     assert stage.refusals() == ["limit_exceeded"] * 7
     assert len(stage.assigned()) == 3 + 4
+
+
+def test_a_task_that_comes_back_from_suspension_knows_what_others_did_meanwhile() -> None:
+    """Revoked, missed for a whole rebalance, and given the partition again: memory is old."""
+    stage = Stage(partitions=2, max_poll_interval_ms=10_000)
+    first = stage.begin("0")
+    second = stage.start("1")
+    stage.wait(lambda: bool(second.processor and second.processor.tasks), "both work")
+    stage.send(events.lead_batch("web-1", 2), events.lead_batch("phone-1", 2, "phone"))
+    stage.settle()
+    third = stage.start("2")  # and so the group is shaken
+    held = [first, second]
+    for process in held:
+        process.thread.trap("partitions revoked", process.thread.hold)
+    stage.wait(lambda: bool(third.processor and third.processor.tasks), "the third has all")
+    stage.send(events.lead_batch("web-2", 2), events.lead_batch("phone-2", 2, "phone"))
+    stage.settle()
+    for process in held:
+        process.thread.let_go()
+    third.stopping = True
+    stage.wait(
+        lambda: all(bool(process.processor and process.processor.tasks) for process in held),
+        "they are back",
+    )
+    stage.send(events.lead_batch("web-3", 2), events.lead_batch("phone-3", 2, "phone"))
+    stage.finish()
