@@ -180,10 +180,10 @@ class Transactions:
         """Commit or abort. Raises OutcomeUnknown unless it is certain that it ended cleanly."""
         try:
             call(self._settings.retry_deadline_ms)
+            producer.serve(0)
         except CallFailed as failed:
             self._give_up(failed)
         took_ms = (self._monotonic() - start.at_s) * 1000
-        producer.serve(0)
         if took_ms > self._settings.commit_doubt_ms:
             self._give_up(CallFailed(Remedy.REPLACE, f"it took {took_ms:.0f} ms"))
         if producer.connection_errors() != start.connection_errors:

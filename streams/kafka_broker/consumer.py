@@ -36,7 +36,7 @@ class KafkaGroupConsumer:
     """See `broker.GroupConsumer`."""
 
     def __init__(self, settings: Settings, *, logger: Any) -> None:
-        """Joins the group with the first poll."""
+        """Joins the group at once, in the background; poll before long, or the others wait."""
         self._settings = settings
         self._log = logger
         self._timeout_s = settings.call_timeout_ms / 1000
@@ -129,7 +129,7 @@ class KafkaGroupConsumer:
                     f"{at[0]} partition {at[1]} offset {message.offset()}: {error.str()}; input "
                     "was deleted before it was processed, or the topic was replaced"
                 )
-        elif error.fatal():
+        elif error.fatal() or error.code() == KafkaError._FATAL:
             raise CallFailed(Remedy.STOP, f"{error.name()}: {error.str()}")
         else:
             self._log.warning("consumer: %s: %s", error.name(), error.str())

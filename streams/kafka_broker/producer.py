@@ -77,7 +77,8 @@ class KafkaProducer:
 
     def serve(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        self._producer.poll(timeout_ms / 1000)
+        # A fatal error is raised by whichever call serves it.
+        self._call(self._producer.poll, timeout_ms / 1000)
 
     def send_offsets(
         self, offsets: Mapping[TopicPartition, int], metadata: bytes, timeout_ms: int

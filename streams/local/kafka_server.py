@@ -169,6 +169,8 @@ class _Broker:
         self._java = [
             os.fspath(java.program),
             *options,
+            # Libraries that it unpacks would stay in /tmp whenever it is killed.
+            f"-Djava.io.tmpdir={directory}",
             f"-Dlog4j2.configurationFile={LOGGING}",
         ]
         # In the environment rather than in `ps`: it is long.

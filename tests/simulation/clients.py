@@ -147,6 +147,8 @@ class SimProducer:
         if timeout_ms:
             self._thread.pause(self._thread.clockwork.rng.uniform(0, timeout_ms))
         self._report()
+        if self._failed is not None and self._failed.remedy is not Remedy.ABORT:
+            raise self._failed  # what is fatal is told by this call as well
 
     def send_offsets(
         self, offsets: Mapping[TopicPartition, int], metadata: bytes, timeout_ms: int

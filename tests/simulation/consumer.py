@@ -143,8 +143,8 @@ class SimConsumer:
             if place in self._paused:
                 continue
             log = self._kafka.logs[place]
-            if first < log.start:
-                raise InputLost(f"{place} offset {first} is gone, the log begins at {log.start}")
+            if not log.start <= first <= log.end:
+                raise InputLost(f"{place} offset {first} is not in {log.start} to {log.end}")
             now = log.stable if READ_COMMITTED else log.end
             # What the fetcher saw last may be a while ago.
             limit = self._seen.get(place, 0) if self._rng.random() < 0.2 else now
@@ -202,7 +202,7 @@ class SimConsumer:
 
     def group_metadata(self) -> bytes:
         """See `broker.GroupConsumer`."""
-        return f"{self._member}@{self._generation}".encode()
+        return f"{self._member or ''}@{self._generation}".encode()
 
     def generation(self) -> int:
         """See `broker.GroupConsumer`."""

@@ -86,7 +86,12 @@ class Group:
             raise NotAMember("REBALANCE_IN_PROGRESS")
 
     def check(self, member: str, generation: int) -> None:
-        """Whether offsets may come from this member. Raises NotAMember."""
+        """Whether offsets of a transaction may come from this member. Raises NotAMember.
+
+        Who is nobody (no member id, generation -1) is believed, whoever else is a member.
+        """
+        if not member and generation < 0:
+            return
         if member not in self.members:
             raise NotAMember("UNKNOWN_MEMBER_ID")
         if generation != self.generation:

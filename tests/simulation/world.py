@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from schemas.partitioning import partition_of
 from streams.settings import Settings
+from streams.task import Task
 from tests.reference import events
 
 from .checks import Checks, Violation, last_visible
@@ -114,7 +115,7 @@ class World:
         self.faults = Faults(self)
         self.healing = False
         self._closing_sent = False
-        self._unflushed: dict[tuple[str, int, int], tuple[int, int]] = {}
+        self._unflushed: dict[Task, tuple[int, int]] = {}
 
     def settings_of(self, slot: str) -> Settings:
         """The settings of a dispatcher."""
@@ -140,12 +141,11 @@ class World:
             most = self.base.buffered_records_max + 2 * self.base.poll_records_max
             if max(batches, changes) > most:
                 raise Violation(f"bounds: {batches} batches and {changes} changes wait, {most}")
-            name = (process.slot, id(process), task.partition)
-            fields, was_at = self._unflushed.get(name, (0, 0))
+            fields, was_at = self._unflushed.get(task, (0, 0))
             now_at = sum(task.applied.values())
             if fields > self.base.redis_unflushed_fields_max and now_at > was_at:
                 raise Violation(f"bounds: {fields} fields wait for Redis, and it goes on")
-            self._unflushed[name] = (len(task.redis.unflushed), now_at)
+            self._unflushed[task] = (len(task.redis.unflushed), now_at)
 
     # -- the run
 

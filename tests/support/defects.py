@@ -191,6 +191,15 @@ DEFECTS: dict[str, Defect] = {
             "        metadata, generation = self._first\n",
         ),
     ),
+    "no-generation-shown": _defect(
+        "R4",
+        "transactions name no generation: the broker believes whoever comes",
+        (
+            PROCESSOR,
+            "        metadata = self._consumer.group_metadata()\n",
+            "        metadata = b'@-1'\n",
+        ),
+    ),
     "revoked-partitions-decided": _defect(
         "R4",
         "events of a revoked partition are still decided",
@@ -238,10 +247,10 @@ DEFECTS: dict[str, Defect] = {
         "a commit that failed counts as aborted, and the producer goes on",
         (
             TRANSACTIONS,
-            "            call(self._settings.retry_deadline_ms)\n"
+            "            producer.serve(0)\n"
             "        except CallFailed as failed:\n"
             "            self._give_up(failed)\n",
-            "            call(self._settings.retry_deadline_ms)\n"
+            "            producer.serve(0)\n"
             "        except CallFailed as failed:\n"
             "            raise Aborted(str(failed)) from failed\n",
         ),
@@ -279,7 +288,8 @@ DEFECTS: dict[str, Defect] = {
         "after an unknown outcome the tasks go on from memory",
         (
             PROCESSOR,
-            "        for partition in list(self.tasks):\n            self._restart_task(partition)\n",
+            "        for partition in list(self.tasks):\n"
+            "            self._restart_task(partition)\n",
             "        for task in self.tasks.values():\n            task.rollback()\n",
         ),
     ),

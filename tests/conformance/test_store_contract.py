@@ -1,6 +1,6 @@
-"""Every store keeps the rules of the port: the in-memory reference and Redis alike."""
+"""Every store keeps the rules of the port: the reference, Redis, and the simulation's model."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -14,21 +14,35 @@ from dispatcher.store import (
     partition_key,
     status_key,
 )
+from tests.conformance.model_side import DrivingThread
+from tests.simulation.clockwork import Clockwork
+from tests.simulation.redis import Redis, SimStore
 
+TIMEOUT_MS = 2_000
 A = RestorePoint("topic", 10, 1)
 B = RestorePoint("topic", 20, 2)
 C = RestorePoint("topic", 30, 3)
 
 
-@pytest.fixture(params=["memory", "redis"])
+def model(*, away: bool = False) -> SimStore:
+    """The simulation's way to its Redis, in calm weather."""
+    clockwork = Clockwork(1)
+    redis = Redis(clockwork, clockwork.rng, lambda _: None, lambda: None, away=away)
+    return SimStore(DrivingThread(clockwork), redis, TIMEOUT_MS)
+
+
+@pytest.fixture(params=["memory", "redis", "model"])
 def store(request: pytest.FixtureRequest, application_id: str) -> Iterator[StateStore]:
     """One of the stores, empty."""
     if request.param == "memory":
         yield MemoryStore()
-        return
-    redis = RedisStore(request.getfixturevalue("redis_url"), application_id, "leads.batches", 2_000)
-    yield redis
-    redis.close()
+    elif request.param == "model":
+        yield model()
+    else:
+        url = request.getfixturevalue("redis_url")
+        redis = RedisStore(url, application_id, "leads.batches", TIMEOUT_MS)
+        yield redis
+        redis.close()
 
 
 def everything(store: StateStore, partition: int = 3) -> dict[bytes, bytes]:
@@ -97,12 +111,13 @@ def test_a_replacement_takes_the_place_of_everything(store: StateStore) -> None:
 def test_a_part_of_another_attempt_is_refused(store: StateStore) -> None:
     """It came late, or what was staged before it is gone: else a copy would hold only a part."""
     store.stage(3, "me", B, [(b"one", b"1")], first=True)
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: store.stage(3, "me", A, [(b"late", b"0")], first=False),
         lambda: store.stage(3, "rival", B, [(b"two", b"1")], first=False),
         lambda: store.replace(3, "me", None, A),
         lambda: store.replace(3, "rival", None, B),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(StoreUnavailable):
             call()
     assert everything(store) == {}
@@ -133,17 +148,40 @@ def test_fields_have_the_names_that_operators_are_told(redis_url: str, applicati
     store.close()
 
 
-def test_a_redis_that_is_not_there_is_unavailable() -> None:
+@pytest.mark.parametrize("kind", ["redis", "model"])
+def test_a_server_that_is_not_there_is_unavailable(kind: str) -> None:
     """Whatever is asked of it, within the time-out."""
-    store = RedisStore("redis://127.0.0.1:1/0", "nobody", "leads.batches", 200)
-    for call in (
+    nowhere = RedisStore("redis://127.0.0.1:1/0", "nobody", "leads.batches", 200)
+    store: StateStore = nowhere if kind == "redis" else model(away=True)
+    calls: list[Callable[[], object]] = [
         lambda: store.restore_point(0),
         lambda: store.read(0, 0, 10),
         lambda: store.apply(0, None, A, []),
         lambda: store.stage(0, "me", A, [], first=True),
         lambda: store.replace(0, "me", None, A),
         lambda: store.write_status("0", b"", 100),
-        store.eviction_policy,
-    ):
+    ]
+    if kind == "redis":
+        calls.append(nowhere.eviction_policy)
+    for call in calls:
         with pytest.raises(StoreUnavailable):
             call()
+    nowhere.close()
+
+
+def test_a_whole_pass_reads_everything_though_it_is_read_in_slices(store: StateStore) -> None:
+    """Also what is large enough for the server to keep in another way."""
+    many = {b"channel-%d" % n: b"%d" % n * 20 for n in range(1_000)}
+    store.apply(3, None, A, list(many.items()))
+    assert everything(store) == many
+
+
+def test_a_replacement_is_a_copy_of_its_own(store: StateStore) -> None:
+    """What is staged afterwards isn't in force, and can't be put in force a second time."""
+    store.stage(3, "me", A, [(b"one", b"1")], first=True)
+    assert store.replace(3, "me", None, A) == A
+    with pytest.raises(StoreUnavailable):
+        store.replace(3, "me", A, A)
+    with pytest.raises(StoreUnavailable):
+        store.stage(3, "me", A, [(b"two", b"2")], first=False)
+    assert everything(store) == {b"one": b"1"}
