@@ -15,7 +15,7 @@ from tests.support import copies, oracle
 from tests.support.expected import expected, in_order_of_decision
 from tests.support.records import Record
 
-from .kafka import Entry, Fate, Kafka, Log
+from .kafka import Entry, Fate, Kafka, Log, Span
 from .redis import Redis
 
 Place = tuple[str, int]
@@ -51,6 +51,7 @@ class Checks:
         self.sent_ms: dict[tuple[str, int, int], float] = {}
         self.records: dict[str, list[Record]] = defaultdict(list)
         self._redis_at: dict[int, int] = {}
+        self._must_abort: dict[Span, str] = {}
         self.applied: dict[Place, int] = {}
         self.leads = 0
 
@@ -62,6 +63,9 @@ class Checks:
 
     def step(self) -> None:
         """Read what has become visible. Raises Violation."""
+        for span, where in self._must_abort.items():
+            if span.decided is Fate.COMMITTED:
+                raise Violation(f"{where} was committed behind a restore point in Redis")
         for place, log in self._followed:
             if not log.changed:
                 continue
@@ -146,10 +150,8 @@ class Checks:
         for entry in log.between(read, point.next_offset):
             if not entry.marker and entry.span is not None:
                 if entry.span.decided is Fate.OPEN:
-                    raise Violation(
-                        f"Redis is at {point.next_offset}, partition {partition}, but the "
-                        f"transaction of the record at {entry.offset} is open"
-                    )
+                    # Somebody's who can't commit any more; it has to stay so.
+                    self._must_abort[entry.span] = f"offset {entry.offset} of {partition}"
                 if entry.span.decided is Fate.COMMITTED:
                     assert entry.key is not None
                     wanted[entry.key] = entry.value

@@ -79,6 +79,9 @@ class Faults:
             "committed offsets expired": self._expire_offsets,
             "sends refused": self._refuse_sends,
             "a member missed": self._miss_a_member,
+            "held with its offsets sent": self._hold_with_offsets_sent,
+            "held while the group goes on": self._hold_while_the_group_goes_on,
+            "EndTxn late in silence": self._end_late_in_silence,
             "Redis hurt in the middle": self._hurt_redis_in_the_middle,
             "Redis from long ago": self._redis_from_long_ago,
         }
@@ -184,6 +187,53 @@ class Faults:
             if point == "partitions revoked":
                 self._miss_a_member()
             process.thread.trap(point, lambda: self._hold_for_a_while(process))
+
+    def _busy(self) -> Process | None:
+        """One that owns partitions; another one is there to take them."""
+        self._add()
+        owners = [
+            process
+            for process in self._world.living
+            if process.processor is not None and process.processor.tasks
+        ]
+        return self._rng.choice(owners) if owners else None
+
+    def _hold_with_offsets_sent(self) -> None:
+        """Until somebody else restores what it is about to commit; its records go out later."""
+        if process := self._busy():
+            network, linger_ms = self._world.network, self._world.network.linger_ms
+            network.linger_ms = 300.0
+
+            def hold() -> None:
+                network.linger_ms = linger_ms
+                process.trace.say("held with its offsets sent")
+                process.thread.hold()
+                held_ms = self._world.base.session_timeout_ms + self._rng.uniform(0, 1_000)
+                self._after(held_ms, process.thread.let_go)
+
+            process.thread.trap("after TxnOffsetCommit", hold)
+
+    def _hold_while_the_group_goes_on(self) -> None:
+        """From the moment its partitions are revoked, until others have had them for a while."""
+        if process := self._busy():
+
+            def hold() -> None:
+                process.trace.say("held while the group goes on")
+                process.thread.hold()
+                base = self._world.base
+                wait_ms = min(base.session_timeout_ms, base.max_poll_interval_ms)
+                self._after(wait_ms + self._rng.uniform(200, 3_000), process.thread.let_go)
+
+            process.thread.trap("partitions revoked", hold)
+            self._after(self._rng.uniform(0, 800), self._miss_a_member)
+
+    def _end_late_in_silence(self) -> None:
+        """The first copy comes after the second, and no connection broke."""
+        network = self._world.network
+        network.late = network.silent = 1.0
+        network.late_ms = 250.0
+        network.lossy["EndTxn"] = 0.7
+        self._after(self._rng.uniform(50, 500), lambda: network.lossy.pop("EndTxn", None))
 
     def _add(self) -> None:
         if len(self._world.living) < SLOTS_MOST:
