@@ -27,8 +27,19 @@ ROOT = Path(__file__).parents[2]
 WIDTH = 150
 
 SEEDS = {
-    "high-watermark-first": 517,
-    "restore-to-last-stable-offset": 83,
+    "high-watermark-first": 14,
+    "restore-to-last-stable-offset": 5,
+    "unstable-means-no-offset": 14,
+    "offsets-once": 19,
+    "suspended-means-current": 210,
+    "torn-reads-of-redis": 46,
+    "old-redis-believed": 141,
+    "changelog-read-uncommitted": 5,
+    "rosters-up-to-the-stable-offset": 2,
+    "buffers-without-bound": 4,
+    "no-generation-shown": 5,
+    "lost-partitions-decided": 24,
+    "poll-inside-a-transaction": 209,
 }
 """Where to begin for a quick find; seeds that were found by a search from 1."""
 

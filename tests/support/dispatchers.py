@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 import streams
 
 from .waiting import wait_until
@@ -20,11 +22,20 @@ def end_with_the_tests():
     os.read(0, 1)
     os._exit(1)
 threading.Thread(target=end_with_the_tests, daemon=True).start()
+if defect := os.environ.get("PARTIDOR_TEST_DEFECT"):
+    from tests.support import defects
+    defects.install(defect)
+if failpoint := os.environ.pop("PARTIDOR_TEST_FAILPOINT", ""):
+    from tests.support import failpoints
+    failpoints.install(failpoint)
 from streams.cli import main
 sys.exit(main(["run"]))
 """
-# The same code as the tests use, whichever way that was found.
-_CODE = os.fspath(Path(streams.__file__).parents[1])
+CODE = os.pathsep.join(
+    map(os.fspath, (Path(streams.__file__).parents[1], Path(__file__).parents[2]))
+)
+"""PYTHONPATH of processes: the same code as the tests use, whichever way that was found, and the
+tests themselves, for what they break in it."""
 STOP_S = 60.0
 LOG_TAIL_CHARACTERS = 3_000
 
@@ -43,13 +54,31 @@ class DispatcherProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 cwd=log_path.parent,
-                env={**os.environ, "PYTHONPATH": _CODE, **environment},
+                env={**os.environ, "PYTHONPATH": CODE, **environment},
             )
 
     @property
     def is_running(self) -> bool:
         """Whether the process exists."""
         return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """The exit status, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it stands still (SIGSTOP), perhaps by its own doing."""
+        try:
+            return psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+        except psutil.NoSuchProcess:
+            return False
 
     def kill(self) -> None:
         """`kill -9`."""
@@ -63,15 +92,18 @@ class DispatcherProcess:
 
     def wait(self, timeout_s: float = STOP_S) -> int:
         """Wait until it ends by itself; returns the exit status."""
-        wait_until(lambda: not self.is_running, f"dispatcher ends: {self.log_tail()}", timeout_s)
+        wait_until(
+            lambda: not self.is_running, lambda: f"dispatcher ends: {self.log_tail()}", timeout_s
+        )
         return self._end()
 
     def hold(self) -> None:
         """SIGSTOP: it keeps all it has and does nothing."""
         self._process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: self.is_held or not self.is_running, "it stands still")
 
     def go_on(self) -> None:
-        """SIGCONT."""
+        """SIGCONT; nothing if it has ended."""
         self._process.send_signal(signal.SIGCONT)
 
     def _end(self) -> int:

@@ -43,6 +43,7 @@ class Installation:
         directory: For the dispatchers' logs.
         name: Application id, and the prefix of the topics; made up if not given.
         topics: Whether the topics are created.
+        replicas: Of each partition; all but one have to be in sync.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class Installation:
         name: str | None = None,
         *,
         topics: bool = True,
+        replicas: int = 1,
     ) -> None:
+        self.replicas = replicas
         self.name = name or f"tests-{uuid.uuid4().hex[:12]}"
         self.directory = directory
         self.redis_url = redis_url
@@ -76,8 +79,8 @@ class Installation:
             "kafka": {"bootstrap.servers": self.bootstrap_servers},
             "redis_url": self.redis_url,
             "partitions": PARTITIONS,
-            "replication_factor": 1,
-            "min_insync_replicas": 1,
+            "replication_factor": self.replicas,
+            "min_insync_replicas": max(1, self.replicas - 1),
             **others,
         }
         return Settings(**values)  # type: ignore[arg-type]  # pydantic checks them
@@ -107,6 +110,8 @@ class Installation:
             "PARTIDOR_TOPIC_PREFIX": f"{self.name}.",
             "PARTIDOR_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "PARTIDOR_REDIS_URL": self.redis_url,
+            "PARTIDOR_REPLICATION_FACTOR": str(self.settings.replication_factor),
+            "PARTIDOR_MIN_INSYNC_REPLICAS": str(self.settings.min_insync_replicas),
             "PARTIDOR_SLOT": slot,
             **{f"PARTIDOR_{name.upper()}": str(value) for name, value in settings.items()},
         }
@@ -248,6 +253,12 @@ class Installation:
         """What a dispatcher says of itself in Redis; empty if it says nothing."""
         found = cast("bytes | None", self.redis.get(f"partidor:{self.name}:dispatcher:{slot}"))
         return cast("Json", json.loads(found)) if found else {}
+
+    def use_redis(self, url: str) -> None:
+        """Look at another Redis from now on; dispatchers that are started are told of it, too."""
+        self.redis.close()
+        self.redis_url = url
+        self.redis = redis.Redis.from_url(url)
 
     def flush_redis(self) -> None:
         """Remove every key of this installation, as FLUSHALL would."""

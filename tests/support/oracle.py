@@ -5,8 +5,9 @@ read from outside and held against each other and against the literal reference.
 """
 
 import hashlib
+import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from tests.reference import comparison
@@ -20,6 +21,7 @@ from .waiting import wait_until
 
 RECORD_BYTES_MAX = 4 * 1024 * 1024
 """About what an output topic takes in one record."""
+PROBLEM_CHARACTERS = 600
 
 
 class Outcome(NamedTuple):
@@ -40,32 +42,108 @@ def check(installation: Installation, refused: Mapping[At, str] | None = None) -
         installation: What ran; a dispatcher that could still write to Redis should be running.
         refused: Records that must be refused for a limit that the reference doesn't know.
     """
-    installation.wait_until_processed()
-    wait_until(
-        lambda: not copies.releases_under_way(installation),
-        lambda: f"releases end: {copies.releases_under_way(installation)}",
+    for _, condition in _quiet(installation, timeout_s=90.0):
+        condition()
+    outcome = gathered(installation, refused)
+    for _, look in _looks(installation, outcome):
+        look()
+    return outcome
+
+
+def examine(
+    installation: Installation,
+    refused: Mapping[At, str] | None = None,
+    *,
+    timeout_s: float = 60.0,
+) -> tuple[Outcome, list[str]]:
+    """The same as `check`, but all of it is looked at, and what is wrong is told in words.
+
+    Args:
+        installation, refused: As for `check`.
+        timeout_s: How long each wait for the end of all work may take.
+    """
+    problems: list[str] = []
+    for name, condition in _quiet(installation, timeout_s):
+        problems += _problem(name, condition)
+    try:
+        outcome = gathered(installation, refused)
+    except Exception as error:  # noqa: BLE001 - whatever the reference can make nothing of
+        problems.append(f"reference: {_told(error)}")
+        outcome = gathered(installation, refused, with_reference=False)
+        return outcome, problems
+    for name, look in _looks(installation, outcome):
+        problems += _problem(name, look)
+    return outcome, problems
+
+
+def _problem(name: str, call: Callable[[], object]) -> list[str]:
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001 - whatever it stumbles over is wrong
+        return [f"{name}: {_told(error)}"]
+    return []
+
+
+def _told(error: Exception) -> str:
+    kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{kind}{str(error)[:PROBLEM_CHARACTERS]} ({where.name}: {where.line})"
+
+
+def _quiet(
+    installation: Installation, timeout_s: float
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What has to come true before anything is looked at."""
+    yield "not processed", lambda: installation.wait_until_processed(timeout_s)
+    yield (
+        "release under way",
+        lambda: wait_until(
+            lambda: not copies.releases_under_way(installation),
+            lambda: f"releases end: {copies.releases_under_way(installation)}",
+            timeout_s,
+        ),
     )
-    installation.wait_until_settled()
+    yield "hanging transaction", lambda: installation.wait_until_settled(timeout_s)
+
+
+def _looks(
+    installation: Installation, outcome: Outcome
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Everything that is looked at then."""
+    yield "assigned once", lambda: check_assigned_once(outcome)
+    yield "chains", lambda: check_chains(outcome)
+    yield "reference", lambda: check_reference(outcome)
+    yield "dead letters", lambda: check_dead_letters(outcome)
+    yield "changelog", lambda: copies.check_states(outcome.changelog, outcome.expected.states)
+    yield "Redis", lambda: copies.check_redis(installation)
+    yield (
+        "offsets",
+        lambda: copies.check_offsets(installation, outcome.changelog, outcome.inputs),
+    )
+
+
+def gathered(
+    installation: Installation,
+    refused: Mapping[At, str] | None = None,
+    *,
+    with_reference: bool = True,
+) -> Outcome:
+    """What there is now, and what the reference makes of the inputs."""
     topics = installation.topics
     inputs = installation.read(topics.lead_batches) + installation.read(topics.roster_changes)
     decisions = installation.read(topics.decisions)
-    ordered = in_order_of_decision(inputs, decisions)
-    outcome = Outcome(
+    wanted = Expected({}, {}, [], {})
+    if with_reference:
+        ordered = in_order_of_decision(inputs, decisions)
+        wanted = expected(ordered, installation.partitions, topics.lead_batches, refused)
+    return Outcome(
         inputs,
         installation.read(topics.assignments),
         decisions,
         installation.dead_letters(),
         copies.compacted(installation.read(topics.changelog)),
-        expected(ordered, installation.partitions, topics.lead_batches, refused),
+        wanted,
     )
-    check_assigned_once(outcome)
-    check_chains(outcome)
-    check_reference(outcome)
-    check_dead_letters(outcome)
-    copies.check_states(outcome.changelog, outcome.expected.states)
-    copies.check_redis(installation)
-    copies.check_offsets(installation, outcome.changelog, outcome.inputs)
-    return outcome
 
 
 def check_assigned_once(outcome: Outcome) -> None:

@@ -1,7 +1,8 @@
 """Events in, as a lead source or a supervisor sends them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from confluent_kafka import KafkaError, Message, Producer
 
@@ -57,8 +58,12 @@ class Publisher:
         partition: int | None = None,
         headers: Sequence[tuple[str, bytes | None]] = (),
         timestamp_ms: int = 0,
+        on_stored: Callable[[int], None] | None = None,
     ) -> None:
-        """One record. `partition` None: the right one; `timestamp_ms` 0: now."""
+        """One record. `partition` None: the right one; `timestamp_ms` 0: now.
+
+        `on_stored` is told its offset once it is acknowledged, from within `serve` or `flush`.
+        """
         if partition is None:
             partition = partition_of(key or b"", self.partitions)
         while True:
@@ -70,11 +75,15 @@ class Publisher:
                     partition,
                     headers=list(headers),
                     timestamp=timestamp_ms,
-                    on_delivery=self._on_delivery,
+                    on_delivery=partial(self._on_delivery, on_stored),
                 )
                 return
             except BufferError:
                 self._producer.poll(0.1)
+
+    def serve(self) -> None:
+        """Take in the acknowledgements that have come."""
+        self._producer.poll(0)
 
     def flush(self) -> tuple[str, int, int]:
         """Wait until all is acknowledged. Returns where the last acknowledged record stands."""
@@ -104,11 +113,15 @@ class Publisher:
         else:
             producer.abort_transaction(FLUSH_S)
 
-    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+    def _on_delivery(
+        self, on_stored: Callable[[int], None] | None, error: KafkaError | None, message: Message
+    ) -> None:
         if error is not None:
             self._failures.append(error.str())
-        else:
-            self._last = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+            return
+        self._last = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+        if on_stored is not None:
+            on_stored(self._last[2])
 
 
 def encoded(event: Mapping[str, object]) -> bytes:

@@ -25,6 +25,8 @@ Place = tuple[str, int]
 
 SILENCE_S = 10.0
 CALL_S = 30.0
+# One attempt of several: a question to a leader that is gone is never answered.
+ATTEMPT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -121,16 +123,17 @@ def ends(admin: AdminClient, places: Iterable[Place], *, stable: bool = True) ->
     asked = {TopicPartition(topic, number): OffsetSpec.latest() for topic, number in places}
     deadline = time.monotonic() + CALL_S
     while True:
-        futures = admin.list_offsets(asked, isolation_level=level, request_timeout=CALL_S)
+        futures = admin.list_offsets(asked, isolation_level=level, request_timeout=ATTEMPT_S)
         try:
             return {
-                (place.topic, place.partition): future.result(CALL_S).offset
+                (place.topic, place.partition): future.result(ATTEMPT_S).offset
                 for place, future in futures.items()
             }
-        except KafkaException:
+        except (KafkaException, TimeoutError):
             if time.monotonic() > deadline:
                 raise
-            # The client goes on asking with the leader epochs of before until it looks again.
+            # The client goes on asking the leaders of before, with their epochs of before, until
+            # it looks again.
             admin.list_topics(timeout=CALL_S)
 
 

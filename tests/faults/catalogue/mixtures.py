@@ -1,0 +1,164 @@
+"""FX: everything at random, two or three things at a time, from a seed.
+
+An action is a generator: it inflicts something, yields while that lasts, and heals it.
+"""
+
+from collections.abc import Callable, Generator
+
+from tests.faults.catalogue.registry import variant
+from tests.faults.run import Run
+from tests.support.controller_alone import fence
+from tests.support.dispatchers import DispatcherProcess
+from tests.support.failpoints import STEPS
+
+Action = Callable[[Run], Generator[None, None, None]]
+AT_ONCE_MOST = 3
+KAFKA_HELD_S = 2.0
+
+
+def one_awake(run: Run) -> list[DispatcherProcess]:
+    """One of the dispatchers that run and don't stand still, if there is any."""
+    awake = [found for found in run.dispatchers if found.is_running and not found.is_held]
+    return run.rng.sample(awake, min(1, len(awake)))
+
+
+def supervise(run: Run) -> None:
+    """Start again what could not start while there was no broker, as a supervisor does."""
+    for dispatcher in list(run.dispatchers):
+        said = dispatcher.log("cannot start") if dispatcher.status == 1 else []
+        without_broker = said and said[-1]["why"].startswith("no answer from Kafka")
+        is_guest = dispatcher.slot.startswith("guest")
+        if without_broker and run.excuse(dispatcher) and not is_guest:
+            run.restart(dispatcher)
+
+
+def process_killed(run: Run) -> Generator[None, None, None]:
+    """A dispatcher is killed; its slot is taken again."""
+    for victim in one_awake(run):
+        victim.kill()
+        yield
+        run.restart(victim)
+
+
+def process_stopped(run: Run) -> Generator[None, None, None]:
+    """A dispatcher is stopped; its slot is taken again."""
+    for leaver in one_awake(run):
+        leaver.stop()
+        yield
+        run.restart(leaver)
+
+
+def process_held(run: Run) -> Generator[None, None, None]:
+    """A dispatcher stands still, perhaps long enough to be a zombie."""
+    for sleeper in one_awake(run):
+        sleeper.hold()
+        yield
+        sleeper.go_on()
+
+
+def process_at_failpoint(run: Run) -> Generator[None, None, None]:
+    """A dispatcher is killed or held at a step of its work, if it comes there."""
+    for old in one_awake(run):
+        old.kill()
+        step = run.rng.choice(sorted(STEPS))
+        action = run.rng.choice(("kill", "stop", "sleep=4"))
+        victim = run.restart(old, failpoint=f"{step}:{run.rng.randint(1, 8)}:{action}")
+        yield
+        victim.go_on()
+        if not victim.is_running:
+            run.restart(victim)
+
+
+def guest(run: Run) -> Generator[None, None, None]:
+    """One more dispatcher, for a while."""
+    visitor = run.start(f"guest-{len(run.dispatchers)}")
+    yield
+    visitor.go_on()
+    visitor.stop()
+
+
+def redis_flushed(run: Run) -> Generator[None, None, None]:
+    """All of Redis is gone."""
+    if run.servers.redis.is_running:
+        run.installation.flush_redis()
+    yield
+
+
+def redis_killed(run: Run) -> Generator[None, None, None]:
+    """Redis is away, then empty."""
+    run.servers.redis.kill()
+    yield
+    run.servers.redis.start()
+
+
+def redis_held(run: Run) -> Generator[None, None, None]:
+    """Redis answers nothing."""
+    run.servers.redis.pause()
+    yield
+    run.servers.redis.resume()
+
+
+def kafka_killed(run: Run) -> Generator[None, None, None]:
+    """The broker is killed, and started on the same data; its controller has missed it."""
+    run.servers.kafka.kill()
+    yield
+    fence(run.servers.kafka)
+    run.servers.kafka.start()
+
+
+def kafka_held(run: Run) -> Generator[None, None, None]:
+    """The broker answers nothing, for less than its own session with its controller.
+
+    A lone broker that was held for longer may lose markers of transactions, as one that was killed
+    may (``tests.support.controller_alone``).
+    """
+    run.servers.kafka.pause()
+    run.pause(0.5, KAFKA_HELD_S)
+    run.servers.kafka.resume()
+    yield
+
+
+PROCESSES: tuple[Action, ...] = (
+    process_killed,
+    process_stopped,
+    process_held,
+    process_at_failpoint,
+    guest,
+)
+REDIS: tuple[Action, ...] = (redis_flushed, redis_killed, redis_held)
+KAFKA: tuple[Action, ...] = (kafka_killed, kafka_held)
+
+
+def mix(run: Run, rounds: int) -> None:
+    """So many rounds: things begin one after the other, and end in another order.
+
+    Of Redis and of Kafka one action at a time: a server that is killed can't be held.
+    """
+    for _ in range(rounds):
+        pool = [*PROCESSES, run.rng.choice(REDIS), run.rng.choice(KAFKA)]
+        chosen = run.rng.sample(pool, run.rng.randint(1, AT_ONCE_MOST))
+        under_way = [action(run) for action in chosen]
+        for action in under_way:
+            next(action, None)
+            run.pause(0.0, 1.5)
+        run.rng.shuffle(under_way)
+        for action in under_way:
+            run.pause(0.0, 2.5)
+            next(action, None)
+        supervise(run)
+        run.wait_for_progress(20)
+    supervise(run)
+
+
+@variant("FX", "two rounds of everything", own_kafka=True, settings={"fenced_most": 10})
+def two_rounds(run: Run) -> None:
+    """Two or three faults overlap."""
+    mix(run, 2)
+
+
+@variant(
+    "FX", "ten rounds of everything", own_kafka=True, quick=False, settings={"fenced_most": 10}
+)
+def ten_rounds(run: Run) -> None:
+    """For longer."""
+    mix(run, 10)

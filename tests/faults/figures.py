@@ -1,0 +1,123 @@
+"""Lost, duplicated, stale, waited: counted, from what the topics hold and what the load remembers.
+
+A defect of the dispatcher shows here as a figure above zero; everything else that is wrong is told
+by ``tests.support.oracle`` in words.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from tests.reference.validation import Batch, RefusedError, checked, checked_lead, parsed
+from tests.support.expected import refusal_of
+from tests.support.oracle import Outcome
+from tests.support.records import Json, Record
+
+from .load import BatchName, Load
+from .watcher import Watcher
+
+Lead = tuple[str, str, str]
+"""Channel, batch_id, lead_id."""
+
+
+class Figures(NamedTuple):
+    """What a run did to its leads.
+
+    Attributes:
+        leads: Accepted ones.
+        lost: Accepted, and neither assigned, parked nor a dead letter.
+        duplicated: With more than one assignment, or with one and yet not there: of a transaction
+            that was aborted.
+        stale: Batches divided by a roster older than a change that was acknowledged before the
+            batch was sent.
+        waits_s: Of each batch, from when it was sent until a reader had its assignments; without
+            those that were parked.
+    """
+
+    leads: int
+    lost: int
+    duplicated: int
+    stale: int
+    waits_s: list[float]
+
+
+def figures(outcome: Outcome, load: Load, watcher: Watcher) -> Figures:
+    """Count."""
+    accepted = set(_accepted(outcome))
+    parked = _parked(outcome.decisions)
+    assigned = Counter(_lead(record.event) for record in outcome.assignments)
+    waits_s = [
+        seen_at - load.sent_at[batch]
+        for batch, seen_at in watcher.seen_at.items()
+        if batch in load.sent_at and batch not in parked
+    ]
+    return Figures(
+        leads=len(accepted),
+        lost=sum(lead not in assigned and not parked.get(lead[:2]) for lead in accepted),
+        duplicated=sum(count > 1 or lead[:2] in load.aborted for lead, count in assigned.items()),
+        stale=_stale(outcome, load),
+        waits_s=waits_s,
+    )
+
+
+def _lead(event: Json) -> Lead:
+    return event["channel"], event["batch_id"], event["lead_id"]
+
+
+def _accepted(outcome: Outcome) -> Iterator[Lead]:
+    """The valid leads of all batches, but for batches that became dead letters as a whole.
+
+    A batch that came twice has the same leads twice, so what may be lost counts once.
+    """
+    refused = {found.at for found in map(refusal_of, outcome.dead_letters) if not found.place}
+    for record in outcome.inputs:
+        if record.at in refused:
+            continue
+        try:
+            event = checked(parsed(record.value or b""))
+        except RefusedError:
+            continue
+        if isinstance(event, Batch):
+            for lead_id in _valid_leads(event):
+                yield event.channel, event.batch_id, lead_id
+
+
+def _valid_leads(batch: Batch) -> Iterator[str]:
+    for value in batch.leads:
+        with suppress(ValueError):
+            yield checked_lead(value).lead_id
+
+
+def _parked(decisions: Iterable[Record]) -> dict[BatchName, bool]:
+    """The batches that were ever parked, and whether they still are."""
+    parked: dict[BatchName, bool] = {}
+    for record in decisions:
+        event = record.event
+        if event["type"] in ("batch_parked", "batch_released"):
+            parked[event["channel"], event["batch_id"]] = event["type"] == "batch_parked"
+    return parked
+
+
+def _stale(outcome: Outcome, load: Load) -> int:
+    """How many batches were decided before a change that they had to come after (R5)."""
+    decided: dict[tuple[str, int, int], int] = {}
+    changes: dict[str, list[tuple[int, int]]] = {}
+    channels: dict[tuple[str, int, int], str] = {}
+    for record in outcome.decisions:
+        event = record.event
+        source = event["input"]
+        at = (source["topic"], source["partition"], source["offset"])
+        channels[at] = event["channel"]
+        decided.setdefault(at, event["state_version"])
+        if event["type"] == "roster_changed":
+            place = (source["offset"], event["state_version"])
+            changes.setdefault(event["channel"], []).append(place)
+    return sum(
+        any(
+            offset <= needed and version > decided[at]
+            for offset, version in changes.get(channels[at], ())
+        )
+        for at, needed in load.needs.items()
+        if at in decided
+    )

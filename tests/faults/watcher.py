@@ -1,0 +1,113 @@
+"""A reader of assignments and decisions while faults happen: what a telephony system would see.
+
+It reads what is committed, from a thread of its own, and keeps of each record where it stood, what
+it was and when it came. What it saw once has to be there for ever.
+"""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import cast
+from zlib import crc32
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+
+from tests.support.installation import Installation
+from tests.support.records import Record
+from tests.support.waiting import wait_until
+
+from .load import BatchName
+
+At = tuple[str, int, int]
+PROBLEMS_MAX = 3
+
+
+class Watcher:
+    """Reads until `stop`.
+
+    Attributes:
+        leads: How many assignments it has seen.
+        seen_at: When the last assignment of each batch came, monotonic seconds.
+    """
+
+    def __init__(self, installation: Installation) -> None:
+        """Starts at once."""
+        self._topics = (installation.topics.assignments, installation.topics.decisions)
+        self._seen: dict[At, int] = {}
+        self._different: Counter[At] = Counter()
+        self._failures: list[str] = []
+        self._stopping = threading.Event()
+        self.leads = 0
+        self.seen_at: dict[BatchName, float] = {}
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": installation.bootstrap_servers,
+                "metadata.recovery.strategy": "none",
+                "group.id": "watcher",  # asked for, never joined
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "fetch.wait.max.ms": 50,
+                "reconnect.backoff.max.ms": 500,
+                "log_level": 0,  # brokers come and go here
+            }
+        )
+        self._consumer.assign(
+            [
+                TopicPartition(topic, number, OFFSET_BEGINNING)
+                for topic in self._topics
+                for number in range(installation.partitions)
+            ]
+        )
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                for message in self._consumer.consume(1_000, 0.05):
+                    self._take(message)
+            except Exception as error:  # noqa: BLE001 - told in the verdict
+                self._failures.append(f"{type(error).__name__}: {error}")
+        self._consumer.close()
+
+    def _take(self, message: Message) -> None:
+        if message.error() is not None:
+            return  # a broker is away; the client goes on by itself
+        now = time.monotonic()
+        topic = cast("str", message.topic())
+        at = (topic, cast("int", message.partition()), cast("int", message.offset()))
+        value = message.value() or b""
+        checksum = crc32(value)
+        if self._seen.setdefault(at, checksum) != checksum:
+            self._different[at] += 1
+        if topic == self._topics[0]:
+            event = json.loads(value)
+            self.seen_at[event["channel"], event["batch_id"]] = now
+            self.leads += 1
+
+    def problems(self, records: Iterable[Record], timeout_s: float = 20.0) -> list[str]:
+        """What it saw against what is there now. It may catch up first."""
+        there = {record.at: crc32(record.value or b"") for record in records}
+        found: list[str] = []
+        try:
+            wait_until(lambda: there.keys() <= self._seen.keys(), "", timeout_s)
+        except AssertionError:
+            missed = [at for at in there if at not in self._seen]
+            found.append(f"reader: never saw {len(missed)} records, {missed[:PROBLEMS_MAX]}")
+        self._stopping.set()
+        self._thread.join(30)
+        gone = [at for at in self._seen if at not in there]
+        changed = [at for at, value in self._seen.items() if there.get(at, value) != value]
+        if gone:
+            found.append(f"reader: {len(gone)} records are gone, {sorted(gone)[:PROBLEMS_MAX]}")
+        if changed or self._different:
+            found.append(f"reader: records changed, {changed[:PROBLEMS_MAX]} {self._different}")
+        return found + [f"reader: {text}" for text in self._failures[:PROBLEMS_MAX]]
+
+    def stop(self) -> None:
+        """End it; nothing if it has ended."""
+        self._stopping.set()
+        self._thread.join(30)

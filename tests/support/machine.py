@@ -1,0 +1,15 @@
+"""What a machine may not have that a fault needs."""
+
+
+class LeftOut(Exception):
+    """This machine can't do that.
+
+    Attributes:
+        reason: What is missing.
+        remedy: How to get it.
+    """
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}; {remedy}")
+        self.reason = reason
+        self.remedy = remedy
