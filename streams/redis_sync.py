@@ -24,6 +24,7 @@ from dispatcher.store import RestorePoint, StateStore, StoreUnavailable
 from streams.settings import Settings
 from streams.task import Task
 
+
 class Zombie(Exception):
     """Another owner has written what this one hasn't decided."""
 

@@ -125,7 +125,7 @@ class Transactions:
         if producer is None:
             raise AssertionError("no producer: open one first")
         stored: dict[int, int] = {}
-        start = _Start(self._monotonic(), producer.connection_errors())
+        start = self._start(producer)
         try:
             producer.begin()
             self._produce(producer, outputs, stored)
@@ -138,6 +138,14 @@ class Transactions:
             self._after_failure(producer, failed, start)
         self._end(producer, producer.commit, start)
         return stored
+
+    def _start(self, producer: Producer) -> "_Start":
+        """What is known now; errors of before are served first, so that they don't count."""
+        try:
+            producer.serve(0)
+        except CallFailed as failed:
+            self._give_up(failed)
+        return _Start(self._monotonic(), producer.connection_errors())
 
     def _produce(
         self, producer: Producer, outputs: Sequence[Output], stored: dict[int, int]

@@ -1,14 +1,15 @@
 """Questions to the cluster."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as Partition
-from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
+from confluent_kafka.admin import ConfigResource, OffsetSpec, ResourceType
 
 from streams.broker import CallFailed, Remedy, TopicFacts, TopicPartition
+from streams.kafka_broker.admin import GRACE_S, Admin
 from streams.settings import Settings
 
 
@@ -17,25 +18,13 @@ class KafkaCluster:
 
     def __init__(self, settings: Settings, *, logger: Any) -> None:
         """Connects with the first question."""
-        self._settings = settings
-        self._logger = logger
         self._timeout_s = settings.call_timeout_ms / 1000
-        self._connect()
+        config = {"client.id": settings.transactional_id, **settings.kafka}
+        self._admin = Admin(config, logger=logger)
 
-    def _connect(self) -> None:
-        self._admin = AdminClient(
-            {"client.id": self._settings.transactional_id, **self._settings.kafka},
-            logger=self._logger,
-        )
-
-    def _unanswered(self, why: str) -> CallFailed:
-        """A question failed. The next one is asked by a new client.
-
-        librdkafka's admin client goes on with the leader epochs that it knew: after a broker was
-        restarted every question about offsets would be refused (FENCED_LEADER_EPOCH) until its
-        metadata is refreshed, five minutes later.
-        """
-        self._connect()
+    def _unanswered(self, why: str, futures: "Iterable[Future[Any]]") -> CallFailed:
+        """A question failed. The next one is asked by a new client."""
+        self._admin.renew(futures)
         return CallFailed(Remedy.RETRY, why)
 
     def end_offsets(
@@ -53,27 +42,33 @@ class KafkaCluster:
         self, partitions: Sequence[TopicPartition], spec: OffsetSpec, level: IsolationLevel
     ) -> dict[TopicPartition, int]:
         asked = {Partition(topic, number): spec for topic, number in partitions}
+        futures: dict[Partition, Future[Any]] = {}
         try:
-            futures = self._admin.list_offsets(
+            futures = self._admin.client.list_offsets(
                 asked, isolation_level=level, request_timeout=self._timeout_s
             )
             return {
-                (partition.topic, partition.partition): future.result(self._timeout_s).offset
+                (partition.topic, partition.partition): self._result(future).offset
                 for partition, future in futures.items()
             }
         except KafkaException as exception:
-            raise self._unanswered(str(exception)) from exception
+            raise self._unanswered(str(exception), futures.values()) from exception
         except TimeoutError as error:
-            raise self._unanswered("no answer about offsets") from error
+            raise self._unanswered("no answer about offsets", futures.values()) from error
 
     def topic_facts(self, names: Sequence[str]) -> dict[str, TopicFacts]:
         """See `broker.Cluster`."""
+        futures: list[Future[Any]] = []
         try:
-            described = self._admin.describe_topics(
+            described = self._admin.client.describe_topics(
                 TopicCollection(list(names)), request_timeout=self._timeout_s
             )
+            futures += described.values()
             resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-            configs = self._admin.describe_configs(resources, request_timeout=self._timeout_s)
+            configs = self._admin.client.describe_configs(
+                resources, request_timeout=self._timeout_s
+            )
+            futures += configs.values()
             settings_of = {resource.name: future for resource, future in configs.items()}
             facts = {}
             for name, future in described.items():
@@ -86,9 +81,9 @@ class KafkaCluster:
                         {key: str(entry.value) for key, entry in config.items()},
                     )
         except KafkaException as exception:
-            raise self._unanswered(str(exception)) from exception
+            raise self._unanswered(str(exception), futures) from exception
         except TimeoutError as error:
-            raise self._unanswered("no answer about topics") from error
+            raise self._unanswered("no answer about topics", futures) from error
         return facts
 
     def close(self) -> None:
@@ -98,9 +93,12 @@ class KafkaCluster:
         """
         del self._admin
 
+    def _result(self, future: "Future[Any]") -> Any:
+        return future.result(self._timeout_s + GRACE_S)
+
     def _answer(self, future: "Future[Any]") -> Any:
         try:
-            return future.result(self._timeout_s)
+            return self._result(future)
         except KafkaException as exception:
             if exception.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return None

@@ -1,6 +1,7 @@
 """The member of the consumer group that reads both input topics."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, Final, cast
 
 from confluent_kafka import (
@@ -12,7 +13,6 @@ from confluent_kafka import (
     Message,
 )
 from confluent_kafka import TopicPartition as Partition
-from confluent_kafka.admin import AdminClient
 
 from streams.broker import (
     CallFailed,
@@ -25,6 +25,7 @@ from streams.broker import (
     Remedy,
     TopicPartition,
 )
+from streams.kafka_broker.admin import GRACE_S, Admin
 from streams.kafka_broker.errors import NOT_READY, OFFSET_GONE, failure
 from streams.settings import Settings
 
@@ -63,18 +64,13 @@ class KafkaGroupConsumer:
             },
             logger=logger,
         )
-        self._connect_admin()
+        config = {**settings.kafka, "client.id": settings.transactional_id}
+        self._admin = Admin(config, logger=logger)
         self._consumer.subscribe(
             self._topics,
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
             on_lost=self._on_lost,
-        )
-
-    def _connect_admin(self) -> None:
-        self._admin = AdminClient(
-            {**self._settings.kafka, "client.id": self._settings.transactional_id},
-            logger=self._log,
         )
 
     # Callbacks only record (R12); they run inside poll.
@@ -144,18 +140,19 @@ class KafkaGroupConsumer:
             self._settings.application_id,
             [Partition(topic, number) for topic, number in partitions],
         )
+        futures: dict[str, Future[ConsumerGroupTopicPartitions]] = {}
         try:
-            futures = self._admin.list_consumer_group_offsets(
+            futures = self._admin.client.list_consumer_group_offsets(
                 [asked], require_stable=True, request_timeout=self._timeout_s
             )
             (future,) = futures.values()
-            found = future.result(self._timeout_s).topic_partitions
+            found = future.result(self._timeout_s + GRACE_S).topic_partitions or []
         except KafkaException as exception:
             # Whatever it is, it is no answer: asked again with the next slice (R1).
-            self._connect_admin()
+            self._admin.renew(futures.values())
             raise CallFailed(Remedy.RETRY, str(exception)) from exception
         except TimeoutError as error:
-            self._connect_admin()
+            self._admin.renew(futures.values())
             raise CallFailed(Remedy.RETRY, "no answer about committed offsets") from error
         offsets: dict[TopicPartition, int | None] = {}
         for partition in found:

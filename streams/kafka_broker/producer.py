@@ -1,5 +1,6 @@
 """The transactional producer."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -11,12 +12,37 @@ from streams.kafka_broker.errors import TRY_AGAIN, failure
 from streams.settings import Settings
 
 
+class _ConnectionLog:
+    """Counts broken connections by librdkafka's own words, and passes on what isn't debugging.
+
+    librdkafka reports a connection that is reset or closed to `error_cb` only if it is the last
+    one, and in the log equal lines are left out for half a minute. At the debugging level of the
+    context `broker` each is told, before the request is sent again.
+    """
+
+    def __init__(self, logger: Any, *, lowest_level: int) -> None:
+        self._logger = logger
+        self._lowest_level = lowest_level
+        self.failures = 0
+
+    def log(self, level: int, text: str, *arguments: Any) -> None:
+        """As `logging.Logger.log`; librdkafka's facility is the first argument."""
+        # A bootstrap address gives way to the broker behind it: nothing was on its way there.
+        if arguments[:1] == ("FAIL",) and "_DESTROY_BROKER" not in str(arguments[-1]):
+            self.failures += 1
+        if level >= self._lowest_level:
+            self._logger.log(level, text, *arguments)
+
+
 class KafkaProducer:
     """See `broker.Producer`."""
 
     def __init__(self, settings: Settings, *, logger: Any) -> None:
         """Made for one transactional id; a producer that fails is replaced, never mended."""
         self._connection_errors = 0
+        wanted = settings.kafka.get("debug", "")
+        lowest_level = logging.DEBUG if wanted else logging.INFO
+        self._connections = _ConnectionLog(logger, lowest_level=lowest_level)
         self._producer = Producer(
             {
                 "linger.ms": 5,
@@ -33,8 +59,9 @@ class KafkaProducer:
                 "transaction.timeout.ms": settings.transaction_timeout_ms,
                 "message.max.bytes": settings.output_bytes_max,
                 "error_cb": self._on_error,
+                "debug": f"{wanted},broker" if wanted else "broker",
             },
-            logger=logger,
+            logger=self._connections,
         )
 
     def _on_error(self, error: KafkaError) -> None:
@@ -99,7 +126,7 @@ class KafkaProducer:
 
     def connection_errors(self) -> int:
         """See `broker.Producer`."""
-        return self._connection_errors
+        return self._connection_errors + self._connections.failures
 
     def close(self) -> None:
         """See `broker.Producer`."""

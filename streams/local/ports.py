@@ -30,6 +30,8 @@ def free_ports(count: int) -> list[int]:
                 candidate.bind((HOST, port))
             except OSError:
                 continue
+            if port in chosen:
+                continue  # drawn twice; both may be bound before either listens
             chosen.append(port)
     raise LocalStackError(f"no {count} free ports between {FIRST_PORT} and {LAST_PORT} on {HOST}")
 

@@ -280,7 +280,7 @@ DEFECTS: dict[str, Defect] = {
             TRANSACTIONS,
             '        """Commit or abort. Raises OutcomeUnknown unless it is certain that it ended '
             'cleanly."""\n',
-            "        start = _Start(self._monotonic(), producer.connection_errors())\n",
+            "        start = self._start(producer)\n",
         ),
     ),
     "memory-after-an-unknown-commit": _defect(
