@@ -2,7 +2,7 @@
 
 - The kind of a test is the directory it lies in (`tests/unit/...` is `unit`); tests directly in
   `tests/` are unit tests. `--kinds` chooses (`tests/run` hands it over); quick kinds run first,
-  benchmarks only when named.
+  faults and benchmarks only when named.
 - `left_out` says at the end what a machine could not run, and how to get it. With
   `PARTIDOR_TEST_REQUIRE=all` nothing is left out: it fails instead.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # In the order in which they run: what fails quickly fails first.
 KINDS = ("unit", "simulation", "integration", "browser", "faults", "benchmarks")
-ONLY_WHEN_NAMED = ("benchmarks",)
+ONLY_WHEN_NAMED = ("faults", "benchmarks")
 REQUIRE_ALL = os.environ.get("PARTIDOR_TEST_REQUIRE") == "all"
 
 LEFT_OUT = "left out"
