@@ -105,7 +105,12 @@ def compacted(changelog: Iterable[Record]) -> dict[int, dict[bytes, bytes]]:
 
 
 def check_redis(installation: Installation, timeout_s: float = 60.0) -> None:
-    """Redis comes to hold the compacted changelog, byte for byte, and says up to where."""
+    """Redis comes to hold the compacted changelog, byte for byte, and says up to where.
+
+    For when nothing is being processed. The group's offsets may be committed a moment before the
+    changelog's marker is written: that is waited for.
+    """
+    installation.wait_until_settled()
     topic = installation.topics.changelog
     changelog = installation.read(topic)
     kept = compacted(changelog)

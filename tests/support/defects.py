@@ -460,10 +460,15 @@ def patched(source: str, patches: Sequence[Patch]) -> str:
 
 
 def _source_of(module: str) -> tuple[str, Path]:
-    spec = importlib.machinery.PathFinder.find_spec(module.split(".", maxsplit=1)[0])
-    assert spec is not None
-    assert spec.submodule_search_locations
-    path = Path(spec.submodule_search_locations[0], *module.split(".")[1:]).with_suffix(".py")
+    package, *parts = module.split(".")
+    if package == "tests":
+        root = Path(__file__).parents[1]
+    else:
+        spec = importlib.machinery.PathFinder.find_spec(package)
+        assert spec is not None, package
+        assert spec.submodule_search_locations, package
+        root = Path(spec.submodule_search_locations[0])
+    path = root.joinpath(*parts).with_suffix(".py")
     return path.read_text(), path
 
 
