@@ -247,9 +247,11 @@ DEFECTS: dict[str, Defect] = {
         "a commit that failed counts as aborted, and the producer goes on",
         (
             TRANSACTIONS,
+            "            call(self._settings.retry_deadline_ms)\n"
             "            producer.serve(0)\n"
             "        except CallFailed as failed:\n"
             "            self._give_up(failed)\n",
+            "            call(self._settings.retry_deadline_ms)\n"
             "            producer.serve(0)\n"
             "        except CallFailed as failed:\n"
             "            raise Aborted(str(failed)) from failed\n",
