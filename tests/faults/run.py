@@ -17,8 +17,6 @@ from random import Random
 from types import TracebackType
 from typing import Self, TypeVar
 
-import redis
-
 from tests.support import oracle
 from tests.support.dispatchers import DispatcherProcess
 from tests.support.installation import Installation
@@ -134,11 +132,6 @@ class Run:
     def directory(self) -> Path:
         """For whatever the variant needs; removed with the run."""
         return self._directory
-
-    @property
-    def servers_redis(self) -> redis.Redis:
-        """A client of the installation's Redis."""
-        return self.installation.redis
 
     def start(self, slot: str, /, failpoint: str = "", **settings: object) -> DispatcherProcess:
         """Start one dispatcher with the variant's settings and these; don't wait for it.

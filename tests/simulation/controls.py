@@ -21,9 +21,12 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.support.defects import DEFECTS
+from tests.support.dispatchers import CODE
 
 SEEDS_MOST = 2_000
 ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": CODE}
+"""Of processes that run seeds."""
 WIDTH = 150
 
 SEEDS = {
@@ -63,7 +66,7 @@ def search(name: str, first: int = 1, seeds: int = SEEDS_MOST) -> Caught:
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((*_paths(), os.fspath(ROOT)))},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -78,13 +81,6 @@ def search(name: str, first: int = 1, seeds: int = SEEDS_MOST) -> Caught:
         time.monotonic() - began,
         done.stdout[-4_000:] + done.stderr[-2_000:],
     )
-
-
-def _paths() -> list[str]:
-    """The same code as this process uses, whichever way that was found."""
-    import streams
-
-    return [os.fspath(Path(streams.__file__).parents[1])]
 
 
 def main() -> None:

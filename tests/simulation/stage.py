@@ -7,7 +7,6 @@ from streams.settings import Settings
 from tests.reference import events
 from tests.reference.validation import Json
 
-from .kafka import Entry
 from .processes import Process
 from .world import World
 
@@ -83,7 +82,3 @@ class Stage(World):
         """The reasons of the dead letters so far."""
         letters = self.checks.records[self.topics.dead_letters]
         return [record.errors["reason"] for record in letters]
-
-    def changelog(self) -> list[Entry]:
-        """All that the changelog's first partition holds."""
-        return self.kafka.logs[self.topics.changelog, 0].entries

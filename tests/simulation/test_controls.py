@@ -1,14 +1,10 @@
 """Negative controls: with a rule taken away the simulation fails."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.support.defects import DEFECTS, line_of
 
-from .controls import SEEDS, search
-
-ROOT = Path(__file__).parents[2]
+from .controls import ROOT, SEEDS, search
 
 
 def test_every_defect_has_its_place_in_the_code() -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from .controls import ROOT, _paths
+from .controls import ENVIRONMENT, ROOT
 from .world import World
 
 SECONDS = float(os.environ.get("PARTIDOR_SIMULATION_SECONDS", "120"))
@@ -17,12 +17,11 @@ def test_seeds_in_a_row_keep_every_promise(say: Callable[[str], None]) -> None:
     """As many seeds as fit the time, in two processes; the end of the run says how many."""
     command = [sys.executable, "-m", "tests.simulation", "--seeds", "1000000"]
     command += ["--seconds", str(SECONDS), "--stride", str(PROCESSES)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((*_paths(), os.fspath(ROOT)))}
     running = [
         subprocess.Popen(
             [*command, "--first", str(first)],
             cwd=ROOT,
-            env=environment,
+            env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -26,10 +26,10 @@ def taken_over(run: Run) -> None:
 def flushed(run: Run) -> None:
     """FLUSHALL while it is written, and while partitions are restored from it."""
     for _ in range(6):
-        run.servers_redis.flushall()
+        run.installation.redis.flushall()
         run.pause(0.05, 0.5)
     taken_over(run)
-    run.servers_redis.flushall()
+    run.installation.redis.flushall()
     run.wait_for_progress(100)
 
 
@@ -71,7 +71,7 @@ def away_while_restored(run: Run) -> None:
 @variant("F5", "back with an old snapshot", own_redis=True)
 def old_snapshot(run: Run) -> None:
     """While it is written; and again, just before partitions are restored from it."""
-    run.servers_redis.save()
+    run.installation.redis.save()
     run.wait_for_progress(300)
     run.servers.redis.kill()
     run.servers.redis.start()
@@ -107,13 +107,13 @@ def held_long(run: Run) -> None:
 @variant("F5", "full", own_redis=True)
 def full(run: Run) -> None:
     """It answers, and refuses every write (OOM)."""
-    run.servers_redis.config_set("maxmemory", 1)
+    run.installation.redis.config_set("maxmemory", 1)
     run.wait_for_progress(200)
     victim = run.rng.choice(run.dispatchers)
     victim.kill()
     run.restart(victim)
     run.wait_for_progress(200)
-    run.servers_redis.config_set("maxmemory", 0)
+    run.installation.redis.config_set("maxmemory", 0)
     run.wait_until_shared()
 
 
