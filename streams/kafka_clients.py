@@ -172,7 +172,11 @@ def _offsets(
         request_timeout=settings.call_timeout_ms / 1000,
     )
     found = answers(settings, "can't ask for offsets", futures)
-    return {(tp.topic, tp.partition): result.offset for tp, result in found.items()}
+    offsets = {(tp.topic, tp.partition): result.offset for tp, result in found.items()}
+    if any(offset < 0 for offset in offsets.values()):
+        # So librdkafka says that the connection broke under the question.
+        raise problem(settings, "can't ask for offsets: the connection broke", None)
+    return offsets
 
 
 def records_between(

@@ -70,6 +70,7 @@ class Restore:
         self.at = Step.OFFSETS
         self.from_memory = from_memory
         self.committed: dict[str, int | None] = {}
+        self.starts: dict[tuple[str, int], int] = {}
         self.end = 0
         self.next_offset = 0
         self.records: dict[bytes, bytes] = {}
@@ -192,6 +193,8 @@ class Restorer:
         """R1, second; and what the topics are now (R2, R3)."""
         changelog = (self._topics.changelog, restore.task.partition)
         restore.end = self._cluster.end_offsets([changelog], read_committed=False)[changelog]
+        inputs = [(topic, restore.task.partition) for topic in self._inputs]
+        restore.starts = self._cluster.start_offsets(inputs)
         if self._monotonic() - self._facts_at >= FACTS_LIFETIME_S:
             self._facts = checked_facts(self._settings, self._cluster)
             self._facts_at = self._monotonic()
@@ -342,24 +345,13 @@ class Restorer:
     def _start_offsets(self, restore: Restore, recorded: dict[str, int]) -> dict[str, int]:
         """R2: from which offset each input goes on."""
         partition = restore.task.partition
-        at = [(topic, partition) for topic in self._inputs]
-        starts = self._patient(lambda: self._cluster.start_offsets(at))
         return {
             topic: start_offset(
                 topic,
                 partition,
                 committed=restore.committed[topic],
                 recorded=recorded.get(topic),
-                earliest=starts[topic, partition],
+                earliest=restore.starts[topic, partition],
             )
             for topic in self._inputs
         }
-
-    def _patient(self, call: Callable[[], Any]) -> Any:
-        deadline = self._monotonic() + self._settings.retry_deadline_ms / 1000
-        while True:
-            try:
-                return call()
-            except CallFailed as failed:
-                if failed.remedy is not Remedy.RETRY or self._monotonic() > deadline:
-                    raise

@@ -143,8 +143,10 @@ def answers_metadata(port: int) -> bool:
         }
         if asked:
             offsets = client.list_offsets(asked, request_timeout=METADATA_TIMEOUT_SECONDS)
-            for future in offsets.values():
-                future.result(METADATA_TIMEOUT_SECONDS)
+            if any(
+                future.result(METADATA_TIMEOUT_SECONDS).offset < 0 for future in offsets.values()
+            ):
+                return False
         return bool(found.brokers)
     except (KafkaException, TimeoutError):
         return False

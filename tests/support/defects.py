@@ -86,6 +86,31 @@ DEFECTS: dict[str, Defect] = {
             "end_offsets([changelog], read_committed=True)",
         ),
     ),
+    "cut-off-means-empty": _defect(
+        "R1",
+        "a question about the end of a log that was cut off counts as answered: below zero",
+        (
+            "tests.simulation.clients",
+            '        return self._calls.ask(\n            "ListOffsets",\n            lambda: {\n'
+            "                place: logs[place].stable if",
+            "        errors = self._calls.errors\n"
+            '        found = self._calls.ask(\n            "ListOffsets",\n            lambda: {\n'
+            "                place: logs[place].stable if",
+        ),
+        (
+            "tests.simulation.clients",
+            "            self._timeout_ms,\n        )\n\n    def start_offsets",
+            "            self._timeout_ms,\n        )\n"
+            "        broke = self._calls.errors != errors\n"
+            "        return dict.fromkeys(partitions, -1) if broke else found\n\n"
+            "    def start_offsets",
+        ),
+        (
+            "streams.kafka_broker.cluster",
+            "if any(offset < 0 for",
+            "if not found and any(offset < 0 for",
+        ),
+    ),
     "unstable-means-no-offset": _defect(
         "R1",
         "offsets that a transaction may still change count as they were before it",

@@ -125,10 +125,13 @@ def ends(admin: AdminClient, places: Iterable[Place], *, stable: bool = True) ->
     while True:
         futures = admin.list_offsets(asked, isolation_level=level, request_timeout=ATTEMPT_S)
         try:
-            return {
+            found = {
                 (place.topic, place.partition): future.result(ATTEMPT_S).offset
                 for place, future in futures.items()
             }
+            if all(offset >= 0 for offset in found.values()):
+                return found
+            raise TimeoutError("librdkafka gave no error, and offsets below zero")
         except (KafkaException, TimeoutError):
             if time.monotonic() > deadline:
                 raise
