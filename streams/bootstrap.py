@@ -3,13 +3,14 @@
 import gc
 import logging
 import signal
+import time
 from typing import Any
 
 import structlog
 
 from dispatcher.redis_store import RedisStore
 from dispatcher.store import StoreUnavailable
-from streams.broker import CallFailed, InputLost
+from streams.broker import CallFailed, InputLost, TopicFacts
 from streams.kafka_broker import (
     KafkaChangelogReader,
     KafkaCluster,
@@ -18,6 +19,7 @@ from streams.kafka_broker import (
 )
 from streams.logs import configure_logs
 from streams.processor import Processor
+from streams.restore import RETRY_WAIT_S
 from streams.settings import Settings
 from streams.topic_checks import checked_facts
 from streams.transactions import OutcomeUnknown, SlotContested, Transactions
@@ -42,15 +44,7 @@ def open_processor(settings: Settings, logger: Any) -> Processor:
 
 def _wired(settings: Settings, cluster: KafkaCluster, logger: Any) -> Processor:
     client_logger = logging.getLogger("librdkafka")
-    try:
-        facts = checked_facts(settings, cluster)
-    except InputLost as lost:
-        raise CannotStart(str(lost)) from lost
-    except CallFailed as failed:
-        raise CannotStart(
-            f"no answer from Kafka at {settings.bootstrap_servers} within "
-            f"{settings.call_timeout_ms} ms: {failed}"
-        ) from failed
+    facts = _first_look(settings, cluster)
     store = RedisStore(
         settings.redis_url.get_secret_value(),
         settings.application_id,
@@ -75,6 +69,23 @@ def _wired(settings: Settings, cluster: KafkaCluster, logger: Any) -> Processor:
         dead_letter_partitions=facts[settings.topics.dead_letters].partition_count,
         logger=logger,
     )
+
+
+def _first_look(settings: Settings, cluster: KafkaCluster) -> dict[str, TopicFacts]:
+    """Whether the topics are fit to run with. A cluster that is about to start is waited for."""
+    deadline = time.monotonic() + settings.call_timeout_ms / 1000
+    while True:
+        try:
+            return checked_facts(settings, cluster)
+        except InputLost as lost:
+            raise CannotStart(str(lost)) from lost
+        except CallFailed as failed:
+            if time.monotonic() > deadline:
+                raise CannotStart(
+                    f"no answer from Kafka at {settings.bootstrap_servers} within "
+                    f"{settings.call_timeout_ms} ms: {failed}"
+                ) from failed
+            time.sleep(RETRY_WAIT_S)
 
 
 def _check_eviction(store: RedisStore, logger: Any) -> None:

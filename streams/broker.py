@@ -92,6 +92,17 @@ class InputLost(Exception):
     """Input that was not processed is gone, or isn't what it was: an operator has to decide."""
 
 
+class AskedOffsets(Protocol):
+    """A question about a group's committed offsets."""
+
+    def answer(self, timeout_ms: float) -> dict[TopicPartition, int | None] | None:
+        """The offsets, None where there is none. None for all of them: no answer yet.
+
+        While a transaction could still change them there is no answer; CallFailed(RETRY) when
+        that took too long, or the question was lost: which says nothing (R1).
+        """
+
+
 class GroupConsumer(Protocol):
     """The member of the consumer group that reads both input topics, read_committed."""
 
@@ -102,10 +113,8 @@ class GroupConsumer(Protocol):
         group will have nothing of this process any more.
         """
 
-    def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """The group's committed offsets; None where there is none. While a transaction could
-        still change them it raises CallFailed(RETRY), as for a time-out: that says nothing (R1).
-        """
+    def ask_committed(self, partitions: Sequence[TopicPartition]) -> AskedOffsets:
+        """Ask for the group's committed offsets as they are from now on; returns at once."""
 
     def start_from(self, positions: Mapping[TopicPartition, int]) -> bool:
         """Deliver assigned partitions from these offsets on. False: not ready yet, ask again."""

@@ -32,6 +32,7 @@ from dispatcher.state_records import APPLIED_OFFSETS_KEY, AppliedOffsets, read_a
 from dispatcher.store import RestorePoint, StateStore, StoreUnavailable
 from schemas.topics import DELETE_RETENTION_MS
 from streams.broker import (
+    AskedOffsets,
     CallFailed,
     ChangelogReader,
     ChangelogRecord,
@@ -46,6 +47,9 @@ from streams.topic_checks import check_recorded, checked_facts, start_offset
 
 FACTS_LIFETIME_S: Final = 2.0
 """Partitions assigned together share one look at the topics."""
+
+ANSWER_WAIT_MS: Final = 20
+"""For committed offsets, at most and at a time."""
 
 RETRY_WAIT_S: Final = 0.1
 """Before a question is asked again; the other partitions go on meanwhile."""
@@ -69,6 +73,7 @@ class Restore:
         self.task = task
         self.at = Step.OFFSETS
         self.from_memory = from_memory
+        self.question: AskedOffsets | None = None
         self.committed: dict[str, int | None] = {}
         self.starts: dict[tuple[str, int], int] = {}
         self.end = 0
@@ -161,7 +166,9 @@ class Restorer:
         try:
             while self._monotonic() < deadline:
                 if restore.at is Step.OFFSETS:
-                    self._ask_offsets(restore)
+                    self._ask_offsets(restore, deadline)
+                    if restore.question is not None:
+                        return
                 elif restore.at is Step.END:
                     self._ask_end(restore)
                 elif restore.at is Step.STORE:
@@ -182,10 +189,17 @@ class Restorer:
                 why=str(failed),
             )
 
-    def _ask_offsets(self, restore: Restore) -> None:
-        """R1, first."""
+    def _ask_offsets(self, restore: Restore, deadline: float) -> None:
+        """R1, first. Others go on while the answer is on its way."""
         at = [(topic, restore.task.partition) for topic in self._inputs]
-        found = self._consumer.committed(at)
+        question = restore.question or self._consumer.ask_committed(at)
+        restore.question = None  # after a failure it is asked again
+        left_ms = (deadline - self._monotonic()) * 1000
+        found = question.answer(min(max(left_ms, 0.0), ANSWER_WAIT_MS))
+        if found is None:
+            restore.question = question
+            restore.not_before = self._monotonic() + ANSWER_WAIT_MS / 1000
+            return
         restore.committed = {topic: found[topic, restore.task.partition] for topic in self._inputs}
         restore.at = Step.END
 

@@ -132,7 +132,10 @@ class Settings(BaseSettings):
         300_000, "ms", "time between polls after which a process loses its partitions", ge=10_000
     )
     call_timeout_ms: int = _setting(
-        15_000, "ms", "any single question to the cluster; then it is asked again", ge=100
+        15_000, "ms", "a call to the cluster that isn't asked again, and a start", ge=100
+    )
+    question_timeout_ms: int = _setting(
+        4_000, "ms", "a question of a dispatcher about offsets or topics; then it asks anew", ge=100
     )
     retry_deadline_ms: int = _setting(
         20_000, "ms", "a call that may be retried, with all its retries; a commit", ge=1_000

@@ -12,16 +12,26 @@ from typing import Any, Final
 
 from confluent_kafka.admin import AdminClient
 
+from streams.settings import Settings
+
 GRACE_S: Final = 1.0
 """A question ends by its own time-out; only then, a little later, we stop waiting for it."""
 
 
 class Admin:
-    """The client in use, and former ones that are still waiting for answers."""
+    """The client in use, and former ones that are still waiting for answers.
 
-    def __init__(self, config: dict[str, Any], *, logger: Any) -> None:
+    Attributes:
+        timeout_s: Of the next question: twice as long after each that failed, as a new client has
+            to find its way first, which on a slow network is all that there was time for.
+    """
+
+    def __init__(self, config: dict[str, Any], settings: Settings, *, logger: Any) -> None:
         """Connects with the first question."""
         self._config = config
+        self._first_timeout_s = settings.question_timeout_ms / 1000
+        self._timeout_most_s = settings.call_timeout_ms / 1000
+        self.timeout_s = self._first_timeout_s
         self._logger = logger
         self._former: list[tuple[AdminClient, list[Future[Any]]]] = []
         self.client = self._made()
@@ -34,6 +44,11 @@ class Admin:
         self._former = [former for former in self._former if not _are_done(former[1])]
         self._former.append((self.client, list(futures)))
         self.client = self._made()
+        self.timeout_s = max(self.timeout_s, min(2 * self.timeout_s, self._timeout_most_s))
+
+    def was_answered(self) -> None:
+        """A question was answered."""
+        self.timeout_s = self._first_timeout_s
 
 
 def _are_done(futures: Iterable["Future[Any]"]) -> bool:

@@ -18,9 +18,8 @@ class KafkaCluster:
 
     def __init__(self, settings: Settings, *, logger: Any) -> None:
         """Connects with the first question."""
-        self._timeout_s = settings.call_timeout_ms / 1000
         config = {"client.id": settings.transactional_id, **settings.kafka}
-        self._admin = Admin(config, logger=logger)
+        self._admin = Admin(config, settings, logger=logger)
 
     def _unanswered(self, why: str, futures: "Iterable[Future[Any]]") -> CallFailed:
         """A question failed. The next one is asked by a new client."""
@@ -45,7 +44,7 @@ class KafkaCluster:
         futures: dict[Partition, Future[Any]] = {}
         try:
             futures = self._admin.client.list_offsets(
-                asked, isolation_level=level, request_timeout=self._timeout_s
+                asked, isolation_level=level, request_timeout=self._admin.timeout_s
             )
             found = {
                 (partition.topic, partition.partition): self._result(future).offset
@@ -59,6 +58,7 @@ class KafkaCluster:
         # "invalid". Taken for the end of a log, it makes a restore leave the changelog out (R1).
         if any(offset < 0 for offset in found.values()):
             raise self._unanswered("the question about offsets was cut off", futures.values())
+        self._admin.was_answered()
         return found
 
     def topic_facts(self, names: Sequence[str]) -> dict[str, TopicFacts]:
@@ -66,12 +66,12 @@ class KafkaCluster:
         futures: list[Future[Any]] = []
         try:
             described = self._admin.client.describe_topics(
-                TopicCollection(list(names)), request_timeout=self._timeout_s
+                TopicCollection(list(names)), request_timeout=self._admin.timeout_s
             )
             futures += described.values()
             resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
             configs = self._admin.client.describe_configs(
-                resources, request_timeout=self._timeout_s
+                resources, request_timeout=self._admin.timeout_s
             )
             futures += configs.values()
             settings_of = {resource.name: future for resource, future in configs.items()}
@@ -89,6 +89,7 @@ class KafkaCluster:
             raise self._unanswered(str(exception), futures) from exception
         except TimeoutError as error:
             raise self._unanswered("no answer about topics", futures) from error
+        self._admin.was_answered()
         return facts
 
     def close(self) -> None:
@@ -99,7 +100,7 @@ class KafkaCluster:
         del self._admin
 
     def _result(self, future: "Future[Any]") -> Any:
-        return future.result(self._timeout_s + GRACE_S)
+        return future.result(self._admin.timeout_s + GRACE_S)
 
     def _answer(self, future: "Future[Any]") -> Any:
         try:

@@ -1,13 +1,11 @@
 """The member of the consumer group that reads both input topics."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any, Final, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Message,
@@ -25,8 +23,8 @@ from streams.broker import (
     Remedy,
     TopicPartition,
 )
-from streams.kafka_broker.admin import GRACE_S, Admin
 from streams.kafka_broker.errors import NOT_READY, OFFSET_GONE, failure
+from streams.kafka_broker.group_offsets import AskedOffsets, GroupOffsets
 from streams.settings import Settings
 
 _GENERATION_AT: Final = slice(7, 11)
@@ -38,9 +36,7 @@ class KafkaGroupConsumer:
 
     def __init__(self, settings: Settings, *, logger: Any) -> None:
         """Joins the group at once, in the background; poll before long, or the others wait."""
-        self._settings = settings
         self._log = logger
-        self._timeout_s = settings.call_timeout_ms / 1000
         self._topics = [settings.topics.lead_batches, settings.topics.roster_changes]
         self._rebalances: list[RebalanceEvent] = []
         self._started: set[TopicPartition] = set()
@@ -64,8 +60,7 @@ class KafkaGroupConsumer:
             },
             logger=logger,
         )
-        config = {**settings.kafka, "client.id": settings.transactional_id}
-        self._admin = Admin(config, logger=logger)
+        self._offsets = GroupOffsets(settings, logger=logger)
         self._consumer.subscribe(
             self._topics,
             on_assign=self._on_assign,
@@ -130,37 +125,9 @@ class KafkaGroupConsumer:
         else:
             self._log.warning("consumer: %s: %s", error.name(), error.str())
 
-    def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """See `broker.GroupConsumer`.
-
-        Asked by an admin client: the consumer's own call would wait here while a transaction is
-        open, and keep all other partitions waiting with it.
-        """
-        asked = ConsumerGroupTopicPartitions(
-            self._settings.application_id,
-            [Partition(topic, number) for topic, number in partitions],
-        )
-        futures: dict[str, Future[ConsumerGroupTopicPartitions]] = {}
-        try:
-            futures = self._admin.client.list_consumer_group_offsets(
-                [asked], require_stable=True, request_timeout=self._timeout_s
-            )
-            (future,) = futures.values()
-            found = future.result(self._timeout_s + GRACE_S).topic_partitions or []
-        except KafkaException as exception:
-            # Whatever it is, it is no answer: asked again with the next slice (R1).
-            self._admin.renew(futures.values())
-            raise CallFailed(Remedy.RETRY, str(exception)) from exception
-        except TimeoutError as error:
-            self._admin.renew(futures.values())
-            raise CallFailed(Remedy.RETRY, "no answer about committed offsets") from error
-        offsets: dict[TopicPartition, int | None] = {}
-        for partition in found:
-            if partition.error is not None:
-                raise CallFailed(Remedy.RETRY, str(partition.error))
-            offset = partition.offset if partition.offset >= 0 else None
-            offsets[partition.topic, partition.partition] = offset
-        return offsets
+    def ask_committed(self, partitions: Sequence[TopicPartition]) -> AskedOffsets:
+        """See `broker.GroupConsumer`."""
+        return self._offsets.ask(partitions)
 
     def start_from(self, positions: Mapping[TopicPartition, int]) -> bool:
         """See `broker.GroupConsumer`."""
@@ -194,7 +161,7 @@ class KafkaGroupConsumer:
     def close(self) -> None:
         """See `broker.GroupConsumer`."""
         self._consumer.close()
-        del self._admin
+        self._offsets.close()
 
 
 def _input_record(message: Message) -> InputRecord:

@@ -89,6 +89,7 @@ class KafkaSide(Side):
             min_insync_replicas=1,
             session_timeout_ms=SESSION_TIMEOUT_MS,
             call_timeout_ms=5_000,
+            question_timeout_ms=5_000,
         )
 
     def _opened(self, client: Client) -> Client:

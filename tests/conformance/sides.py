@@ -32,6 +32,7 @@ SESSION_TIMEOUT_MS = 6_000
 """The least that brokers allow as they are delivered."""
 WITHIN_MS = 30_000
 """How long anything may take that must come true."""
+ANSWER_MS = 100
 RECORDS_MOST = 1_000
 FILLER = b"filler"
 
@@ -277,11 +278,20 @@ class Side(ABC):
 
         def answered() -> bool:
             with retried() as call:
-                found.update(consumer.committed([place]))
+                found.update(committed(consumer, place))
             return call.done
 
         self.until(answered, "the committed offset is certain")
         return found[place]
+
+
+def committed(consumer: GroupConsumer, *places: TopicPartition) -> dict[TopicPartition, int | None]:
+    """The group's committed offsets, asked once. Raises CallFailed."""
+    question = consumer.ask_committed(places)
+    for _ in range(WITHIN_MS // ANSWER_MS):
+        if (found := question.answer(ANSWER_MS)) is not None:
+            return found
+    raise AssertionError("neither an answer nor a failure")
 
 
 def poll_into(polled: Polled, consumer: GroupConsumer) -> None:

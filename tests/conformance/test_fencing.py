@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from streams.broker import CallFailed, GroupConsumer, Producer, Remedy
-from tests.conformance.sides import CALL_MS, Side, fails
+from tests.conformance.sides import CALL_MS, Side, committed, fails
 
 SHORT_MS = 2_000
 
@@ -113,10 +113,10 @@ def test_what_a_crashed_producer_left_open_is_ended_before_the_next_one_begins(
     crashed.close()
     assert side.ends(changelog) == (0, 1)
     with fails(Remedy.RETRY):
-        consumer.committed([batches])
+        committed(consumer, batches)
     side.ready()
     assert side.ends(changelog) == (2, 2)
-    assert consumer.committed([batches]) == {batches: None}
+    assert committed(consumer, batches) == {batches: None}
     assert side.changelog() == []
 
 

@@ -1,7 +1,7 @@
 """The group's offsets as part of transactions."""
 
 from streams.broker import Remedy
-from tests.conformance.sides import CALL_MS, Side, fails
+from tests.conformance.sides import CALL_MS, Side, committed, fails
 
 
 def test_where_nothing_was_committed_there_is_no_offset(side: Side) -> None:
@@ -9,7 +9,7 @@ def test_where_nothing_was_committed_there_is_no_offset(side: Side) -> None:
     consumer = side.consumer()
     asked = [place for number in range(side.partitions) for place in side.places(number)[:2]]
     side.until(lambda: side.committed(consumer, asked[0]) is None, "there is none")
-    assert consumer.committed(asked) == dict.fromkeys(asked)
+    assert committed(consumer, *asked) == dict.fromkeys(asked)
 
 
 def test_offsets_of_an_open_transaction_are_nobodys_answer(side: Side) -> None:
@@ -26,10 +26,10 @@ def test_offsets_of_an_open_transaction_are_nobodys_answer(side: Side) -> None:
     producer.send_offsets({batches: 4}, consumer.group_metadata(), CALL_MS)
     for _ in range(2):
         with fails(Remedy.RETRY):
-            consumer.committed([batches, rosters])
+            committed(consumer, batches, rosters)
     producer.commit(CALL_MS)
     assert side.committed(consumer, batches) == 4
-    assert consumer.committed([batches, rosters]) == {batches: 4, rosters: None}
+    assert committed(consumer, batches, rosters) == {batches: 4, rosters: None}
 
 
 def test_other_partitions_offsets_are_known_meanwhile(side: Side) -> None:
@@ -40,7 +40,7 @@ def test_other_partitions_offsets_are_known_meanwhile(side: Side) -> None:
     producer = side.ready()
     producer.begin()
     producer.send_offsets({batches: 4}, consumer.group_metadata(), CALL_MS)
-    assert consumer.committed([rosters]) == {rosters: None}
+    assert committed(consumer, rosters) == {rosters: None}
     producer.abort(CALL_MS)
 
 

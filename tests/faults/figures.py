@@ -31,15 +31,15 @@ class Figures(NamedTuple):
             that was aborted.
         stale: Batches divided by a roster older than a change that was acknowledged before the
             batch was sent.
-        waits_s: Of each batch, from when it was sent until a reader had its assignments; without
-            those that were parked.
+        waits_s: Per batch, from when it was sent until a reader had its assignments; without those
+            that were parked.
     """
 
     leads: int
     lost: int
     duplicated: int
     stale: int
-    waits_s: list[float]
+    waits_s: dict[BatchName, float]
 
 
 def figures(outcome: Outcome, load: Load, watcher: Watcher) -> Figures:
@@ -47,11 +47,11 @@ def figures(outcome: Outcome, load: Load, watcher: Watcher) -> Figures:
     accepted = set(_accepted(outcome))
     parked = _parked(outcome.decisions)
     assigned = Counter(_lead(record.event) for record in outcome.assignments)
-    waits_s = [
-        seen_at - load.sent_at[batch]
-        for batch, seen_at in watcher.seen_at.items()
+    waits_s = {
+        batch: seen_at - load.sent_at[batch]
+        for batch, seen_at in list(watcher.seen_at.items())
         if batch in load.sent_at and batch not in parked
-    ]
+    }
     return Figures(
         leads=len(accepted),
         lost=sum(lead not in assigned and not parked.get(lead[:2]) for lead in accepted),

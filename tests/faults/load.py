@@ -33,7 +33,7 @@ from .source import Source
 CHANNELS = 12
 PAIR_CHANNELS = 8
 GENERATION_EVENTS = 2_000
-PAUSE_S = 0.02
+REST_S = 60.0
 BatchName = tuple[str, str]
 """Channel and batch_id."""
 
@@ -84,6 +84,7 @@ class Load:
         self._stopping = threading.Event()
         self._flowing = threading.Event()
         self._flowing.set()
+        self._resting = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.channels: set[str] = set()
         self.sent_at: dict[BatchName, float] = {}
@@ -100,8 +101,16 @@ class Load:
         """Publish nothing until `go_on`."""
         self._flowing.clear()
 
+    def rest(self) -> None:
+        """Publish nothing until `go_on`; what was sent is there, and no transaction is open."""
+        self.hold()
+        assert self._resting.wait(REST_S), f"the load doesn't rest: {self.failures}"
+        self._source.settle()
+        self._publisher.flush()
+
     def go_on(self) -> None:
         """Publish again."""
+        self._resting.clear()
         self._flowing.set()
 
     def stop(self) -> None:
@@ -142,7 +151,9 @@ class Load:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                self._flowing.wait()
+                if not self._flowing.is_set():
+                    self._resting.set()
+                    self._flowing.wait()
                 self._turn()
         except Exception as error:  # noqa: BLE001 - told in the verdict
             self.failures.append(f"load: {type(error).__name__}: {error}")

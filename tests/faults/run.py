@@ -10,6 +10,7 @@
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
@@ -20,11 +21,11 @@ from typing import Self, TypeVar
 from tests.support import oracle
 from tests.support.dispatchers import DispatcherProcess
 from tests.support.installation import Installation
-from tests.support.oracle import Outcome
+from tests.support.kafka_proxy import KafkaProxy
 from tests.support.waiting import wait_until
 
 from .catalogue.registry import Variant
-from .figures import figures
+from .figures import Figures, figures
 from .load import Load, Rates
 from .result import Result
 from .servers import Servers
@@ -66,6 +67,9 @@ class Run:
         watcher: What a reader of the outputs has seen so far.
         loads: What was sent, once `load` was called.
         refused: See `oracle.check`.
+        proxy: Through which dispatchers reach Kafka, once `put_proxy` was called.
+        spared: Dispatchers that mixtures leave alone.
+        inflicted: What mixtures did, and how often.
     """
 
     def __init__(self, variant: Variant, seed: int, servers: Servers, directory: Path) -> None:
@@ -78,8 +82,11 @@ class Run:
         self._directory = directory
         self._ends = ExitStack()
         self._excused: set[DispatcherProcess] = set()
+        self.proxy: KafkaProxy | None = None
+        self.spared: set[DispatcherProcess] = set()
+        self.inflicted: Counter[str] = Counter()
         self._load: Load | None = None
-        self._inflicted: list[str] = []
+        self._noted: list[str] = []
 
     def __enter__(self) -> Self:
         """Create the topics and begin to watch."""
@@ -133,12 +140,20 @@ class Run:
         """For whatever the variant needs; removed with the run."""
         return self._directory
 
+    def put_proxy(self) -> KafkaProxy:
+        """Between Kafka and the dispatchers that are started from now on, until the verdict."""
+        host, _, port = self.servers.bootstrap_servers.partition(":")
+        self.proxy = self.enter(KafkaProxy((host, int(port))))
+        return self.proxy
+
     def start(self, slot: str, /, failpoint: str = "", **settings: object) -> DispatcherProcess:
         """Start one dispatcher with the variant's settings and these; don't wait for it.
 
         `failpoint`: see `tests.support.failpoints`.
         """
         chosen = {**QUICK_RECOVERY, **self.swarm, **self.variant.settings, **settings}
+        if self.proxy is not None:
+            chosen["kafka__bootstrap_servers"] = self.proxy.address
         if failpoint:
             chosen["test_failpoint"] = failpoint
         return self.installation.start(slot, **chosen)
@@ -221,7 +236,7 @@ class Run:
 
     def note(self, problem: str) -> None:
         """Something that is not as it has to be."""
-        self._inflicted.append(problem)
+        self._noted.append(problem)
 
     def _logs(self) -> str:
         return "\n".join(
@@ -233,36 +248,16 @@ class Run:
 
     def finish(self) -> Result:
         """The faults are over: wait until all is processed, then look at everything."""
-        problems = self._inflicted
         for dispatcher in self.dispatchers:
             dispatcher.go_on()
-        problems += self._ended_by_themselves()
+        self._noted += self._ended_by_themselves()
         if not any(dispatcher.is_running for dispatcher in self.dispatchers):
             self.start("last")
         try:
             self.sending.stop()
         except AssertionError as error:
-            problems.append(f"load: {error}")
-        problems += self.sending.failures
-        outcome, found = oracle.examine(self.installation, self.refused, timeout_s=PROCESSED_S)
-        problems += found
-        problems += self.watcher.problems(outcome.assignments + outcome.decisions)
-        problems += [text for text in self._ended_by_themselves() if text not in problems]
-        if problems:
-            problems.append(f"settings: {self.swarm}")
-            problems.append(f"logs: {self._logs()}")
-        return self._result(outcome, problems)
-
-    def _ended_by_themselves(self) -> list[str]:
-        return [
-            f"slot {dispatcher.slot} ended with status {dispatcher.status}: "
-            f"{dispatcher.log_tail()[-LOG_CHARACTERS:]}"
-            for dispatcher in self.dispatchers
-            if dispatcher not in self._excused and dispatcher.status not in ENDED_BY_US
-        ]
-
-    def _result(self, outcome: Outcome, problems: list[str]) -> Result:
-        counted = figures(outcome, self.sending, self.watcher)
+            self.note(f"load: {error}")
+        counted, problems = self.verdict()
         return Result(
             self.variant.fault,
             self.variant.name,
@@ -271,7 +266,30 @@ class Run:
             counted.lost,
             counted.duplicated,
             counted.stale,
-            max(counted.waits_s, default=0.0),
-            counted.waits_s,
+            max(counted.waits_s.values(), default=0.0),
+            list(counted.waits_s.values()),
             problems,
         )
+
+    def verdict(self) -> tuple[Figures, list[str]]:
+        """What all that was sent came to, once it is processed; and everything that is wrong.
+
+        Nothing may be sent meanwhile: the load has ended, or it rests.
+        """
+        problems = self._noted + self.sending.failures
+        outcome, found = oracle.examine(self.installation, self.refused, timeout_s=PROCESSED_S)
+        problems += found
+        problems += self.watcher.problems(outcome.assignments + outcome.decisions)
+        problems += [text for text in self._ended_by_themselves() if text not in problems]
+        if problems:
+            problems.append(f"settings: {self.swarm}")
+            problems.append(f"logs: {self._logs()}")
+        return figures(outcome, self.sending, self.watcher), problems
+
+    def _ended_by_themselves(self) -> list[str]:
+        return [
+            f"slot {dispatcher.slot} ended with status {dispatcher.status}: "
+            f"{dispatcher.log_tail()[-LOG_CHARACTERS:]}"
+            for dispatcher in self.dispatchers
+            if dispatcher not in self._excused and dispatcher.status not in ENDED_BY_US
+        ]

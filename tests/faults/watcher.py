@@ -89,7 +89,7 @@ class Watcher:
             self.leads += 1
 
     def problems(self, records: Iterable[Record], timeout_s: float = 20.0) -> list[str]:
-        """What it saw against what is there now. It may catch up first."""
+        """What it saw against what is there now, while nothing new comes. It may catch up first."""
         there = {record.at: crc32(record.value or b"") for record in records}
         found: list[str] = []
         try:
@@ -97,10 +97,9 @@ class Watcher:
         except AssertionError:
             missed = [at for at in there if at not in self._seen]
             found.append(f"reader: never saw {len(missed)} records, {missed[:PROBLEMS_MAX]}")
-        self._stopping.set()
-        self._thread.join(30)
-        gone = [at for at in self._seen if at not in there]
-        changed = [at for at, value in self._seen.items() if there.get(at, value) != value]
+        seen = dict(self._seen)
+        gone = [at for at in seen if at not in there]
+        changed = [at for at, value in seen.items() if there.get(at, value) != value]
         if gone:
             found.append(f"reader: {len(gone)} records are gone, {sorted(gone)[:PROBLEMS_MAX]}")
         if changed or self._different:

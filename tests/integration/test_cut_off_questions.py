@@ -17,6 +17,7 @@ from streams.failure import Failed
 from streams.kafka_broker import KafkaCluster, KafkaGroupConsumer
 from streams.kafka_clients import admin_client, end_offsets, first_offsets
 from streams.settings import Settings
+from tests.conformance.sides import committed
 from tests.support.installation import Installation
 from tests.support.kafka_proxy import Api, KafkaProxy, Side
 from tests.support.waiting import wait_until
@@ -90,7 +91,7 @@ def test_committed_offsets(
     )
     plain.commit(offsets=[TopicPartition(*place, 7)], asynchronous=False)
     consumer = KafkaGroupConsumer(far, logger=_log)
-    question = partial(consumer.committed, [place])
+    question = partial(committed, consumer, place)
     assert cut_off(proxy, Api.OFFSET_FETCH, side, question) in (None, {place: 7})
     wait_until(lambda: answered(question) == {place: 7}, "it is answered")
     consumer.close()

@@ -81,7 +81,9 @@ def test_without_kafka_it_says_where_it_asked(installation: Installation) -> Non
     """After one time-out, not never."""
     (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
-    dispatcher = installation.start(kafka__bootstrap_servers=address, call_timeout_ms=500)
+    dispatcher = installation.start(
+        kafka__bootstrap_servers=address, call_timeout_ms=500, question_timeout_ms=500
+    )
     assert address in why_it_stopped(dispatcher)
 
 

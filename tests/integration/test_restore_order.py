@@ -35,7 +35,7 @@ def held_dispatcher(
 
 def successor(installation: Installation) -> DispatcherProcess:
     """The next owner; it asks again after a second and a half without an answer."""
-    return installation.start("next", call_timeout_ms=1_500)
+    return installation.start("next", question_timeout_ms=1_500)
 
 
 def test_a_commit_that_comes_after_the_owner_left_is_not_missed(installation: Installation) -> None:

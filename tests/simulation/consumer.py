@@ -14,7 +14,7 @@ from streams.broker import (
 )
 
 from .clients import Calls
-from .groups import NotAMember
+from .groups import Group, NotAMember
 
 HEARTBEAT_MS = 500.0
 READ_COMMITTED = True
@@ -172,14 +172,9 @@ class SimConsumer:
                     self._ends[place] = limit
                     polled.ends.append((*place, limit))
 
-    def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
+    def ask_committed(self, partitions: Sequence[TopicPartition]) -> "SimAskedOffsets":
         """See `broker.GroupConsumer`."""
-        found = self._calls.ask(
-            "OffsetFetch", lambda: self._group.committed(list(partitions)), self._timeout_ms
-        )
-        if found is None:
-            raise CallFailed(Remedy.RETRY, "UNSTABLE_OFFSET_COMMIT")
-        return found
+        return SimAskedOffsets(self._calls, self._group, partitions, self._timeout_ms)
 
     def start_from(self, positions: Mapping[TopicPartition, int]) -> bool:
         """See `broker.GroupConsumer`."""
@@ -213,3 +208,32 @@ class SimConsumer:
         self._closed = True
         if self._member is not None and self._kafka.up:
             self._group.leave(self._member)
+
+
+class SimAskedOffsets:
+    """See `broker.AskedOffsets`. Asked at once; what it came to is told later, or at once."""
+
+    def __init__(
+        self, calls: Calls, group: Group, places: Sequence[TopicPartition], timeout_ms: int
+    ) -> None:
+        self._found: dict[TopicPartition, int | None] | None = None
+        self._failed: CallFailed | None = None
+        self._is_late = calls.thread.clockwork.rng.random() < 0.3
+        try:
+            self._found = calls.ask(
+                "OffsetFetch", lambda: group.committed(list(places)), timeout_ms
+            )
+        except CallFailed as failed:
+            self._failed = failed
+
+    def answer(self, timeout_ms: float) -> dict[TopicPartition, int | None] | None:
+        """See `broker.AskedOffsets`."""
+        del timeout_ms
+        if self._is_late:
+            self._is_late = False
+            return None
+        if self._failed is not None:
+            raise self._failed
+        if self._found is None:
+            raise CallFailed(Remedy.RETRY, "UNSTABLE_OFFSET_COMMIT")
+        return self._found

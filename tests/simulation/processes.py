@@ -101,7 +101,7 @@ class Process:
         world, settings = self._world, self._world.settings_of(self.slot)
         topics = settings.topics
         calls = Calls(self.thread, world.kafka, world.network)
-        cluster = SimCluster(calls, settings.call_timeout_ms, world.topic_config)
+        cluster = SimCluster(calls, settings.question_timeout_ms, world.topic_config)
         facts = checked_facts(settings, cluster)
         transactions = Transactions(
             self._producer_maker(settings),
@@ -116,7 +116,7 @@ class Process:
             consumer=SimConsumer(
                 calls,
                 [topics.lead_batches, topics.roster_changes],
-                settings.call_timeout_ms,
+                settings.question_timeout_ms,
                 settings.max_poll_interval_ms,
             ),
             transactions=transactions,

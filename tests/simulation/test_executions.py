@@ -44,7 +44,7 @@ def test_02_a_write_to_redis_that_failed_and_an_abort_don_t_bring_back_an_old_st
 
 def test_02_a_commit_without_an_answer_that_succeeded_is_found_in_the_changelog() -> None:
     """Nobody answers the commit; what became of it is read, not guessed."""
-    stage = Stage(retry_deadline_ms=1_000, call_timeout_ms=500)
+    stage = Stage(retry_deadline_ms=1_000, call_timeout_ms=500, question_timeout_ms=500)
     process = stage.begin()
     stage.send(events.lead_batch("second", 4))
 

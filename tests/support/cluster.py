@@ -29,6 +29,7 @@ from .waiting import wait_until
 
 BROKERS = 3
 CALL_S = 10.0
+OFFSETS_TOPIC = "__consumer_offsets"
 TRANSACTIONS_TOPIC = "__transaction_state"
 TRANSACTIONS_PARTITIONS = 4
 
@@ -183,29 +184,13 @@ class Cluster:
             f"a leader of {topic} partition {partition}",
         )
 
-    def group_coordinator(self, group: str) -> ClusterBroker:
-        """The broker that coordinates a consumer group."""
-
-        def coordinator() -> int:
-            (future,) = self.admin.describe_consumer_groups(
-                [group], request_timeout=CALL_S
-            ).values()
-            return int(future.result(CALL_S).coordinator.id)
-
-        return self._found(coordinator, f"a coordinator of group {group}")
+    def group_coordinator(self) -> ClusterBroker:
+        """The broker that coordinates all consumer groups: their topic has one partition."""
+        return self.leader(OFFSETS_TOPIC, 0)
 
     def transaction_coordinator(self, transactional_id: str) -> ClusterBroker:
         """The broker that coordinates the transactions of a transactional id."""
-        partition = transactions_partition(transactional_id)
-        return self._found(
-            lambda: (
-                self.admin.list_topics(TRANSACTIONS_TOPIC, timeout=CALL_S)
-                .topics[TRANSACTIONS_TOPIC]
-                .partitions[partition]
-                .leader
-            ),
-            f"a coordinator of {transactional_id}",
-        )
+        return self.leader(TRANSACTIONS_TOPIC, transactions_partition(transactional_id))
 
     def wait_until_led(self, timeout_s: float = 30.0) -> None:
         """Wait until every partition has a leader that runs."""

@@ -115,14 +115,15 @@ DEFECTS: dict[str, Defect] = {
         "R1",
         "offsets that a transaction may still change count as they were before it",
         (
-            "tests.simulation.consumer",
-            '            raise CallFailed(Remedy.RETRY, "UNSTABLE_OFFSET_COMMIT")\n',
-            "            return {place: self._group.offsets.get(place) for place in partitions}\n",
+            "tests.simulation.groups",
+            "        if any(place in offsets for offsets in self.pending.values() "
+            "for place in places):\n            return None\n",
+            "",
         ),
         (
-            "streams.kafka_broker.consumer",
-            "[asked], require_stable=True",
-            "[asked], require_stable=False",
+            "streams.kafka_broker.group_offsets",
+            '"isolation.level": "read_committed"',
+            '"isolation.level": "read_uncommitted"',
         ),
     ),
     "offsets-once": _defect(

@@ -17,7 +17,8 @@ from .waiting import wait_until
 
 # It ends with the tests even if these are killed: then its standard input ends.
 _RUN = """
-import os, sys, threading
+import faulthandler, os, sys, threading
+faulthandler.enable()
 def end_with_the_tests():
     os.read(0, 1)
     os._exit(1)

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dispatcher.redis_store import RedisStore
+from schemas.topics import TopicNames
 from streams.deciding import Decider
 from streams.kafka_broker import (
     KafkaChangelogReader,
@@ -29,9 +30,12 @@ from streams.kafka_broker import (
     KafkaGroupConsumer,
     KafkaProducer,
 )
+from streams.kafka_broker.group_offsets import AskedOffsets
 
 ANSWER_S = 5.0
 FLUSH_S = 1.0
+_CHANGELOG = TopicNames("").changelog
+"""The end of its name, after any prefix."""
 CHANGELOG_SLICE = 3
 """Records that a restore reads at once, so that there is a middle."""
 SENT_MS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -177,7 +181,7 @@ def _restore_end(point: Failpoint) -> None:
     @_around(KafkaCluster, "end_offsets")
     def end_offsets(original: Any, self: Any, partitions: Any, **named: Any) -> Any:
         found = original(partitions, **named)
-        if any(topic == self._settings.topics.changelog for topic, _ in partitions):
+        if any(topic.endswith(_CHANGELOG) for topic, _ in partitions):
             point.reach()
         return found
 
@@ -203,7 +207,7 @@ STEPS: dict[str, Callable[[Failpoint], None]] = {
     "before-apply": _before(RedisStore, "apply"),
     "inside-apply": _inside_apply,
     "after-apply": _after(RedisStore, "apply"),
-    "restore-after-offsets": _after(KafkaGroupConsumer, "committed"),
+    "restore-after-offsets": _after(AskedOffsets, "answer", lambda found: found is not None),
     "restore-after-end": _restore_end,
     "restore-in-changelog": _restore_changelog,
 }

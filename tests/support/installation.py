@@ -18,7 +18,7 @@ from streams.topic_admin import ensure_topics
 
 from .dispatchers import DispatcherProcess
 from .publisher import Publisher
-from .records import Json, Place, Record, committed, ends, read_topic
+from .records import Json, Place, Record, asker, committed, ends, read_topic
 from .waiting import wait_until
 
 PARTITIONS = 4
@@ -65,6 +65,7 @@ class Installation:
         self.topics = self.settings.topics
         self.partitions = self.settings.partitions
         self.admin = AdminClient({**self.settings.kafka, "log_level": 0})
+        self._asker = asker(bootstrap_servers, self.name)
         self.publisher = Publisher(bootstrap_servers, self.topics, self.partitions)
         self.dispatchers: list[DispatcherProcess] = []
         self.redis = redis.Redis.from_url(redis_url)
@@ -99,6 +100,7 @@ class Installation:
             if dispatcher.is_running:
                 dispatcher.kill()
         self.redis.close()
+        self._asker.close()
 
     # -- dispatchers
 
@@ -148,7 +150,7 @@ class Installation:
 
     def committed(self) -> Mapping[Place, int] | None:
         """The next input offsets to process; None while a transaction could change them."""
-        return committed(self.admin, self.name, self.input_places())
+        return committed(self._asker, self.input_places())
 
     def wait_until_processed(self, timeout_s: float = 90.0) -> None:
         """Wait until everything that was published is committed by the group."""

@@ -10,7 +10,6 @@ from typing import Any, cast
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -27,6 +26,7 @@ SILENCE_S = 10.0
 CALL_S = 30.0
 # One attempt of several: a question to a leader that is gone is never answered.
 ATTEMPT_S = 5.0
+NO_ANSWER = (KafkaError._TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT)
 
 
 @dataclass(frozen=True)
@@ -140,21 +140,35 @@ def ends(admin: AdminClient, places: Iterable[Place], *, stable: bool = True) ->
             admin.list_topics(timeout=CALL_S)
 
 
-def committed(
-    admin: AdminClient, group: str, places: Iterable[Place]
-) -> Mapping[Place, int] | None:
+def asker(bootstrap_servers: str, group: str) -> Consumer:
+    """A client for `committed`. Not an admin client: librdkafka aborts the process when a question
+    of such a one to a coordinator has timed out.
+    """
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "metadata.recovery.strategy": "none",
+            "group.id": group,  # asked for, never joined
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "log_level": 0,
+        }
+    )
+
+
+def committed(asking: Consumer, places: Iterable[Place]) -> Mapping[Place, int] | None:
     """The offsets that the group has committed, 0 where there are none.
 
-    None while a transaction is open that could still change them.
+    None while a transaction is open that could still change them, or nobody answers.
     """
-    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])
-    (future,) = admin.list_consumer_group_offsets(
-        [asked], require_stable=True, request_timeout=CALL_S
-    ).values()
-    found = future.result(CALL_S).topic_partitions
+    asked = [TopicPartition(*place) for place in places]
+    try:
+        found = asking.committed(asked, ATTEMPT_S)
+    except KafkaException as error:
+        if error.args[0].code() in NO_ANSWER:
+            return None
+        raise
     for place in found:
         if place.error is not None:
-            if place.error.code() == KafkaError.UNSTABLE_OFFSET_COMMIT:
-                return None
             raise KafkaException(place.error)
     return {(place.topic, place.partition): max(place.offset, 0) for place in found}

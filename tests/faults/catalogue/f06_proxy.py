@@ -17,9 +17,8 @@ STARTED_OVER = "starting over with a new producer"
 
 def behind_a_proxy(run: Run, dispatchers: int = 2) -> KafkaProxy:
     """Start dispatchers that reach Kafka through a proxy, and the load."""
-    host, _, port = run.servers.bootstrap_servers.partition(":")
-    proxy = run.enter(KafkaProxy((host, int(port))))
-    run.start_dispatchers(dispatchers, kafka__bootstrap_servers=proxy.address)
+    proxy = run.put_proxy()
+    run.start_dispatchers(dispatchers)
     run.load()
     run.wait_for_progress()
     return proxy
@@ -148,7 +147,7 @@ def offsets_stray(run: Run) -> None:
         unanswered.wait()
         kill_newest(run)
         proxy.clear()
-        restart_newest(run, proxy)
+        restart_newest(run)
         run.wait_for_progress(50)
 
 
@@ -171,7 +170,7 @@ def _killed_at(run: Run, side: Side) -> None:
         kill_newest(run)
         proxy.cut_at(held)
         proxy.clear()
-        restart_newest(run, proxy)
+        restart_newest(run)
         run.wait_for_progress(50)
 
 
@@ -180,9 +179,9 @@ def kill_newest(run: Run) -> None:
     run.dispatchers[-1].kill()
 
 
-def restart_newest(run: Run, proxy: KafkaProxy) -> DispatcherProcess:
+def restart_newest(run: Run) -> DispatcherProcess:
     """Start it again in its slot."""
-    return run.restart(run.dispatchers[-1], kafka__bootstrap_servers=proxy.address)
+    return run.restart(run.dispatchers[-1])
 
 
 def expect_restart(run: Run) -> None:

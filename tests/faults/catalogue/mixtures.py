@@ -5,11 +5,14 @@ An action is a generator: it inflicts something, yields while that lasts, and he
 
 from collections.abc import Callable, Generator
 
+from tests.faults.catalogue.f06_proxy import behind_a_proxy
 from tests.faults.catalogue.registry import variant
 from tests.faults.run import Run
 from tests.support.controller_alone import fence
 from tests.support.dispatchers import DispatcherProcess
 from tests.support.failpoints import STEPS
+from tests.support.forwarder import Way
+from tests.support.kafka_proxy import Api, KafkaProxy, Side
 
 Action = Callable[[Run], Generator[None, None, None]]
 AT_ONCE_MOST = 3
@@ -17,8 +20,12 @@ KAFKA_HELD_S = 2.0
 
 
 def one_awake(run: Run) -> list[DispatcherProcess]:
-    """One of the dispatchers that run and don't stand still, if there is any."""
-    awake = [found for found in run.dispatchers if found.is_running and not found.is_held]
+    """One of the dispatchers that run and don't stand still, if there is any; spared ones apart."""
+    awake = [
+        found
+        for found in run.dispatchers
+        if found.is_running and not found.is_held and found not in run.spared
+    ]
     return run.rng.sample(awake, min(1, len(awake)))
 
 
@@ -118,6 +125,43 @@ def kafka_held(run: Run) -> Generator[None, None, None]:
     yield
 
 
+def connections_reset(run: Run) -> Generator[None, None, None]:
+    """All connections to Kafka break, again and again."""
+    proxy = _proxy(run)
+    for _ in range(run.rng.randint(1, 6)):
+        proxy.cut()
+        run.pause(0.0, 0.5)
+    yield
+
+
+def network_slow(run: Run) -> Generator[None, None, None]:
+    """Everything to and from Kafka is late."""
+    _proxy(run).latency_ms = run.rng.choice((20, 100, 300))
+    yield
+    _proxy(run).latency_ms = 0
+
+
+def network_half_open(run: Run) -> Generator[None, None, None]:
+    """What is sent to Kafka is lost, or what Kafka answers, or both; nobody is told."""
+    proxy = _proxy(run)
+    proxy.lose(*run.rng.choice([(Way.TO_SERVER,), (Way.TO_CLIENT,), tuple(Way)]))
+    yield
+    proxy.find()
+
+
+def end_txn_lost(run: Run) -> Generator[None, None, None]:
+    """Of some commits and aborts the request is lost, or the answer."""
+    proxy = _proxy(run)
+    proxy.lose_frames(Api.END_TXN, run.rng.choice(list(Side)), times=run.rng.randint(1, 3))
+    yield
+    proxy.clear()
+
+
+def _proxy(run: Run) -> KafkaProxy:
+    assert run.proxy is not None, "a mixture needs a proxy before Kafka"
+    return run.proxy
+
+
 PROCESSES: tuple[Action, ...] = (
     process_killed,
     process_stopped,
@@ -127,19 +171,23 @@ PROCESSES: tuple[Action, ...] = (
 )
 REDIS: tuple[Action, ...] = (redis_flushed, redis_killed, redis_held)
 KAFKA: tuple[Action, ...] = (kafka_killed, kafka_held)
+NETWORK: tuple[Action, ...] = (connections_reset, network_slow, network_half_open, end_txn_lost)
+MIXED = {"fenced_most": 10}
+"""Settings: zombies and slots taken again fence one another more often than in a year."""
 
 
 def mix(run: Run, rounds: int) -> None:
     """So many rounds: things begin one after the other, and end in another order.
 
-    Of Redis and of Kafka one action at a time: a server that is killed can't be held.
+    Of Redis, of Kafka and of the network one action at a time: what is killed can't be held.
     """
     for _ in range(rounds):
-        pool = [*PROCESSES, run.rng.choice(REDIS), run.rng.choice(KAFKA)]
+        pool = [*PROCESSES, *(run.rng.choice(kind) for kind in (REDIS, KAFKA, NETWORK))]
         chosen = run.rng.sample(pool, run.rng.randint(1, AT_ONCE_MOST))
         under_way = [action(run) for action in chosen]
-        for action in under_way:
+        for name, action in zip([found.__name__ for found in chosen], under_way, strict=True):
             next(action, None)
+            run.inflicted[name.replace("_", " ")] += 1
             run.pause(0.0, 1.5)
         run.rng.shuffle(under_way)
         for action in under_way:
@@ -150,15 +198,22 @@ def mix(run: Run, rounds: int) -> None:
     supervise(run)
 
 
-@variant("FX", "two rounds of everything", own_kafka=True, settings={"fenced_most": 10})
+@variant("FX", "two rounds of everything", dispatchers=0, own_kafka=True, settings=MIXED)
 def two_rounds(run: Run) -> None:
     """Two or three faults overlap."""
+    behind_a_proxy(run)
     mix(run, 2)
 
 
 @variant(
-    "FX", "ten rounds of everything", own_kafka=True, quick=False, settings={"fenced_most": 10}
+    "FX",
+    "ten rounds of everything",
+    dispatchers=0,
+    own_kafka=True,
+    settings=MIXED,
+    quick=False,
 )
 def ten_rounds(run: Run) -> None:
     """For longer."""
+    behind_a_proxy(run)
     mix(run, 10)
