@@ -11,10 +11,6 @@ The rules that hold here (design, section 4; the others in the modules that keep
   after each commit and read only by a restore.
 - R4 Group metadata is taken after the poll. If that poll served a rebalance, tasks that are no
   longer owned are gone before anything is decided.
-- R5 Leads are divided among the people who are there when they are divided: after batches were
-  received, the end of their roster partition is asked, and the batches wait until the changes up
-  to it were received and applied. A change acknowledged before a batch was sent is always applied
-  before it, whatever any clock says.
 - R6 An aborted transaction is decided again; after one of unknown outcome the producer is replaced
   and every task restored as if newly assigned.
 - R12 Callbacks only record; restoring runs in slices between polls, with the partition paused, so
@@ -33,23 +29,20 @@ import msgspec
 
 from dispatcher.store import StateStore
 from streams.broker import (
-    CallFailed,
     ChangelogReader,
     Cluster,
     GroupConsumer,
-    InputRecord,
-    Polled,
     Rebalance,
     RebalanceEvent,
-    Remedy,
     TopicPartition,
 )
 from streams.deciding import Decider, Draft
 from streams.lifecycle import Life
+from streams.reception import Reception
 from streams.redis_sync import RedisSync, Zombie
 from streams.restore import Restorer
 from streams.settings import Settings
-from streams.task import Task, WaitingBatch
+from streams.task import Task
 from streams.transactions import Aborted, OutcomeUnknown, Output, Transactions
 
 _encode = msgspec.json.Encoder().encode
@@ -97,14 +90,13 @@ class Processor:
             wall_ms=wall_ms,
             monotonic=monotonic,
         )
+        self._reception = Reception(settings, consumer, cluster, self._redis.overdue, logger=logger)
         self._decider = Decider(
             settings, dead_letter_partitions=dead_letter_partitions, monotonic=monotonic
         )
         self.tasks: dict[int, Task] = {}
         self._suspended: dict[int, Task] = {}
-        self._arrived: dict[int, list[InputRecord]] = {}
         self._starting: dict[int, Task] = {}
-        self._paused: set[TopicPartition] = set()
         self._status_at = 0.0
         self.leads_dispatched = 0
 
@@ -118,14 +110,14 @@ class Processor:
         try:
             polled = self._consumer.poll(self._settings.poll_records_max, self._poll_wait_ms())
             self._handle_rebalances(polled.rebalances)
-            self._receive(polled)
+            self._reception.receive(polled, self.tasks)
             # What a former producer of this slot left open is settled by the new one's start.
             if self._producer_is_open():
                 self._restore_slice()
-                self._ask_roster_ends()
+                self._reception.ask_roster_ends(self.tasks)
                 self._dispatch()
             self._flush(self.tasks.values())
-            self._balance_intake()
+            self._reception.balance(self.tasks.values())
             self._write_status()
         except OutcomeUnknown as unknown:
             self._start_over(str(unknown))
@@ -140,7 +132,7 @@ class Processor:
 
     def _poll_wait_ms(self) -> int:
         restoring = self._restorer.busy and not self._restorer.waiting
-        busy = restoring or self._starting or any(self._arrived.values())
+        busy = restoring or self._starting or self._reception.busy
         if busy or any(task.ready() for task in self.tasks.values() if self._may_decide(task)):
             return 0
         return self._settings.poll_timeout_ms
@@ -175,7 +167,7 @@ class Processor:
         leaving = [self.tasks.pop(number) for number in partitions if number in self.tasks]
         self._flush_for_a_while(leaving)
         for task in leaving:
-            self._forget_intake(task.partition)
+            self._leave(task.partition)
             if task.life is Life.RUNNING:
                 task.rollback()
                 task.enter(Life.SUSPENDED)
@@ -188,23 +180,22 @@ class Processor:
         for partition in partitions:
             task = self.tasks.pop(partition, None)
             if task is not None:
-                self._forget_intake(partition)
+                self._leave(partition)
                 task.enter(Life.CLOSED)
         for task in self._suspended.values():
             task.enter(Life.CLOSED)
         self._suspended.clear()
 
-    def _forget_intake(self, partition: int) -> None:
+    def _leave(self, partition: int) -> None:
         self._restorer.drop(partition)
         self._starting.pop(partition, None)
-        self._arrived.pop(partition, None)
-        self._paused -= {(topic, partition) for topic in self._inputs()}
+        self._reception.forget(partition)
 
     def _restart_task(self, partition: int) -> None:
         """Close a task dirty and restore it as if newly assigned."""
         self.tasks[partition].enter(Life.CLOSED)
-        self._forget_intake(partition)
-        self._consumer.pause([(topic, partition) for topic in self._inputs()])
+        self._leave(partition)
+        self._reception.stop(partition)
         task = Task(partition)
         task.enter(Life.RESTORING)
         self.tasks[partition] = task
@@ -237,94 +228,14 @@ class Processor:
             for task in self._restorer.slice():
                 self._starting[task.partition] = task
         for partition, task in list(self._starting.items()):
-            positions = {(topic, partition): task.applied[topic] for topic in self._inputs()}
-            if self._consumer.start_from(positions):
+            if self._reception.start(task):
                 del self._starting[partition]
-                self._paused -= set(positions)
                 task.enter(Life.RUNNING)
 
-    # -- intake
-
-    def _inputs(self) -> tuple[str, str]:
-        return self._topics.lead_batches, self._topics.roster_changes
-
-    def _receive(self, polled: Polled) -> None:
-        roster_topic = self._topics.roster_changes
-        for record in polled.records:
-            task = self.tasks.get(record.partition)
-            if task is None or task.life is not Life.RUNNING:
-                continue  # not ours any more (R4), or read again from where the restore says
-            if task.receive(record, roster_topic) and record.topic != roster_topic:
-                self._arrived.setdefault(record.partition, []).append(record)
-        for topic, partition, offset in polled.ends:
-            task = self.tasks.get(partition)
-            if task is not None and task.life is Life.RUNNING and topic == roster_topic:
-                task.roster_seen = max(task.roster_seen, offset)
-
-    def _ask_roster_ends(self) -> None:
-        """R5: one question for the whole chunk; without an answer the batches wait.
-
-        The high watermark, not the last stable offset: a change may be acknowledged while it still
-        lies behind somebody's open transaction, or before its own transaction's marker is there.
-        """
-        asked = [
-            (self._topics.roster_changes, partition)
-            for partition, records in self._arrived.items()
-            if records
-        ]
-        if not asked:
-            return
-        try:
-            ends = self._cluster.end_offsets(asked, read_committed=False)
-        except CallFailed as failed:
-            if failed.remedy is not Remedy.RETRY:
-                raise
-            self._log.warning("no answer about the rosters' ends", why=str(failed))
-            return
-        for topic, partition in asked:
-            end = ends[topic, partition]
-            self.tasks[partition].batches.extend(
-                WaitingBatch(record, end) for record in self._arrived.pop(partition)
-            )
-
-    def _balance_intake(self) -> None:
-        """Pause what has enough waiting, resume what has little: buffers are bounded."""
-        leads_topic, roster_topic = self._inputs()
-        waiting_bytes = sum(task.waiting_bytes for task in self.tasks.values())
-        full = waiting_bytes > self._settings.buffered_bytes_max
-        most = self._settings.buffered_records_max
-        want: set[TopicPartition] = set()
-        for partition, task in self.tasks.items():
-            if task.life is not Life.RUNNING:
-                continue
-            overdue = self._redis.overdue(task)  # R9
-            batches = len(task.batches) + len(self._arrived.get(partition, ()))
-            leads_at, roster_at = (leads_topic, partition), (roster_topic, partition)
-            # What is paused is resumed at half, since a pause throws away what was fetched ahead.
-            if (
-                overdue
-                or (full and batches)
-                or batches > (most // 2 if leads_at in self._paused else most)
-            ):
-                want.add(leads_at)
-            changes = len(task.changes)
-            if (
-                overdue
-                or (full and changes)
-                or changes > (most // 2 if roster_at in self._paused else most)
-            ):
-                want.add(roster_at)
-        if want != self._paused:
-            if more := want - self._paused:
-                self._consumer.pause(sorted(more))
-            if less := self._paused - want:
-                self._consumer.resume(sorted(less))
-            self._paused = want
+    # -- deciding and committing
 
     def _may_decide(self, task: Task) -> bool:
         return task.life is Life.RUNNING and not self._redis.overdue(task)
-
-    # -- deciding and committing
 
     def _dispatch(self) -> None:
         ready = [task for task in self.tasks.values() if self._may_decide(task) and task.ready()]

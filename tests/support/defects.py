@@ -47,6 +47,7 @@ def _defect(rule: str, says: str, *patches: tuple[str, str, str]) -> Defect:
 
 
 PROCESSOR = "streams.processor"
+RECEPTION = "streams.reception"
 RESTORE = "streams.restore"
 SYNC = "streams.redis_sync"
 TRANSACTIONS = "streams.transactions"
@@ -183,13 +184,13 @@ DEFECTS: dict[str, Defect] = {
     "rosters-when-they-come": _defect(
         "R5",
         "batches don't wait for the roster changes that were there before them",
-        (PROCESSOR, "WaitingBatch(record, end) for record", "WaitingBatch(record, 0) for record"),
+        (RECEPTION, "WaitingBatch(record, end) for record", "WaitingBatch(record, 0) for record"),
     ),
     "rosters-up-to-the-stable-offset": _defect(
         "R5",
         "the rosters' last stable offset is asked, not their end",
         (
-            PROCESSOR,
+            RECEPTION,
             "end_offsets(asked, read_committed=False)",
             "end_offsets(asked, read_committed=True)",
         ),
@@ -198,7 +199,7 @@ DEFECTS: dict[str, Defect] = {
         "R5",
         "input is never paused",
         (
-            PROCESSOR,
+            RECEPTION,
             "        if want != self._paused:\n",
             "        want = set()\n        if want != self._paused:\n",
         ),
@@ -255,7 +256,7 @@ DEFECTS: dict[str, Defect] = {
             "        generation = max(self._consumer.generation(), 0)\n"
             "        self._commit(draft, metadata, generation)\n"
             "        self._handle_rebalances(polled.rebalances)\n"
-            "        self._receive(polled)\n",
+            "        self._reception.receive(polled, self.tasks)\n",
         ),
     ),
     # -- transactions

@@ -1,0 +1,139 @@
+"""What came in and can't be decided yet: records that wait for their rosters, and too many of them.
+
+In: what a poll brought. Out: a task's `changes` and `batches`; partitions paused and resumed.
+
+- R5 Leads are divided among the people who are there when they are divided: after batches were
+  received, the end of their roster partition is asked, and the batches wait until the changes up
+  to it were received and applied. A change acknowledged before a batch was sent is always applied
+  before it, whatever any clock says.
+- Buffers are bounded: a partition that has enough waiting is paused, and so is one whose changes
+  Redis doesn't take (R9).
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from streams.broker import (
+    CallFailed,
+    Cluster,
+    GroupConsumer,
+    InputRecord,
+    Polled,
+    Remedy,
+    TopicPartition,
+)
+from streams.lifecycle import Life
+from streams.settings import Settings
+from streams.task import Task, WaitingBatch
+
+
+class Reception:
+    """Between the consumer and the tasks."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        consumer: GroupConsumer,
+        cluster: Cluster,
+        overdue: Callable[[Task], bool],
+        *,
+        logger: Any,
+    ) -> None:
+        """`overdue`: whether a task has to wait for Redis (R9)."""
+        self._settings = settings
+        self._consumer = consumer
+        self._cluster = cluster
+        self._overdue = overdue
+        self._log = logger
+        topics = settings.topics
+        self._leads_topic, self._roster_topic = topics.lead_batches, topics.roster_changes
+        self._arrived: dict[int, list[InputRecord]] = {}
+        self._paused: set[TopicPartition] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether batches wait for the question about their rosters."""
+        return any(self._arrived.values())
+
+    def places(self, partition: int) -> list[TopicPartition]:
+        """The partitions of both input topics with this number (R3)."""
+        return [(self._leads_topic, partition), (self._roster_topic, partition)]
+
+    def start(self, task: Task) -> bool:
+        """Have the inputs delivered from where the task stands. False: not ready yet, ask again."""
+        positions = {place: task.applied[place[0]] for place in self.places(task.partition)}
+        if not self._consumer.start_from(positions):
+            return False
+        self._paused -= set(positions)
+        return True
+
+    def stop(self, partition: int) -> None:
+        """Have nothing of a partition delivered, and forget what has arrived of it."""
+        self._consumer.pause(self.places(partition))
+        self.forget(partition)
+
+    def forget(self, partition: int) -> None:
+        """What has arrived of a partition that is gone, or will be delivered again."""
+        self._arrived.pop(partition, None)
+        self._paused -= set(self.places(partition))
+
+    def receive(self, polled: Polled, tasks: Mapping[int, Task]) -> None:
+        """Hand out what a poll brought to the tasks that run."""
+        for record in polled.records:
+            task = tasks.get(record.partition)
+            if task is None or task.life is not Life.RUNNING:
+                continue  # not ours any more (R4), or read again from where the restore says
+            if task.receive(record, self._roster_topic) and record.topic == self._leads_topic:
+                self._arrived.setdefault(record.partition, []).append(record)
+        for topic, partition, offset in polled.ends:
+            task = tasks.get(partition)
+            if task is not None and task.life is Life.RUNNING and topic == self._roster_topic:
+                task.roster_seen = max(task.roster_seen, offset)
+
+    def ask_roster_ends(self, tasks: Mapping[int, Task]) -> None:
+        """R5: one question for the whole chunk; without an answer the batches wait.
+
+        The high watermark, not the last stable offset: a change may be acknowledged while it still
+        lies behind somebody's open transaction, or before its own transaction's marker is there.
+        """
+        asked = [(self._roster_topic, number) for number, found in self._arrived.items() if found]
+        if not asked:
+            return
+        try:
+            ends = self._cluster.end_offsets(asked, read_committed=False)
+        except CallFailed as failed:
+            if failed.remedy is not Remedy.RETRY:
+                raise
+            self._log.warning("no answer about the rosters' ends", why=str(failed))
+            return
+        for topic, partition in asked:
+            end = ends[topic, partition]
+            tasks[partition].batches.extend(
+                WaitingBatch(record, end) for record in self._arrived.pop(partition)
+            )
+
+    def balance(self, tasks: Collection[Task]) -> None:
+        """Pause what has enough waiting, resume what has little."""
+        waiting_bytes = sum(task.waiting_bytes for task in tasks)
+        full = waiting_bytes > self._settings.buffered_bytes_max
+        want: set[TopicPartition] = set()
+        for task in tasks:
+            if task.life is not Life.RUNNING:
+                continue
+            batches = len(task.batches) + len(self._arrived.get(task.partition, ()))
+            waiting = (batches, len(task.changes))
+            overdue = self._overdue(task)
+            for place, records in zip(self.places(task.partition), waiting, strict=True):
+                if overdue or (full and records) or self._has_enough(place, records):
+                    want.add(place)
+        if want != self._paused:
+            if more := want - self._paused:
+                self._consumer.pause(sorted(more))
+            if less := self._paused - want:
+                self._consumer.resume(sorted(less))
+            self._paused = want
+
+    def _has_enough(self, place: TopicPartition, records: int) -> bool:
+        """What is paused is resumed at half, since a pause throws away what was fetched ahead."""
+        most = self._settings.buffered_records_max
+        return records > (most // 2 if place in self._paused else most)
