@@ -13,7 +13,7 @@ from tests.support.dispatchers import DispatcherProcess
 from tests.support.failpoints import STEPS
 
 TIMES_MOST = 12
-QUICK = ("between-produces", "after-commit", "inside-apply", "restore-in-changelog")
+QUICK = ("between-produces", "inside-apply", "restore-in-changelog")
 """With every change; the others with all of it."""
 NOWHERE = "redis://127.0.0.1:1/0"
 

@@ -7,7 +7,7 @@ from tests.faults.run import Run
 from tests.support.dispatchers import DispatcherProcess
 from tests.support.waiting import wait_until
 
-QUICK = ("after-send-offsets", "before-apply")
+QUICK = ("after-send-offsets",)
 MID_TRANSACTION = ("after-decide", "between-produces", "after-send-offsets", "before-apply")
 
 

@@ -25,7 +25,7 @@ def first_leaves(run: Run) -> None:
     run.wait_until_shared()
 
 
-@variant("F3", "rolling restart", dispatchers=3)
+@variant("F3", "rolling restart", dispatchers=3, quick=False)
 def rolling_restart(run: Run) -> None:
     """One after the other, each in its slot, as a deployment does it."""
     for dispatcher in run.dispatchers[:3]:

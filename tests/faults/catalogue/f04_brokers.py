@@ -27,7 +27,7 @@ def only_broker_killed_again(run: Run) -> None:
     only_broker_killed(run)
 
 
-@variant("F4", "the only broker is restarted", own_kafka=True)
+@variant("F4", "the only broker is restarted", own_kafka=True, quick=False)
 def only_broker_restarted(run: Run) -> None:
     """In good order, under load."""
     run.servers.kafka.stop()

@@ -92,7 +92,7 @@ def held(run: Run, seconds: float) -> None:
     taken_over(run)
 
 
-@variant("F5", "held still for 4 s", own_redis=True)
+@variant("F5", "held still for 4 s", own_redis=True, quick=False)
 def held_shortly(run: Run) -> None:
     """See `held`."""
     held(run, 4)
@@ -136,7 +136,7 @@ def slow(run: Run) -> None:
     network.latency_ms = 0
 
 
-@variant("F5", "slower than the time-out", dispatchers=0, own_redis=True)
+@variant("F5", "slower than the time-out", dispatchers=0, own_redis=True, quick=False)
 def too_slow(run: Run) -> None:
     """Scripts are carried out, and nobody hears of it: late writes of earlier owners among them."""
     network = behind_a_network(run)

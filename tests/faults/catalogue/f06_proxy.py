@@ -33,7 +33,7 @@ def let_it_happen(run: Run, proxy: KafkaProxy, *rules: Rule, leads: int = 300) -
     run.wait_for_progress()
 
 
-@variant("F6", "every EndTxn is late", dispatchers=0, settings=TIMING)
+@variant("F6", "every EndTxn is late", dispatchers=0, settings=TIMING, quick=False)
 def end_late(run: Run) -> None:
     """By half a second, requests and answers: commits are slow, and nothing else."""
     proxy = behind_a_proxy(run)
@@ -49,7 +49,7 @@ def end_doubted(run: Run) -> None:
     expect_restart(run)
 
 
-@variant("F6", "EndTxn is lost", dispatchers=0, settings=TIMING)
+@variant("F6", "EndTxn is lost", dispatchers=0, settings=TIMING, quick=False)
 def end_lost(run: Run) -> None:
     """The client asks again after its time-out; by then the broker may have given up."""
     proxy = behind_a_proxy(run)
@@ -84,14 +84,14 @@ def offsets_late(run: Run) -> None:
     let_it_happen(run, proxy, *rules)
 
 
-@variant("F6", "TxnOffsetCommit is lost", dispatchers=0, settings=TIMING)
+@variant("F6", "TxnOffsetCommit is lost", dispatchers=0, settings=TIMING, quick=False)
 def offsets_lost(run: Run) -> None:
     """Without offsets nothing may be committed."""
     proxy = behind_a_proxy(run)
     let_it_happen(run, proxy, proxy.lose_frames(Api.TXN_OFFSET_COMMIT, Side.REQUEST, times=2))
 
 
-@variant("F6", "the answer to TxnOffsetCommit is lost", dispatchers=0, settings=TIMING)
+@variant("F6", "the answer to TxnOffsetCommit is lost", dispatchers=0, settings=TIMING, quick=False)
 def offsets_unanswered(run: Run) -> None:
     """They are sent again, and are the same."""
     proxy = behind_a_proxy(run)
@@ -107,7 +107,7 @@ def epoch_unanswered(run: Run) -> None:
     let_it_happen(run, proxy, ended, raised)
 
 
-@variant("F6", "a copy of EndTxn comes later", dispatchers=0, settings=TIMING)
+@variant("F6", "a copy of EndTxn comes later", dispatchers=0, settings=TIMING, quick=False)
 def end_stray(run: Run) -> None:
     """It must not end another transaction than its own, in the midst of that one's records.
 
@@ -151,7 +151,7 @@ def offsets_stray(run: Run) -> None:
         run.wait_for_progress(50)
 
 
-@variant("F1", "killed with its commit on the way", dispatchers=0, settings=TIMING)
+@variant("F1", "killed with its commit on the way", dispatchers=0, settings=TIMING, quick=False)
 def killed_before_commit_arrives(run: Run) -> None:
     """EndTxn never arrives: the broker aborts in time, and another dispatcher decides anew."""
     _killed_at(run, Side.REQUEST)

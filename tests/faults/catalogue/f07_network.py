@@ -14,7 +14,7 @@ SILENCE = {"kafka__socket_timeout_ms": 3_000}
 SILENT_S = 6.0
 
 
-@variant("F7", "latency of 100 ms", dispatchers=0)
+@variant("F7", "latency of 100 ms", dispatchers=0, quick=False)
 def latency(run: Run) -> None:
     """Each way: every transaction takes a second and more, and is right."""
     proxy = behind_a_proxy(run)
@@ -42,7 +42,7 @@ def resets(run: Run) -> None:
         run.pause(0.1, 0.9)
 
 
-@variant("F7", "no connection for a while", dispatchers=0)
+@variant("F7", "no connection for a while", dispatchers=0, quick=False)
 def refused(run: Run) -> None:
     """All are reset, and none is taken, for longer than a session."""
     proxy = behind_a_proxy(run)
@@ -64,7 +64,7 @@ def deaf_broker(run: Run) -> None:
     lose_for_a_while(run, Way.TO_SERVER).find()
 
 
-@variant("F7", "half open towards the dispatchers", dispatchers=0, settings=SILENCE)
+@variant("F7", "half open towards the dispatchers", dispatchers=0, settings=SILENCE, quick=False)
 def deaf_dispatchers(run: Run) -> None:
     """Kafka does what it is asked, and the answers are lost."""
     lose_for_a_while(run, Way.TO_CLIENT).find()

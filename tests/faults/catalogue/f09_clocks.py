@@ -29,7 +29,7 @@ def a_day_back(run: Run) -> None:
     run.wait_for_progress()
 
 
-@variant("F9", "dispatchers' clocks go ten minutes ahead", dispatchers=0)
+@variant("F9", "dispatchers' clocks go ten minutes ahead", dispatchers=0, quick=False)
 def ten_minutes_ahead(run: Run) -> None:
     """And later go right again."""
     clock = jumping(run)
@@ -55,7 +55,7 @@ def two_hours_ahead(run: Run) -> None:
     run.wait_for_progress()
 
 
-@variant("F9", "dispatchers' clocks jump about", dispatchers=0)
+@variant("F9", "dispatchers' clocks jump about", dispatchers=0, quick=False)
 def jumping_about(run: Run) -> None:
     """Back and ahead, within what Kafka takes; then a process is killed and another started."""
     clock = jumping(run)
@@ -70,7 +70,7 @@ def jumping_about(run: Run) -> None:
     run.wait_for_progress()
 
 
-@variant("F9", "producers' clocks are wrong")
+@variant("F9", "producers' clocks are wrong", quick=False)
 def wrong_producers(run: Run) -> None:
     """Up to an hour ahead and days back: events are taken in the order of their offsets.
 

@@ -4,7 +4,7 @@ from tests.faults.catalogue.registry import variant
 from tests.faults.run import Run
 
 
-@variant("F10", "one record in three is poison", dispatchers=0)
+@variant("F10", "one record in three is poison", dispatchers=0, quick=False)
 def one_in_three(run: Run) -> None:
     """Nothing stops: each becomes a dead letter, and the leads around it are assigned."""
     run.start_dispatchers(2)

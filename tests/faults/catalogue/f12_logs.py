@@ -61,7 +61,7 @@ def _expect_compaction(run: Run) -> None:
         time.sleep(0.5)
 
 
-@variant("F12", "input is deleted while nobody reads it")
+@variant("F12", "input is deleted while nobody reads it", quick=False)
 def deleted_while_stopped(run: Run) -> None:
     """A dispatcher that finds its place gone says so and stops; it doesn't go on elsewhere."""
 
