@@ -23,6 +23,7 @@ from streams.restore import RETRY_WAIT_S
 from streams.settings import Settings
 from streams.topic_checks import checked_facts
 from streams.transactions import OutcomeUnknown, SlotContested, Transactions
+from streams.watchdog import Watchdog
 
 
 class CannotStart(Exception):
@@ -109,6 +110,11 @@ def run(settings: Settings) -> int:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
+    with Watchdog(settings.stall_max_ms) as watchdog:
+        return _run(settings, watchdog, logger, stopping)
+
+
+def _run(settings: Settings, watchdog: Watchdog, logger: Any, stopping: list[int]) -> int:
     try:
         processor = open_processor(settings, logger)
     except (CannotStart, SlotContested) as error:
@@ -123,6 +129,7 @@ def run(settings: Settings) -> int:
     try:
         while not stopping:
             processor.turn()
+            watchdog.turned()
     except (InputLost, SlotContested) as error:
         logger.error("stopped: an operator has to decide", why=str(error))
         status = 1

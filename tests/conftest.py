@@ -2,9 +2,10 @@
 
 - The kind of a test is the directory it lies in (`tests/unit/...` is `unit`); tests directly in
   `tests/` are unit tests. `--kinds` chooses (`tests/run` hands it over); quick kinds run first,
-  faults and benchmarks only when named.
+  benchmarks only when named.
 - `left_out` says at the end what a machine could not run, and how to get it. With
   `PARTIDOR_TEST_REQUIRE=all` nothing is left out: it fails instead.
+- With `PARTIDOR_TEST_SERVERS=containers` the servers are containers: see `tests.support.stacks`.
 """
 
 import os
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 # In the order in which they run: what fails quickly fails first.
 KINDS = ("unit", "simulation", "integration", "browser", "faults", "benchmarks")
-ONLY_WHEN_NAMED = ("faults", "benchmarks")
+ONLY_WHEN_NAMED = ("benchmarks",)
 REQUIRE_ALL = os.environ.get("PARTIDOR_TEST_REQUIRE") == "all"
 
 LEFT_OUT = "left out"
@@ -95,10 +96,14 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Where everything is required, a test that skips itself in any other way fails as well."""
+    """Where everything is required, a test that skips itself in any other way fails as well.
+
+    What was left out and yet didn't fail isn't run on these servers, and is on others.
+    """
     outcome = yield
     report = outcome.get_result()
-    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+    by_left_out = any(name == LEFT_OUT for name, _ in item.user_properties)
+    if REQUIRE_ALL and report.skipped and not by_left_out and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
 
@@ -126,17 +131,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator["Stack"]:
-    """One Kafka and one Redis for the whole session: those of the settings, else local processes.
+    """One Kafka and one Redis for the whole session; see `tests.support.stacks`.
 
-    Tests that hurt a server start a `LocalStack` of their own.
+    Tests that hurt a server open one of their own.
     """
-    from streams.local import open_stack
+    from tests.support.stacks import open_session_stack
 
-    given = (
-        os.environ.get("PARTIDOR_KAFKA__BOOTSTRAP_SERVERS"),
-        os.environ.get("PARTIDOR_REDIS_URL"),
-    )
-    with open_stack(*given, prefer_processes=True) as opened:
+    with open_session_stack() as opened:
         yield opened
 
 

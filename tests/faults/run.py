@@ -209,15 +209,15 @@ class Run:
                 owned[dispatcher.slot] = {int(n) for n, life in states.items() if life == "running"}
         return owned
 
+    def is_shared(self) -> bool:
+        """Whether the running dispatchers run all partitions, and each of them some."""
+        owned = self.shares()
+        together = sorted(number for numbers in owned.values() for number in numbers)
+        return all(owned.values()) and together == list(range(self.installation.partitions))
+
     def wait_until_shared(self, timeout_s: float = PROGRESS_S) -> None:
         """Wait until the running dispatchers run all partitions, and each of them some."""
-
-        def shared() -> bool:
-            owned = self.shares()
-            together = sorted(number for numbers in owned.values() for number in numbers)
-            return all(owned.values()) and together == list(range(self.installation.partitions))
-
-        wait_until(shared, lambda: f"shared: {self.shares()}; {self._logs()}", timeout_s)
+        wait_until(self.is_shared, lambda: f"shared: {self.shares()}; {self._logs()}", timeout_s)
 
     def wait_until_ended(
         self, dispatcher: DispatcherProcess, timeout_s: float = PROGRESS_S

@@ -1,14 +1,14 @@
-"""The Kafka and the Redis of a run: shared by a process's runs, or its own where it hurts them."""
+"""The Kafka and the Redis of a run: shared by a process's runs, or its own where it hurts them.
 
-import shutil
-import tempfile
+Processes or containers: see ``tests.support.stacks``.
+"""
+
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from streams.local import LocalStack
-from streams.local.redis_server import RedisServer
+from tests.support.machine import LeftOut
+from tests.support.stacks import IN_CONTAINERS, PROCESSES_ONLY, open_redis, open_stack
 
 KAFKA_PROPERTIES: Mapping[str, str] = {
     # A killed process is missed after this at the earliest; brokers insist on six seconds.
@@ -42,13 +42,19 @@ def shared_servers() -> Iterator[Servers]:
 @contextmanager
 def own_kafka(properties: Mapping[str, str]) -> Iterator[Servers]:
     """One broker, and a Redis beside it."""
-    with LocalStack(kafka_properties={**KAFKA_PROPERTIES, **properties}) as stack:
+    with open_stack({**KAFKA_PROPERTIES, **properties}) as stack:
         yield Servers(stack.bootstrap_servers, stack.redis_url, stack.kafka, stack.redis)
 
 
 @contextmanager
 def three_brokers(properties: Mapping[str, str]) -> Iterator[Servers]:
-    """Three brokers, and a Redis beside them."""
+    """Three brokers, and a Redis beside them; as processes only.
+
+    In containers they would need a network of their own to find each other, and what is tested is
+    how clients find them: from this machine, at all three addresses.
+    """
+    if IN_CONTAINERS:
+        raise LeftOut("there are no three brokers in containers", PROCESSES_ONLY)
     from tests.support.cluster import BROKERS, Cluster
 
     with Cluster({**KAFKA_PROPERTIES, **properties}) as cluster:
@@ -58,11 +64,5 @@ def three_brokers(properties: Mapping[str, str]) -> Iterator[Servers]:
 @contextmanager
 def own_redis(shared: Servers) -> Iterator[Servers]:
     """The shared Kafka, and a Redis of its own."""
-    directory = Path(tempfile.mkdtemp(prefix="partidor-redis-"))
-    redis = RedisServer(directory / "redis", remove_when_orphaned=directory)
-    try:
-        redis.start()
+    with open_redis() as redis:
         yield shared._replace(redis=redis, redis_url=redis.url)
-    finally:
-        redis.kill()
-        shutil.rmtree(directory, ignore_errors=True)

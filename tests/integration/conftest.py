@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from streams.local.redis_server import RedisServer
 from tests.support.installation import Installation
+from tests.support.stacks import deselect_what_stays_the_same, open_redis
 
 if TYPE_CHECKING:
     from streams.local import Stack
+    from streams.local.containers import RedisContainer
+    from streams.local.redis_server import RedisServer
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """See `tests.support.stacks`."""
+    deselect_what_stays_the_same(config, items)
 
 
 @pytest.fixture
@@ -21,17 +28,18 @@ def installation(stack: "Stack", application_id: str, tmp_path: Path) -> Iterato
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+def own_redis() -> Iterator["RedisServer | RedisContainer"]:
     """A Redis that only this test uses, and may hurt."""
-    server = RedisServer(tmp_path / "redis")
-    server.start()
-    yield server
-    server.kill()
+    with open_redis() as server:
+        yield server
 
 
 @pytest.fixture
 def beside(
-    stack: "Stack", own_redis: RedisServer, application_id: str, tmp_path: Path
+    stack: "Stack",
+    own_redis: "RedisServer | RedisContainer",
+    application_id: str,
+    tmp_path: Path,
 ) -> Iterator[Installation]:
     """An installation with a Redis of its own."""
     with Installation(stack.bootstrap_servers, own_redis.url, tmp_path, application_id) as opened:

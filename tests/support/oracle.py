@@ -171,7 +171,7 @@ def check_chains(outcome: Outcome) -> None:
     counted = 0
     for channel, decisions in by_channel(outcome.decisions).items():
         versions = [decision["state_version"] for decision in decisions]
-        assert versions == list(range(1, len(decisions) + 1)), channel
+        assert versions == list(range(1, len(decisions) + 1)), (channel, _broken(versions))
         errors: dict[str, str] | None = {}
         for decision in decisions:
             _check_sum(decision)
@@ -181,6 +181,16 @@ def check_chains(outcome: Outcome) -> None:
                 assert assigned == given[channel, decision["state_version"], row["assignee_id"]]
                 counted += assigned
     assert counted == len(outcome.assignments)
+
+
+def _broken(versions: list[int]) -> str:
+    """Where a chain of versions isn't one."""
+    counts = Counter(versions)
+    missing = [version for version in range(1, max(versions)) if version not in counts]
+    doubled = [version for version, count in counts.items() if count > 1]
+    return (
+        f"missing {missing[:10]}, doubled {doubled[:10]}, in order {versions == sorted(versions)}"
+    )
 
 
 def _check_sum(decision: Json) -> None:

@@ -5,8 +5,6 @@ from tests.faults.run import Run
 from tests.support.cluster import Cluster, ClusterBroker
 from tests.support.controller_alone import fence
 
-AWAY_S = 1.0
-
 
 @variant("F4", "the only broker is killed", own_kafka=True)
 def only_broker_killed(run: Run) -> None:
@@ -27,11 +25,21 @@ def only_broker_killed_again(run: Run) -> None:
     only_broker_killed(run)
 
 
-@variant("F4", "the only broker is restarted", own_kafka=True, quick=False)
+@variant(
+    "F4",
+    "the only broker is restarted",
+    own_kafka=True,
+    quick=False,
+    kafka_properties={"controlled.shutdown.enable": "false"},
+)
 def only_broker_restarted(run: Run) -> None:
-    """In good order, under load."""
+    """By SIGTERM, under load.
+
+    A broker that first hands over what it leads, and there is nobody to hand it to, acknowledges
+    commits while it ends and doesn't write their markers (Kafka 4.3.1): nobody can mend that.
+    """
     run.servers.kafka.stop()
-    run.pause(0.1 * AWAY_S, AWAY_S)
+    fence(run.servers.kafka)
     run.servers.kafka.start()
     run.wait_for_progress()
 
