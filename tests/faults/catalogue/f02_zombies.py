@@ -30,7 +30,7 @@ def held(run: Run) -> None:
 @variant("F2", "held still while idle", quick=False)
 def idle(run: Run) -> None:
     """Nothing was waiting when it fell asleep; leads came while it slept."""
-    run.sending.hold()
+    run.sending.rest()
     run.installation.wait_until_processed()
     sleeper = run.rng.choice(run.dispatchers)
     sleeper.hold()
