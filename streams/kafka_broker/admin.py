@@ -41,7 +41,7 @@ class Admin:
 
     def renew(self, futures: Iterable["Future[Any]"]) -> None:
         """After a failure: another client. `futures` are the questions that were asked of this."""
-        self._former = [former for former in self._former if not _are_done(former[1])]
+        self._drop_former()
         self._former.append((self.client, list(futures)))
         self.client = self._made()
         self.timeout_s = max(self.timeout_s, min(2 * self.timeout_s, self._timeout_most_s))
@@ -49,6 +49,10 @@ class Admin:
     def was_answered(self) -> None:
         """A question was answered."""
         self.timeout_s = self._first_timeout_s
+        self._drop_former()
+
+    def _drop_former(self) -> None:
+        self._former = [former for former in self._former if not _are_done(former[1])]
 
 
 def _are_done(futures: Iterable["Future[Any]"]) -> bool:

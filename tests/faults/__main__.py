@@ -71,6 +71,9 @@ def main(arguments: list[str]) -> int:
         futures = [pool.submit(perform_task, task) for task in tasks]
         for done, future in enumerate(as_completed(futures), start=1):
             result = future.result()
+            if result.left_out:
+                console.print(f"left out: {result.fault} {result.variant}: {result.left_out}")
+                continue
             results.append(result)
             _told(console, f"{done}/{len(tasks)}", result)
             if options.json is not None:

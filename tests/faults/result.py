@@ -12,6 +12,7 @@ class Result(NamedTuple):
             its assignment; leads that were parked don't count.
         waits_s: Of all batches.
         problems: Everything else that is not as it has to be.
+        left_out: Why this machine can't do it, if so; then there is nothing else.
     """
 
     fault: str
@@ -24,6 +25,7 @@ class Result(NamedTuple):
     longest_wait_s: float
     waits_s: list[float]
     problems: list[str]
+    left_out: str = ""
 
     @property
     def passes(self) -> bool:

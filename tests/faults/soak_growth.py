@@ -15,8 +15,8 @@ MIB = 1024 * 1024
 GROWTH_MOST = 1.15
 """Of the median of the last quarter of the time against that of the second: the first is warming
 up, and windows of duplicates fill."""
-FILES_MORE_MOST = 8
-"""The same for open files; connections come and go."""
+FILES_MORE_MOST = 24
+"""The same for open files: a client that waits to be closed has so many."""
 
 
 class Watched(Protocol):

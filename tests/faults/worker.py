@@ -3,6 +3,8 @@
 from contextlib import ExitStack
 from typing import NamedTuple
 
+from tests.support.machine import LeftOut
+
 from .catalogue import chosen
 from .perform import perform
 from .result import Result
@@ -39,6 +41,9 @@ class _Worker:
                 self._servers = self._opened.enter_context(shared_servers())
             self._runs += 1
             return perform(variant, task.seed, self._servers)
+        except LeftOut as missing:
+            why = f"{missing.reason}; {missing.remedy}"
+            return Result(*task, 0, 0, 0, 0, 0.0, [], [], left_out=why)
         except Exception as error:  # noqa: BLE001 - the other runs go on
             problem = f"{type(error).__name__}: {error}"
             return Result(*task, 0, 0, 0, 0, 0.0, [], [problem])
