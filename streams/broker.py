@@ -76,7 +76,7 @@ class Remedy(Enum):
     FENCED = "fenced"
     """As REPLACE: a rival with the same transactional id, or a transaction timed out."""
     STOP = "stop"
-    """Nothing that this process may decide by itself."""
+    """Nothing that this process may decide by itself, or can mend."""
 
 
 class CallFailed(Exception):

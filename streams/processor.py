@@ -90,7 +90,14 @@ class Processor:
             wall_ms=wall_ms,
             monotonic=monotonic,
         )
-        self._reception = Reception(settings, consumer, cluster, self._redis.overdue, logger=logger)
+        self._reception = Reception(
+            settings,
+            consumer,
+            cluster,
+            self._redis.overdue,
+            logger=logger,
+            monotonic=monotonic,
+        )
         self._decider = Decider(
             settings, dead_letter_partitions=dead_letter_partitions, monotonic=monotonic
         )
@@ -116,6 +123,7 @@ class Processor:
                 self._restore_slice()
                 self._reception.ask_roster_ends(self.tasks)
                 self._dispatch()
+                self._reception.look()
             self._flush(self.tasks.values())
             self._reception.balance(self.tasks.values())
             self._write_status()

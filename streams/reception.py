@@ -22,6 +22,7 @@ from streams.broker import (
     Remedy,
     TopicPartition,
 )
+from streams.input_watch import InputWatch
 from streams.lifecycle import Life
 from streams.settings import Settings
 from streams.task import Task, WaitingBatch
@@ -38,6 +39,7 @@ class Reception:
         overdue: Callable[[Task], bool],
         *,
         logger: Any,
+        monotonic: Callable[[], float],
     ) -> None:
         """`overdue`: whether a task has to wait for Redis (R9)."""
         self._settings = settings
@@ -49,6 +51,10 @@ class Reception:
         self._leads_topic, self._roster_topic = topics.lead_batches, topics.roster_changes
         self._arrived: dict[int, list[InputRecord]] = {}
         self._paused: set[TopicPartition] = set()
+        self._positions: dict[TopicPartition, int] = {}
+        self._watch = InputWatch(
+            consumer, cluster, settings.input_check_ms, logger=logger, monotonic=monotonic
+        )
 
     @property
     def busy(self) -> bool:
@@ -65,6 +71,7 @@ class Reception:
         if not self._consumer.start_from(positions):
             return False
         self._paused -= set(positions)
+        self._positions.update(positions)
         return True
 
     def stop(self, partition: int) -> None:
@@ -75,7 +82,10 @@ class Reception:
     def forget(self, partition: int) -> None:
         """What has arrived of a partition that is gone, or will be delivered again."""
         self._arrived.pop(partition, None)
-        self._paused -= set(self.places(partition))
+        for place in self.places(partition):
+            self._paused.discard(place)
+            self._positions.pop(place, None)
+            self._watch.forget(place)
 
     def receive(self, polled: Polled, tasks: Mapping[int, Task]) -> None:
         """Hand out what a poll brought to the tasks that run."""
@@ -83,12 +93,17 @@ class Reception:
             task = tasks.get(record.partition)
             if task is None or task.life is not Life.RUNNING:
                 continue  # not ours any more (R4), or read again from where the restore says
-            if task.receive(record, self._roster_topic) and record.topic == self._leads_topic:
-                self._arrived.setdefault(record.partition, []).append(record)
+            if task.receive(record, self._roster_topic):
+                self._positions[record.topic, record.partition] = record.offset + 1
+                if record.topic == self._leads_topic:
+                    self._arrived.setdefault(record.partition, []).append(record)
         for topic, partition, offset in polled.ends:
             task = tasks.get(partition)
-            if task is not None and task.life is Life.RUNNING and topic == self._roster_topic:
-                task.roster_seen = max(task.roster_seen, offset)
+            if task is not None and task.life is Life.RUNNING:
+                known = self._positions.get((topic, partition), 0)
+                self._positions[topic, partition] = max(known, offset)
+                if topic == self._roster_topic:
+                    task.roster_seen = max(task.roster_seen, offset)
 
     def ask_roster_ends(self, tasks: Mapping[int, Task]) -> None:
         """R5: one question for the whole chunk; without an answer the batches wait.
@@ -129,9 +144,17 @@ class Reception:
         if want != self._paused:
             if more := want - self._paused:
                 self._consumer.pause(sorted(more))
+                for place in more:
+                    self._watch.forget(place)
             if less := self._paused - want:
                 self._consumer.resume(sorted(less))
             self._paused = want
+
+    def look(self) -> None:
+        """Now and then: is what isn't paused delivered? Raises CallFailed(STOP) if it never is."""
+        self._watch.look(
+            {place: at for place, at in self._positions.items() if place not in self._paused}
+        )
 
     def _has_enough(self, place: TopicPartition, records: int) -> bool:
         """What is paused is resumed at half, since a pause throws away what was fetched ahead."""

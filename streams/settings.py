@@ -137,6 +137,9 @@ class Settings(BaseSettings):
     question_timeout_ms: int = _setting(
         4_000, "ms", "a question of a dispatcher about offsets or topics; then it asks anew", ge=100
     )
+    input_check_ms: int = _setting(
+        10_000, "ms", "between two looks whether what is there is delivered", ge=500
+    )
     stall_max_ms: int = _setting(
         120_000, "ms", "a turn of the loop; then the process ends, for its supervisor", ge=5_000
     )

@@ -125,14 +125,16 @@ class Transactions:
         if producer is None:
             raise AssertionError("no producer: open one first")
         stored: dict[int, int] = {}
+        settings = self._settings
         start = self._start(producer)
         try:
             producer.begin()
             self._produce(producer, outputs, stored)
-            timeout_ms = self._settings.call_timeout_ms
+            # Longer than the broker lets the transaction live would be in vain.
+            timeout_ms = min(settings.call_timeout_ms, settings.transaction_timeout_ms)
             self._patiently(
                 lambda: producer.send_offsets(offsets, metadata, timeout_ms),
-                self._settings.retry_deadline_ms,
+                settings.retry_deadline_ms,
             )
         except CallFailed as failed:
             self._after_failure(producer, failed, start)
@@ -210,6 +212,8 @@ class Transactions:
                     f"slot {self._settings.slot!r} of application "
                     f"{self._settings.application_id!r}; give each its own PARTIDOR_SLOT"
                 ) from failed
+        if failed.remedy is Remedy.STOP:
+            raise failed
         raise OutcomeUnknown(str(failed)) from failed
 
     def _patiently(self, call: Callable[[], None], deadline_ms: int) -> None:

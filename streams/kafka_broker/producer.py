@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as Partition
 
 from streams.broker import CallFailed, Headers, OnOffset, Remedy, TopicPartition
+from streams.kafka_broker.bounded_calls import BoundedCalls
 from streams.kafka_broker.errors import TRY_AGAIN, failure
 from streams.settings import Settings
 
@@ -39,6 +40,7 @@ class KafkaProducer:
 
     def __init__(self, settings: Settings, *, logger: Any) -> None:
         """Made for one transactional id; a producer that fails is replaced, never mended."""
+        self._calls = BoundedCalls()
         self._connection_errors = 0
         wanted = settings.kafka.get("debug", "")
         lowest_level = logging.DEBUG if wanted else logging.INFO
@@ -69,7 +71,7 @@ class KafkaProducer:
 
     def init_transactions(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        self._call(self._producer.init_transactions, timeout_ms / 1000)
+        self._bounded_call(self._producer.init_transactions, timeout_ms)
 
     def begin(self) -> None:
         """See `broker.Producer`."""
@@ -112,17 +114,17 @@ class KafkaProducer:
     ) -> None:
         """See `broker.Producer`."""
         partitions = [Partition(topic, number, at) for (topic, number), at in offsets.items()]
-        self._call(
-            self._producer.send_offsets_to_transaction, partitions, metadata, timeout_ms / 1000
+        self._bounded_call(
+            self._producer.send_offsets_to_transaction, timeout_ms, partitions, metadata
         )
 
     def commit(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        self._call(self._producer.commit_transaction, timeout_ms / 1000)
+        self._bounded_call(self._producer.commit_transaction, timeout_ms)
 
     def abort(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        self._call(self._producer.abort_transaction, timeout_ms / 1000)
+        self._bounded_call(self._producer.abort_transaction, timeout_ms)
 
     def connection_errors(self) -> int:
         """See `broker.Producer`."""
@@ -132,8 +134,14 @@ class KafkaProducer:
         """See `broker.Producer`."""
         # Not librdkafka's close: that would abort and flush, and wait for a broker that is away.
         # What is open is ended by the next producer with this transactional id (R6).
-        self._producer.purge()
+        if not self._calls.is_stuck:
+            self._producer.purge()
+        self._calls.close()
         del self._producer
+
+    def _bounded_call(self, function: Any, timeout_ms: int, *arguments: Any) -> None:
+        timeout_s = timeout_ms / 1000
+        self._call(self._calls.run, timeout_s, function, *arguments, timeout_s)
 
     def _call(self, function: Any, *arguments: Any) -> None:
         try:

@@ -1,0 +1,70 @@
+"""Calls of a client that are given up when they outlast their own time-out.
+
+librdkafka's transactional calls take a time-out, and may yet not return: `send_offsets` does not
+when the group's coordinator moves at the wrong moment (seen with 2.16, for minutes). A thread makes
+the calls; whoever waits for one that is stuck leaves it behind, with its client.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, Final
+
+from streams.broker import CallFailed, Remedy
+
+GRACE_S: Final = 2.0
+"""Beyond its time-out, for a call that ends by itself."""
+
+STUCK_MAX: Final = 5
+"""Clients left behind at the same time, each with its threads and connections; then the process
+ends, which frees them all."""
+
+_stuck: set["BoundedCalls"] = set()
+
+
+class BoundedCalls:
+    """A thread that makes one call after another."""
+
+    def __init__(self) -> None:
+        """Makes no thread yet. What a stuck call belongs to is kept until it returns."""
+        self._jobs: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]] | None]
+        self._jobs = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a call was given up that has not returned."""
+        return self in _stuck
+
+    def run(self, timeout_s: float, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Make a call that ends within `timeout_s` by itself.
+
+        Raises what it raises; CallFailed(REPLACE) if it doesn't end, or STOP with too many such.
+        """
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="client-calls", daemon=True)
+            self._thread.start()
+        made: Future[Any] = Future()
+        self._jobs.put((call, arguments, made))
+        try:
+            return made.result(timeout_s + GRACE_S)
+        except TimeoutError:
+            _stuck.add(self)
+            made.add_done_callback(lambda _: _stuck.discard(self))
+            remedy = Remedy.STOP if len(_stuck) > STUCK_MAX else Remedy.REPLACE
+            detail = f"{call.__name__} is stuck in the client, {len(_stuck)} of {STUCK_MAX}"
+            raise CallFailed(remedy, detail) from None
+
+    def close(self) -> None:
+        """End the thread, now or when its last call returns."""
+        if self._thread is not None:
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            call, arguments, made = job
+            try:
+                made.set_result(call(*arguments))
+            except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+                made.set_exception(error)
