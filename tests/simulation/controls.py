@@ -30,19 +30,28 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": CODE}
 WIDTH = 150
 
 SEEDS = {
-    "high-watermark-first": 14,
+    "high-watermark-first": 412,
     "restore-to-last-stable-offset": 5,
-    "unstable-means-no-offset": 14,
-    "offsets-once": 19,
-    "suspended-means-current": 210,
-    "torn-reads-of-redis": 46,
-    "old-redis-believed": 141,
+    "cut-off-means-empty": 5,
+    "unstable-means-no-offset": 46,
+    "offsets-once": 25,
+    "suspended-means-current": 101,
+    "torn-reads-of-redis": 7,
+    "old-redis-believed": 307,
     "changelog-read-uncommitted": 5,
-    "rosters-up-to-the-stable-offset": 2,
-    "buffers-without-bound": 4,
     "no-generation-shown": 5,
-    "lost-partitions-decided": 24,
-    "poll-inside-a-transaction": 209,
+    "revoked-partitions-decided": 36,
+    "lost-partitions-decided": 21,
+    "poll-inside-a-transaction": 327,
+    "same-producer-after-an-unknown-commit": 83,
+    "no-doubt-after-a-broken-connection": 439,
+    "no-doubt-after-a-slow-commit": 142,
+    "doubt-only-while-it-ends": 739,
+    "nothing-put-back-after-an-abort": 57,
+    "window-changed-in-place": 10,
+    "no-compare-and-set": 5,
+    "restore-point-moved-without-rewriting": 9,
+    "zombies-write": 5,
 }
 """Where to begin for a quick find; seeds that were found by a search from 1."""
 
