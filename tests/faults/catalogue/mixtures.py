@@ -29,6 +29,12 @@ def one_awake(run: Run) -> list[DispatcherProcess]:
     return run.rng.sample(awake, min(1, len(awake)))
 
 
+def start_again(run: Run, ended: DispatcherProcess) -> None:
+    """Take its slot again, unless another action has done so: two at once would fence each other."""
+    if not any(found.is_running and found.slot == ended.slot for found in run.dispatchers):
+        run.restart(ended)
+
+
 def supervise(run: Run) -> None:
     """Start again what could not start while there was no broker, as a supervisor does."""
     for dispatcher in list(run.dispatchers):
@@ -36,7 +42,7 @@ def supervise(run: Run) -> None:
         without_broker = said and said[-1]["why"].startswith("no answer from Kafka")
         is_guest = dispatcher.slot.startswith("guest")
         if without_broker and run.excuse(dispatcher) and not is_guest:
-            run.restart(dispatcher)
+            start_again(run, dispatcher)
 
 
 def process_killed(run: Run) -> Generator[None, None, None]:
@@ -44,7 +50,7 @@ def process_killed(run: Run) -> Generator[None, None, None]:
     for victim in one_awake(run):
         victim.kill()
         yield
-        run.restart(victim)
+        start_again(run, victim)
 
 
 def process_stopped(run: Run) -> Generator[None, None, None]:
@@ -52,7 +58,7 @@ def process_stopped(run: Run) -> Generator[None, None, None]:
     for leaver in one_awake(run):
         leaver.stop()
         yield
-        run.restart(leaver)
+        start_again(run, leaver)
 
 
 def process_held(run: Run) -> Generator[None, None, None]:
@@ -73,7 +79,7 @@ def process_at_failpoint(run: Run) -> Generator[None, None, None]:
         yield
         victim.go_on()
         if not victim.is_running:
-            run.restart(victim)
+            start_again(run, victim)
 
 
 def guest(run: Run) -> Generator[None, None, None]:
