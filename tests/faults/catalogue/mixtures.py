@@ -17,6 +17,7 @@ from tests.support.kafka_proxy import Api, KafkaProxy, Side
 Action = Callable[[Run], Generator[None, None, None]]
 AT_ONCE_MOST = 3
 KAFKA_HELD_S = 2.0
+GUEST = "guest-"
 
 
 def one_awake(run: Run) -> list[DispatcherProcess]:
@@ -30,9 +31,16 @@ def one_awake(run: Run) -> list[DispatcherProcess]:
 
 
 def start_again(run: Run, ended: DispatcherProcess) -> None:
-    """Take its slot again, unless another action has done so: two at once would fence each other."""
-    if not any(found.is_running and found.slot == ended.slot for found in run.dispatchers):
+    """Take its slot again, unless another action has: two at once would fence each other.
+
+    Guests don't come back.
+    """
+    if not ended.slot.startswith(GUEST) and not _in_slot(run, ended.slot):
         run.restart(ended)
+
+
+def _in_slot(run: Run, slot: str) -> list[DispatcherProcess]:
+    return [found for found in run.dispatchers if found.is_running and found.slot == slot]
 
 
 def supervise(run: Run) -> None:
@@ -40,8 +48,7 @@ def supervise(run: Run) -> None:
     for dispatcher in list(run.dispatchers):
         said = dispatcher.log("cannot start") if dispatcher.status == 1 else []
         without_broker = said and said[-1]["why"].startswith("no answer from Kafka")
-        is_guest = dispatcher.slot.startswith("guest")
-        if without_broker and run.excuse(dispatcher) and not is_guest:
+        if without_broker and run.excuse(dispatcher):
             start_again(run, dispatcher)
 
 
@@ -84,10 +91,12 @@ def process_at_failpoint(run: Run) -> Generator[None, None, None]:
 
 def guest(run: Run) -> Generator[None, None, None]:
     """One more dispatcher, for a while."""
-    visitor = run.start(f"guest-{len(run.dispatchers)}")
+    slot = run.start(f"{GUEST}{len(run.dispatchers)}").slot
     yield
-    visitor.go_on()
-    visitor.stop()
+    # Another action may have put another process in its place.
+    for visitor in _in_slot(run, slot):
+        visitor.go_on()
+        visitor.stop()
 
 
 def redis_flushed(run: Run) -> Generator[None, None, None]:
