@@ -69,6 +69,7 @@ class Run:
         refused: See `oracle.check`.
         proxy: Through which dispatchers reach Kafka, once `put_proxy` was called.
         spared: Dispatchers that mixtures leave alone.
+        forgiven: A dispatcher whose log says this may have ended by itself; nothing if empty.
         inflicted: What mixtures did, and how often.
     """
 
@@ -85,6 +86,7 @@ class Run:
         self.proxy: KafkaProxy | None = None
         self.spared: set[DispatcherProcess] = set()
         self.inflicted: Counter[str] = Counter()
+        self.forgiven = ""
         self._load: Load | None = None
         self._noted: list[str] = []
 
@@ -291,5 +293,7 @@ class Run:
             f"slot {dispatcher.slot} ended with status {dispatcher.status}: "
             f"{dispatcher.log_tail()[-LOG_CHARACTERS:]}"
             for dispatcher in self.dispatchers
-            if dispatcher not in self._excused and dispatcher.status not in ENDED_BY_US
+            if dispatcher not in self._excused
+            and dispatcher.status not in ENDED_BY_US
+            and not (self.forgiven and self.forgiven in dispatcher.log_path.read_text())
         ]
