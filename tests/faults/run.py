@@ -295,5 +295,5 @@ class Run:
             for dispatcher in self.dispatchers
             if dispatcher not in self._excused
             and dispatcher.status not in ENDED_BY_US
-            and not (self.forgiven and self.forgiven in dispatcher.log_path.read_text())
+            and not (self.forgiven and dispatcher.says(self.forgiven))
         ]

@@ -129,6 +129,10 @@ class DispatcherProcess:
         """The end of the log, for messages."""
         return self.log_path.read_text(errors="replace")[-LOG_TAIL_CHARACTERS:]
 
+    def says(self, text: str) -> bool:
+        """Whether the text stands anywhere in the log."""
+        return text in self.log_path.read_text(errors="replace")
+
     def restored(self) -> set[int]:
         """The partitions that it has restored so far."""
         return {line["partition"] for line in self.log("restored")}

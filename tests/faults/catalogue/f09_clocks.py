@@ -117,7 +117,7 @@ def right_again(run: Run, clock: Clock) -> None:
 
     def goes_on() -> bool:
         for dispatcher in list(run.dispatchers):
-            stuck = dispatcher.status == 1 and STUCK_SAID in dispatcher.log_tail()
+            stuck = dispatcher.status == 1 and dispatcher.says(STUCK_SAID)
             if stuck and run.excuse(dispatcher):
                 run.restart(dispatcher)
         return run.watcher.leads >= wanted and run.is_shared()
