@@ -18,6 +18,8 @@ Action = Callable[[Run], Generator[None, None, None]]
 AT_ONCE_MOST = 3
 KAFKA_HELD_S = 2.0
 GUEST = "guest-"
+NO_BROKER = ("no answer from Kafka", "no transactional producer")
+"""Why a dispatcher may not start."""
 
 
 def one_awake(run: Run) -> list[DispatcherProcess]:
@@ -47,7 +49,7 @@ def supervise(run: Run) -> None:
     """Start again what could not start while there was no broker, as a supervisor does."""
     for dispatcher in list(run.dispatchers):
         said = dispatcher.log("cannot start") if dispatcher.status == 1 else []
-        without_broker = said and said[-1]["why"].startswith("no answer from Kafka")
+        without_broker = said and said[-1]["why"].startswith(NO_BROKER)
         if without_broker and run.excuse(dispatcher):
             start_again(run, dispatcher)
 
@@ -208,6 +210,8 @@ def mix(run: Run, rounds: int) -> None:
         for action in under_way:
             run.pause(0.0, 2.5)
             next(action, None)
+        for sleeper in run.dispatchers:
+            sleeper.go_on()  # one may have come to its failpoint behind its action
         supervise(run)
         run.wait_for_progress(20)
     supervise(run)
