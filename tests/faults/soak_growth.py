@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol, Self
 
 import psutil
 
+from streams.local.errors import LocalStackError
+
 EVERY_S = 2.0
 MIB = 1024 * 1024
 GROWTH_MOST = 1.15
@@ -77,7 +79,7 @@ class Growth:
                         resident_mib = process.memory_info().rss / MIB
                         at_s = time.monotonic() - self._began
                         self.samples.append(Sample(name, at_s, resident_mib, process.num_fds()))
-                except (psutil.Error, RuntimeError):
+                except (psutil.Error, LocalStackError):
                     continue  # it ended meanwhile
 
     def said(self, name: str) -> str:
