@@ -76,7 +76,7 @@ def story() -> Story:
 
 def test_what_went_well_counts_nothing_but_leads_and_waits(story: Story) -> None:
     """A parked lead is neither lost nor waited for."""
-    assert story.figures() == Figures(3, 0, 0, 0, [2.5])
+    assert story.figures() == Figures(3, 0, 0, 0, {("web", "b"): 2.5})
 
 
 def test_a_lead_without_assignment_is_lost(story: Story) -> None:
@@ -107,7 +107,7 @@ def test_a_lead_that_was_never_committed_is_one_too_many(story: Story) -> None:
 def test_the_same_batch_again_changes_nothing(story: Story) -> None:
     """Its leads are the same leads."""
     story.inputs.append(record(LEADS, 2, events.lead_batch("b", 2)))
-    assert story.figures() == Figures(3, 0, 0, 0, [2.5])
+    assert story.figures() == Figures(3, 0, 0, 0, {("web", "b"): 2.5})
 
 
 def test_a_dead_letter_was_never_accepted(story: Story) -> None:
