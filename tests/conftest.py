@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from tests.support.machine import PROCESSES_ONLY
+
 if TYPE_CHECKING:
     from streams.local import Stack
 
@@ -52,6 +54,9 @@ def _chosen_kinds(config: pytest.Config) -> set[str]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with its kind, keep the chosen ones, quick kinds first."""
+    from tests.support.stacks import deselect_what_stays_the_same
+
+    deselect_what_stays_the_same(config, items)
     named = _chosen_kinds(config)
     # A test that is named by its file or directory is wanted, whatever its kind.
     given_by_path = not named and any(Path(re.split("::", arg)[0]).exists() for arg in config.args)
@@ -72,11 +77,11 @@ def left_out(request: pytest.FixtureRequest) -> Callable[[str, str], NoReturn]:
     """Ends a test that this machine can't run: `left_out("no Docker engine", "install one")`.
 
     The end of the run names the test, the reason, and how to get what is missing. Where
-    everything is required the test fails.
+    everything is required the test fails, unless it only has to run on other servers.
     """
 
     def leave_out(reason: str, remedy: str) -> NoReturn:
-        if REQUIRE_ALL:
+        if REQUIRE_ALL and remedy != PROCESSES_ONLY:
             pytest.fail(f"required here, and yet: {reason}; {remedy}", pytrace=False)
         request.node.user_properties.append((LEFT_OUT, f"{reason}; {remedy}"))
         pytest.skip(reason)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from tests.support.machine import LeftOut
-from tests.support.stacks import IN_CONTAINERS, PROCESSES_ONLY, open_redis, open_stack
+from tests.support.machine import PROCESSES_ONLY, LeftOut
+from tests.support.stacks import IN_CONTAINERS, open_redis, open_stack
 
 KAFKA_PROPERTIES: Mapping[str, str] = {
     # A killed process is missed after this at the earliest; brokers insist on six seconds.

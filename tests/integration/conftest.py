@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.installation import Installation
-from tests.support.stacks import deselect_what_stays_the_same, open_redis
+from tests.support.stacks import open_redis
 
 if TYPE_CHECKING:
     from streams.local import Stack
     from streams.local.containers import RedisContainer
     from streams.local.redis_server import RedisServer
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """See `tests.support.stacks`."""
-    deselect_what_stays_the_same(config, items)
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ class Cluster:
     def __init__(self, properties: Mapping[str, str] | None = None) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="partidor-cluster-")).resolve()
         cluster_id = _uuid()
-        ports = different_ports(2 * BROKERS)
+        ports = free_ports(2 * BROKERS)
         members = [f"{number}@{HOST}:{ports[2 * number - 1]}:{_uuid()}" for number in _numbers()]
         self.brokers: dict[int, ClusterBroker] = {}
         for number in _numbers():
@@ -249,14 +249,6 @@ def transactions_partition(transactional_id: str) -> int:
     signed = code - (1 << 32) if code >= 1 << 31 else code
     # Java's least integer has no positive counterpart; Kafka takes 0 for it.
     return (0 if signed == -(1 << 31) else abs(signed)) % TRANSACTIONS_PARTITIONS
-
-
-def different_ports(count: int) -> list[int]:
-    """Free ports, no two the same."""
-    while True:
-        ports = free_ports(count)
-        if len(set(ports)) == count:
-            return ports
 
 
 def _numbers() -> range:

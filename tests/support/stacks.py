@@ -5,9 +5,10 @@ integration and fault tests; without it they are processes. It is read here and 
 
 In containers the tests are the same, with two exceptions. Those that don't take their servers from
 here, such as the tests of the local stack itself, would only do again what they did before: they
-are deselected. And what can't be done with containers is left out with the remedy `PROCESSES_ONLY`.
-That is no failure even where everything is required (`PARTIDOR_TEST_REQUIRE=all`): nothing is
-missing on the machine, and the same test runs on processes.
+are deselected. And what can't be done with containers is left out with the remedy
+`machine.PROCESSES_ONLY`. That is no failure even where everything is required
+(`PARTIDOR_TEST_REQUIRE=all`): nothing is missing on the machine, and the same test runs on
+processes.
 """
 
 import os
@@ -38,8 +39,6 @@ if _choice not in _CHOICES:
 IN_CONTAINERS = _choice == "containers"
 FIXTURES = frozenset({"stack", "own_redis", "shared", "containers", "side"})
 """What a test asks for that takes its servers from here; `side` does when it is no model."""
-PROCESSES_ONLY = "it runs on processes: tests/run without the word containers"
-"""The remedy of what is left out in containers."""
 
 
 def deselect_what_stays_the_same(config: pytest.Config, items: list[pytest.Item]) -> None:
