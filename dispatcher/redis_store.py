@@ -6,8 +6,7 @@ staged for a replacement stands in a second hash with the same hash tag, and exp
 doesn't come back for it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 import msgspec
@@ -28,8 +27,6 @@ CHANNEL_FIELD: Final = b"channels/"
 APPLIED_OFFSETS_FIELD: Final = b"applied-offsets"
 RESTORE_POINT_FIELD: Final = b"restore-point"
 STAGED_LIFETIME_MS: Final = 600_000
-FIELDS_PER_CALL_MAX: Final = 2_000
-"""Lua can't unpack more than some eight thousand arguments at once; and a script blocks Redis."""
 
 _APPLY: Final = """
 local found = redis.call('HGET', KEYS[1], 'restore-point')
@@ -147,14 +144,11 @@ class RedisStore:
         first: bool,
     ) -> None:
         """See `StateStore`."""
-        key = self._staged_key(partition, owner)
-        for part in _parts(records):
-            fields = [text for k, value in part if value is not None for text in (_field(k), value)]
-            begins = b"first" if first else b"next"
-            arguments = [_encode(new), begins, STAGED_LIFETIME_MS, *fields]
-            with _unavailable():
-                self._redis.eval(_STAGE, 1, key, *arguments)  # type: ignore[arg-type]
-            first = False
+        fields = [text for k, value in records if value is not None for text in (_field(k), value)]
+        begins = b"first" if first else b"next"
+        arguments = [_encode(new), begins, STAGED_LIFETIME_MS, *fields]
+        with _unavailable():
+            self._redis.eval(_STAGE, 1, self._staged_key(partition, owner), *arguments)  # type: ignore[arg-type]
 
     def replace(
         self, partition: int, owner: str, expected: RestorePoint | None, new: RestorePoint
@@ -209,14 +203,6 @@ def _read_point(found: bytes | None) -> RestorePoint | None:
         return _decode_point(found)
     except msgspec.DecodeError as error:
         raise StoreUnavailable(f"the restore point in Redis can't be read: {error}") from error
-
-
-def _parts(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Parts that one script may take; one empty part where there is nothing."""
-    iterator = iter(records)
-    yield list(islice(iterator, FIELDS_PER_CALL_MAX))
-    while part := list(islice(iterator, FIELDS_PER_CALL_MAX)):
-        yield part
 
 
 def _text(value: object) -> str:

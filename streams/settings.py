@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     )
     redis_timeout_ms: int = _setting(500, "ms", "one call to Redis", ge=10)
     redis_records_per_call_max: int = _setting(
-        2_000, "records", "one call, when a whole copy is written", ge=1, le=100_000
+        2_000, "records", "one call, when a whole copy is written", ge=1, le=2_000
     )
     redis_retry_ms: int = _setting(
         1_000, "ms", "before Redis is tried again after it failed (R9)", ge=10
