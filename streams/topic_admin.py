@@ -3,6 +3,7 @@
 In: an admin client and the settings. Out: topics on the cluster; a list of differences.
 """
 
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -18,8 +19,10 @@ from confluent_kafka.admin import (
 
 from schemas.topics import Topic
 from streams.failure import Failed
-from streams.kafka_clients import answer, answers, described, problem
+from streams.kafka_clients import answer, answers, described, end_offsets, partition_counts, problem
 from streams.settings import Settings
+
+LEADER_POLL_SECONDS = 0.05
 
 
 class Difference(NamedTuple):
@@ -44,9 +47,10 @@ def wanted_config(topic: Topic, settings: Settings) -> dict[str, str]:
 
 
 def ensure_topics(admin: AdminClient, settings: Settings) -> list[str]:
-    """Create the topics that aren't there; those that are stay as they are.
+    """Create the topics that aren't there, and wait until they take records.
 
-    Returns: the names of the created topics, in the order of the table. Raises Failed.
+    Those that are there stay as they are. Returns: the names of the created topics, in the order
+    of the table. Raises Failed.
     """
     existing = described(admin, settings, [name for name, _ in settings.topics.table()])
     new_topics = [
@@ -75,7 +79,29 @@ def ensure_topics(admin: AdminClient, settings: Settings) -> list[str]:
             raise problem(settings, f"can't create {name}", None) from None
         else:
             created.append(name)
+    _wait_until_led(admin, settings, list(futures))
     return created
+
+
+def _wait_until_led(admin: AdminClient, settings: Settings, names: list[str]) -> None:
+    """Ask until the leader of each partition answers, for at most `call_timeout_ms`. Raises Failed.
+
+    A broker names leaders a moment before they lead. An idempotent producer that has several
+    requests on their way loses a record then, and isn't told: the first request is refused, the
+    second stored, and the first, repeated, taken for one that is there already.
+    """
+    deadline = time.monotonic() + settings.call_timeout_ms / 1000
+    while True:
+        try:
+            counts = partition_counts(admin, settings, names)
+            places = [(name, number) for name in names for number in range(counts[name])]
+            end_offsets(admin, settings, places)
+        except Failed:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LEADER_POLL_SECONDS)
+        else:
+            return
 
 
 def differences(admin: AdminClient, settings: Settings) -> list[Difference]:

@@ -123,6 +123,7 @@ def test_what_is_left_out_is_named_with_its_remedy_or_fails(tmp_path: Path, requ
     """On a bare machine a run says what it left out; where all is required it fails."""
     (tmp_path / "tests").mkdir()
     shutil.copy(ROOT / "tests/conftest.py", tmp_path / "tests")
+    shutil.copytree(ROOT / "tests/support", tmp_path / "tests/support")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "tests/test_example.py").write_text(TESTS)
     result = subprocess.run(

@@ -22,11 +22,11 @@ Ctrl-C in the terminal reaches the starter alone, which then decides.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -39,10 +39,10 @@ def main() -> int:
     server = subprocess.Popen(options.command, stdin=subprocess.DEVNULL, stdout=2)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: server.send_signal(received))
-    sys.stdout.write(f"{server.pid}\n")
-    sys.stdout.flush()
-    # The starter may be gone before it read the line; nothing more is written.
-    os.dup2(2, 1)
+    # The starter may be gone already: nobody reads the line, and standard input is at its end.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(1, f"{server.pid}\n".encode())
+    os.dup2(2, 1)  # nothing more is written
 
     starter_is_gone = threading.Event()
     threading.Thread(
