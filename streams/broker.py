@@ -12,7 +12,7 @@ contract, and a test that both pass holds them to it:
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 TopicPartition = tuple[str, int]
 """A topic's name and a partition number."""
@@ -136,6 +136,8 @@ class GroupConsumer(Protocol):
 
 
 OnOffset = Callable[[int], None]
+UNKNOWN_OFFSET: Final = -1
+"""Of a record that the client takes for stored, and the brokers never said so."""
 
 
 class Producer(Protocol):
@@ -156,7 +158,7 @@ class Producer(Protocol):
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
     ) -> None:
-        """Add a record. `on_offset` is told its offset before `commit` returns.
+        """Add a record. `on_offset` is told its offset, or UNKNOWN_OFFSET, before `flush` returns.
 
         Raises CallFailed(RETRY) while the queue is full.
         """
@@ -168,6 +170,9 @@ class Producer(Protocol):
         self, offsets: Mapping[TopicPartition, int], metadata: bytes, timeout_ms: int
     ) -> None:
         """Commit input offsets with the transaction."""
+
+    def flush(self, timeout_ms: int) -> None:
+        """Wait until nothing is queued or on its way any more; RETRY if that takes longer."""
 
     def commit(self, timeout_ms: int) -> None:
         """Commit. After an error or the time-out nobody knows the outcome."""

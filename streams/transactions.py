@@ -14,15 +14,29 @@ The rules (design, R4 and R6):
   be on its way. A late EndTxn would end the next transaction, a late TxnOffsetCommit would put
   older offsets into it. Then the producer is closed and a new one made; its `init_transactions`
   raises the epoch, which fences the stray. The caller restores everything.
+- What the brokers have not said they stored is not committed. A broker is named as leader a moment
+  before it leads; of several requests on their way it refuses the first and takes the next, if it
+  knows nothing of this producer, and librdkafka takes that answer for both. A later request can't
+  be taken without the first, so the first record of each partition has to come back with its
+  offset, and every record of the changelog.
 - R6 Fenced three times in five minutes: two processes run with one slot. Stop, and name it.
 """
 
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, NoReturn
 
-from streams.broker import CallFailed, Headers, Producer, Remedy, TopicPartition
+from streams.broker import (
+    UNKNOWN_OFFSET,
+    CallFailed,
+    Headers,
+    OnOffset,
+    Producer,
+    Remedy,
+    TopicPartition,
+)
 from streams.settings import Settings
 
 FENCED_WINDOW_S: Final = 300.0
@@ -124,22 +138,26 @@ class Transactions:
         producer = self._producer
         if producer is None:
             raise AssertionError("no producer: open one first")
-        stored: dict[int, int] = {}
+        word = _BrokersWord()
         settings = self._settings
         start = self._start(producer)
         try:
             producer.begin()
-            self._produce(producer, outputs, stored)
+            self._produce(producer, outputs, word)
             # Longer than the broker lets the transaction live would be in vain.
             timeout_ms = min(settings.call_timeout_ms, settings.transaction_timeout_ms)
             self._patiently(
                 lambda: producer.send_offsets(offsets, metadata, timeout_ms),
                 settings.retry_deadline_ms,
             )
+            self._patiently(lambda: producer.flush(timeout_ms), settings.retry_deadline_ms)
         except CallFailed as failed:
             self._after_failure(producer, failed, start)
+        if word.missing:
+            detail = f"{word.missing} records of which no broker said that it stored them"
+            self._give_up(CallFailed(Remedy.REPLACE, detail))
         self._end(producer, producer.commit, start)
-        return stored
+        return word.changelog_ends
 
     def _start(self, producer: Producer) -> "_Start":
         """What is known now; errors of before are served first, so that they don't count."""
@@ -149,15 +167,11 @@ class Transactions:
             self._give_up(failed)
         return _Start(self._monotonic(), producer.connection_errors())
 
-    def _produce(
-        self, producer: Producer, outputs: Sequence[Output], stored: dict[int, int]
-    ) -> None:
+    def _produce(self, producer: Producer, outputs: Sequence[Output], word: "_BrokersWord") -> None:
         """Hand all records to the client; a full queue is waited for, up to the deadline."""
         deadline = self._monotonic() + self._settings.retry_deadline_ms / 1000
         for output in outputs:
-            on_offset = None
-            if output.changelog:
-                on_offset = _storer(stored, output.partition)
+            on_offset = word.on(output)
             while True:
                 try:
                     producer.produce(
@@ -237,8 +251,31 @@ class _Start(NamedTuple):
     connection_errors: int
 
 
-def _storer(stored: dict[int, int], partition: int) -> Callable[[int], None]:
-    def store(offset: int) -> None:
-        stored[partition] = offset + 1
+class _BrokersWord:
+    """What the brokers say of the records that it matters of.
 
-    return store
+    Attributes:
+        missing: Of how many nothing was heard so far.
+        changelog_ends: Per partition, the offset behind the last record stored there.
+    """
+
+    def __init__(self) -> None:
+        self._places: set[TopicPartition] = set()
+        self.missing = 0
+        self.changelog_ends: dict[int, int] = {}
+
+    def on(self, output: Output) -> OnOffset | None:
+        """Who is to be told of this record, the next one to be produced."""
+        place = (output.topic, output.partition)
+        if place in self._places and not output.changelog:
+            return None
+        self._places.add(place)
+        self.missing += 1
+        return partial(self._heard, output)
+
+    def _heard(self, output: Output, offset: int) -> None:
+        if offset == UNKNOWN_OFFSET:
+            return
+        self.missing -= 1
+        if output.changelog:
+            self.changelog_ends[output.partition] = offset + 1

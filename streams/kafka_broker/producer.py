@@ -2,12 +2,19 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as Partition
 
-from streams.broker import CallFailed, Headers, OnOffset, Remedy, TopicPartition
+from streams.broker import (
+    UNKNOWN_OFFSET,
+    CallFailed,
+    Headers,
+    OnOffset,
+    Remedy,
+    TopicPartition,
+)
 from streams.kafka_broker.bounded_calls import BoundedCalls
 from streams.kafka_broker.errors import TRY_AGAIN, failure
 from streams.settings import Settings
@@ -94,7 +101,8 @@ class KafkaProducer:
 
             def delivered(error: KafkaError | None, message: Message) -> None:
                 if error is None:
-                    on_offset(cast("int", message.offset()))
+                    offset = message.offset()
+                    on_offset(UNKNOWN_OFFSET if offset is None else offset)
 
             optional["on_delivery"] = delivered
         try:
@@ -117,6 +125,11 @@ class KafkaProducer:
         self._bounded_call(
             self._producer.send_offsets_to_transaction, timeout_ms, partitions, metadata
         )
+
+    def flush(self, timeout_ms: int) -> None:
+        """See `broker.Producer`."""
+        if self._producer.flush(timeout_ms / 1000):
+            raise CallFailed(Remedy.RETRY, "records are still on their way")
 
     def commit(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from streams.broker import (
+    UNKNOWN_OFFSET,
     CallFailed,
     ChangelogRecord,
     Headers,
@@ -106,6 +107,7 @@ class SimProducer:
         ] = []
         self._sending = False
         self._registered: set[TopicPartition] = set()
+        self._known_in: set[TopicPartition] = set()
         self._touched = False
         self._reports: list[Callable[[], None]] = []
         self._since_ms = 0.0
@@ -172,7 +174,7 @@ class SimProducer:
             timeout_ms,
         )
 
-    def commit(self, timeout_ms: int) -> None:
+    def flush(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
         clockwork = self._thread.clockwork
         deadline_ms = clockwork.now_ms + timeout_ms
@@ -180,6 +182,13 @@ class SimProducer:
             if clockwork.now_ms > deadline_ms:
                 raise CallFailed(Remedy.RETRY, "flush: time-out")
             self._thread.pause(4.0)
+        self._report()
+
+    def commit(self, timeout_ms: int) -> None:
+        """See `broker.Producer`."""
+        clockwork = self._thread.clockwork
+        deadline_ms = clockwork.now_ms + timeout_ms
+        self.flush(timeout_ms)
         self._raise_failure()
         self._end(Fate.COMMITTED, deadline_ms - clockwork.now_ms)
         self._report()
@@ -278,9 +287,13 @@ class SimProducer:
                     self._kafka.add_to_transaction(self._id, self._epoch, place)
                     self._touched = True
                     self._registered.add(place)
-                offset = self._kafka.produce(
-                    self._id, self._epoch, place, self._wall_ms(), key, value, tuple(headers)
-                )
+                if self._comes_too_early(place):
+                    offset = UNKNOWN_OFFSET
+                else:
+                    offset = self._kafka.produce(
+                        self._id, self._epoch, place, self._wall_ms(), key, value, headers
+                    )
+                    self._known_in.add(place)
             except Refused as refused:
                 if refused.code != "CONCURRENT_TRANSACTIONS":
                     self._failure(refused)
@@ -291,6 +304,18 @@ class SimProducer:
                 self._reports.append(_report_of(on_offset, offset))
         if self._queue:
             self._send_soon()
+
+    def _comes_too_early(self, place: TopicPartition) -> bool:
+        """Whether a leader refuses the first record that waits, and takes a later one instead.
+
+        It does where it knows nothing of this producer yet; the client takes both for stored.
+        """
+        rng, early = self._thread.clockwork.rng, self._calls.network.early
+        if not early or place in self._known_in:
+            return False
+        return any((entry[0], entry[1]) == place for entry in self._queue[1:]) and (
+            rng.random() < early
+        )
 
 
 def _report_of(on_offset: OnOffset, offset: int) -> Callable[[], None]:

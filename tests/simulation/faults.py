@@ -78,6 +78,7 @@ class Faults:
             "transaction timed out": self._time_out,
             "committed offsets expired": self._expire_offsets,
             "sends refused": self._refuse_sends,
+            "leaders named early": self._name_leaders_early,
             "a member missed": self._miss_a_member,
             "held with its offsets sent": self._hold_with_offsets_sent,
             "held while the group goes on": self._hold_while_the_group_goes_on,
@@ -289,6 +290,15 @@ class Faults:
         network = self._world.network
         network.refusing = self._rng.uniform(0.05, 0.4)
         self._after(self._rng.uniform(200, 3_000), lambda: setattr(network, "refusing", 0.0))
+
+    def _name_leaders_early(self) -> None:
+        """The first records of new producers get lost, and nobody is told."""
+        network = self._world.network
+        network.early = self._rng.uniform(0.1, 0.9)
+        self._after(self._rng.uniform(200, 3_000), lambda: setattr(network, "early", 0.0))
+        if process := self._someone():
+            process.kill()
+            self._start_again(process)
 
     def _time_out(self) -> None:
         """As if a transaction had been open for too long: the next call finds itself fenced."""

@@ -34,6 +34,8 @@ class Network:
         late: The share of lost requests that arrive after all, up to `late_ms` later.
         silent: The share of losses that break no connection.
         refusing: The share of sends of a producer that fail for good.
+        early: The share of first records of a producer that come before the partition's leader
+            leads, while others that were sent with them come after.
         linger_ms: The most that a producer waits before it sends.
     """
 
@@ -46,6 +48,7 @@ class Network:
     late_ms: float = 3_000.0
     silent: float = 0.1
     refusing: float = 0.0
+    early: float = 0.0
     linger_ms: float = 8.0
 
     def fate(self, kind: str) -> Fate:
@@ -69,4 +72,5 @@ class Network:
     def calm(self) -> None:
         """Nothing is lost any more."""
         self.latency_ms, self.slow, self.late, self.refusing = 2.0, 0.0, 0.0, 0.0
+        self.early = 0.0
         self.lossy.clear()

@@ -302,6 +302,15 @@ DEFECTS: dict[str, Defect] = {
             "        if took_ms < 0:\n",
         ),
     ),
+    "committed-unheard": _defect(
+        "R6",
+        "a transaction is committed of which the brokers have not said that they stored it",
+        (
+            TRANSACTIONS,
+            "        if word.missing:\n",
+            "        if word.missing < 0:\n",
+        ),
+    ),
     "doubt-only-while-it-ends": _defect(
         "R6",
         "a connection that broke before the commit, or time that passed, raises no doubt",

@@ -1,11 +1,19 @@
 """What becomes of a transaction when something goes wrong (R4, R6)."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from streams.broker import CallFailed, Headers, OnOffset, Remedy, TopicPartition
+from streams.broker import (
+    UNKNOWN_OFFSET,
+    CallFailed,
+    Headers,
+    OnOffset,
+    Remedy,
+    TopicPartition,
+)
 from streams.settings import Settings
 from streams.transactions import Aborted, OutcomeUnknown, Output, SlotContested, Transactions
 
@@ -33,14 +41,17 @@ class ScriptedProducer:
     """Does what it is told to: per call, the failures to raise, first to last."""
 
     def __init__(self, clock: Clock, **failures: list[Remedy]) -> None:
-        """`slow` and `broken` make commit take long, or see a connection error."""
+        """`commit_seconds` and `error_at_commit` make commit slow, or see a connection error;
+        of the records `unheard`, by their places, no broker says that it stored them.
+        """
         self.clock = clock
         self.failures = failures
         self.calls: list[str] = []
         self.commit_seconds = 0.0
         self.errors = 0
         self.error_at_commit = False
-        self._offset = 40
+        self.unheard: set[int] = set()
+        self._stored: Counter[str] = Counter()
         self._reports: list[Callable[[], None]] = []
 
     def _call(self, name: str) -> None:
@@ -65,12 +76,13 @@ class ScriptedProducer:
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
     ) -> None:
-        """Scripted; the offset is told at commit."""
+        """Scripted; the offset is told by `flush`."""
         self._call("produce")
-        if on_offset is not None:
-            offset = self._offset
-            self._offset += 1
-            self._reports.append(lambda: on_offset(offset))
+        offset = 40 + self._stored[topic]
+        if len(self._reports) in self.unheard:
+            offset = UNKNOWN_OFFSET
+        self._stored[topic] += offset != UNKNOWN_OFFSET
+        self._reports.append(lambda: on_offset(offset) if on_offset else None)
 
     def serve(self, timeout_ms: int) -> None:
         """Time passes."""
@@ -82,13 +94,18 @@ class ScriptedProducer:
         """Scripted."""
         self._call("send_offsets")
 
+    def flush(self, timeout_ms: int) -> None:
+        """Scripted."""
+        self._call("flush")
+        for report in self._reports:
+            report()
+        self._reports.clear()
+
     def commit(self, timeout_ms: int) -> None:
         """Scripted."""
         self.clock.sleep(self.commit_seconds)
         self.errors += self.error_at_commit
         self._call("commit")
-        for report in self._reports:
-            report()
 
     def abort(self, timeout_ms: int) -> None:
         """Scripted."""
@@ -135,7 +152,7 @@ def test_a_committed_transaction_tells_where_the_changelog_stands() -> None:
     """The offset behind the last changelog record, from the delivery reports."""
     producer = ScriptedProducer(Clock())
     assert {3: 41} == run(opened(producer))
-    assert ["begin", "produce", "produce", "send_offsets", "commit"] == producer.calls
+    assert ["begin", "produce", "produce", "send_offsets", "flush", "commit"] == producer.calls
 
 
 @pytest.mark.parametrize(
@@ -163,6 +180,26 @@ def test_an_error_has_the_remedy_that_the_protocol_says(
         run(transactions)
     assert ("close" in producer.calls) == (seen is OutcomeUnknown)
     assert transactions.is_open == (seen is Aborted)
+
+
+@pytest.mark.parametrize("unheard", [{0}, {1}, {0, 1}])
+def test_records_of_which_no_broker_said_a_word_are_not_committed(unheard: set[int]) -> None:
+    """A client may take them for stored; the producer is replaced."""
+    producer = ScriptedProducer(Clock())
+    producer.unheard = unheard
+    with pytest.raises(OutcomeUnknown, match="records of which no broker said"):
+        run(opened(producer))
+    assert "commit" not in producer.calls
+    assert "close" in producer.calls
+
+
+def test_the_first_record_of_a_partition_speaks_for_the_next_ones() -> None:
+    """A broker takes no later one without it; only the changelog's are all listened to."""
+    producer = ScriptedProducer(Clock())
+    producer.unheard = {2}
+    assert {3: 41} == run(opened(producer), outputs=[*OUTPUTS, OUTPUTS[0]])
+    with pytest.raises(OutcomeUnknown):
+        run(opened(producer), outputs=[*OUTPUTS, OUTPUTS[1]])
 
 
 def test_a_retriable_call_is_called_again() -> None:
