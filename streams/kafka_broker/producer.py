@@ -128,7 +128,7 @@ class KafkaProducer:
 
     def flush(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        if self._producer.flush(timeout_ms / 1000):
+        if self._call(self._producer.flush, timeout_ms / 1000):
             raise CallFailed(Remedy.RETRY, "records are still on their way")
 
     def commit(self, timeout_ms: int) -> None:
@@ -156,8 +156,13 @@ class KafkaProducer:
         timeout_s = timeout_ms / 1000
         self._call(self._calls.run, timeout_s, function, *arguments, timeout_s)
 
-    def _call(self, function: Any, *arguments: Any) -> None:
+    def _call(self, function: Any, *arguments: Any) -> Any:
         try:
-            function(*arguments)
+            return function(*arguments)
         except KafkaException as exception:
             raise failure(exception) from exception
+        except SystemError as error:
+            # The client has raised a fatal error, and then called our log before it returned.
+            if isinstance(error.__cause__, KafkaException):
+                raise failure(error.__cause__) from error
+            raise

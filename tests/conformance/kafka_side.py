@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Protocol, TypeVar
 
 from confluent_kafka import KafkaException, Message
@@ -252,6 +253,13 @@ class KafkaSide(Side):
             proxy.deliver_late(frame)
 
         return deliver
+
+    def name_leaders_early(self, producer: Producer) -> Callable[[], None]:
+        """See `Side`."""
+        proxy = self._proxies[producer]
+        proxy.name_leaders_early()
+        answers = proxy.hold(Api.PRODUCE, Part.ANSWER, times=None)
+        return partial(proxy.release, answers)
 
     def wait(self, ms: float) -> None:
         """See `Side`."""

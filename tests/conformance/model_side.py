@@ -153,6 +153,11 @@ class ModelSide(Side):
         with suppress(Refused):
             request()
 
+    def name_leaders_early(self, producer: Producer) -> Callable[[], None]:
+        """See `Side`; for all producers, and for records that are sent together."""
+        self._network.early, self._network.linger_ms = 1.0, 10_000.0
+        return lambda: None
+
     def wait(self, ms: float) -> None:
         """See `Side`."""
         self._test.pause(ms)

@@ -60,7 +60,7 @@ class Side(ABC):
         """A transactional producer, before `init_transactions`; one slot is one transactional id.
 
         `queue_records_max`: a queue as small as this, where it can be chosen.
-        `can_be_copied`: for `commit_with_copy`.
+        `can_be_copied`: for `commit_with_copy` and `name_leaders_early`.
         """
 
     @abstractmethod
@@ -114,6 +114,14 @@ class Side(ABC):
     @abstractmethod
     def commit_with_copy(self, producer: Producer) -> Callable[[], None]:
         """Commit. What is returned lets a copy of that `EndTxn` arrive late at the brokers."""
+
+    @abstractmethod
+    def name_leaders_early(self, producer: Producer) -> Callable[[], None]:
+        """Leaders don't lead yet when this producer's first requests come, and do for the next.
+
+        What is returned lets the answers through: before that, more can be sent. `producer`: made
+        with `can_be_copied`.
+        """
 
     # -- time
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.broker import CallFailed, ChangelogRecord, Remedy
+from streams.broker import UNKNOWN_OFFSET, CallFailed, ChangelogRecord, Remedy
 from tests.conformance.sides import CALL_MS, Side, fails, pair, retried
 
 QUEUE_RECORDS = 60
@@ -25,6 +25,23 @@ def test_offsets_are_reported_before_commit_returns(side: Side) -> None:
         assert side.read_changelog(partition) == [
             ChangelogRecord(partition, number, b"k", b"%d" % number) for number in range(20)
         ]
+
+
+def test_a_first_record_that_came_too_early_is_told_without_an_offset(side: Side) -> None:
+    """The leader refused it and took the next; the client has no error for that, and commits."""
+    producer = side.ready(can_be_copied=True)
+    place = side.places()[2]
+    let_answers_through = side.name_leaders_early(producer)
+    reported: list[int] = []
+    producer.begin()
+    for value in (b"first", b"second"):
+        producer.produce(*place, b"k", value, None, reported.append)
+        side.wait(50)  # so that each goes in a request of its own
+    let_answers_through()
+    producer.flush(CALL_MS)
+    assert reported == [UNKNOWN_OFFSET, 0]
+    producer.commit(CALL_MS)
+    side.until(lambda: side.changelog() == ["k=second"], "what was stored is there")
 
 
 def test_records_of_a_partition_keep_the_order_in_which_they_were_produced(side: Side) -> None:

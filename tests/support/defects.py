@@ -410,8 +410,8 @@ DEFECTS: dict[str, Defect] = {
         "the restore point is the last changelog record's offset, not the one behind it",
         (
             TRANSACTIONS,
-            "        stored[partition] = offset + 1\n",
-            "        stored[partition] = offset\n",
+            "            self.changelog_ends[output.partition] = offset + 1\n",
+            "            self.changelog_ends[output.partition] = offset\n",
         ),
     ),
     "parts-of-two-copies": _defect(

@@ -24,6 +24,7 @@ from enum import Enum, IntEnum
 from typing import NamedTuple
 
 from .forwarder import Address, Forwarder, Link, Way
+from .produce_requests import target_of, to_nobody
 
 FRAME_BYTES_MAX = 100 * 1024 * 1024
 """Brokers take no larger request (`socket.request.max.bytes`)."""
@@ -124,8 +125,8 @@ class Rule:
         """Apply it to no more."""
         self._over = True
 
-    async def apply(self, link: Link, frame: Frame) -> bool:
-        """Returns whether the frame is to be delivered."""
+    async def apply(self, link: Link, frame: Frame) -> bytes:
+        """Returns what is to be delivered, perhaps nothing."""
         self.links.append(link)
         if self.what != "delayed":
             self.frames.append(frame)
@@ -134,11 +135,28 @@ class Rule:
             await asyncio.sleep(self.delay_ms / 1000)
         elif self.what == "held":
             await self._let_go.wait()
-        return self.what != "lost" and not self.loses_held
+        return b"" if self.what == "lost" or self.loses_held else frame.data
 
     def let_go(self) -> None:
         """In the proxy's thread: what is held goes on, or is dropped if it `loses_held`."""
         self._let_go.set()
+
+
+class EarlyRule(Rule):
+    """The first produce request for each partition finds that its leader doesn't lead yet."""
+
+    def __init__(self) -> None:
+        super().__init__(Api.PRODUCE, Side.REQUEST, times=None, what="early")
+        self._known: set[tuple[bytes, int]] = set()
+
+    async def apply(self, link: Link, frame: Frame) -> bytes:
+        """As `Rule.apply`."""
+        topic, partition, _ = target_of(frame.data)
+        if (topic, partition) in self._known:
+            return frame.data
+        self._known.add((topic, partition))
+        self._first.set()
+        return to_nobody(frame.data)
 
 
 class KafkaProxy(Forwarder):
@@ -180,6 +198,10 @@ class KafkaProxy(Forwarder):
         `after`: so many pass first.
         """
         return self._add(Rule(api, side, times=times, after=after, what="held"))
+
+    def name_leaders_early(self) -> Rule:
+        """Have the first produce request for each partition refused, and no later one."""
+        return self._add(EarlyRule())
 
     def _add(self, rule: Rule) -> Rule:
         async def add() -> Rule:
@@ -254,8 +276,10 @@ class KafkaProxy(Forwarder):
         counter = self.requests if way is Way.TO_SERVER else self.answers
         counter[frame.api_key] += 1
         for rule in list(self._rules):
-            if rule.applies(frame.api_key, way) and not await rule.apply(link, frame):
-                return b""
+            if rule.applies(frame.api_key, way):
+                unit = await rule.apply(link, frame)
+                if not unit:
+                    return b""
         if way is Way.TO_CLIENT and frame.api_key in SAY_WHERE:
             return unit.replace(self._theirs, self._ours)
         return unit

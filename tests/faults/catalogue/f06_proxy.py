@@ -107,6 +107,26 @@ def epoch_unanswered(run: Run) -> None:
     let_it_happen(run, proxy, ended, raised)
 
 
+@variant(
+    "F6",
+    "leaders are named before they lead",
+    dispatchers=0,
+    # Each transaction sends several requests to a partition.
+    settings={"kafka__batch_size": 2_000, "kafka__linger_ms": 0},
+)
+def leaders_named_early(run: Run) -> None:
+    """The first request to each partition is refused, and the next, on its way already, is taken:
+    the client says nothing of the records that are gone.
+    """
+    proxy = run.put_proxy()
+    early = proxy.name_leaders_early()
+    run.start_dispatchers(2)
+    proxy.latency_ms = 10
+    run.load()
+    let_it_happen(run, proxy, early)
+    expect_restart(run)
+
+
 @variant("F6", "a copy of EndTxn comes later", dispatchers=0, settings=TIMING, quick=False)
 def end_stray(run: Run) -> None:
     """It must not end another transaction than its own, in the midst of that one's records.
