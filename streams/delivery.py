@@ -18,6 +18,11 @@ from streams.settings import Settings
 
 Headers = Sequence[tuple[str, bytes | None]]
 
+UNHEARD = (
+    "no broker said where it stored a record; send all of them again, what is there already is "
+    "known by its id"
+)
+
 
 class Delivered(NamedTuple):
     """Where an acknowledged record stands."""
@@ -85,6 +90,10 @@ class Delivery:
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self._failure = self._failure or error
+            return
+        if message.offset() is None:
+            # The client may take it for stored when it isn't: see `streams.transactions`.
+            self._failure = self._failure or KafkaError(KafkaError._FAIL, UNHEARD)
             return
         self.acknowledged += 1
         self.last = Delivered(
