@@ -33,5 +33,5 @@ def test_a_record_that_no_broker_said_it_stored_is_not_acknowledged() -> None:
     """The client says so of a first record that came before the leader led."""
     delivery = Delivery(SETTINGS, {"leads.batches": 4})
     delivery._on_delivery(None, report(None))
-    with pytest.raises(Failed, match="0 of 0 records are acknowledged.*send all of them again"):
+    with pytest.raises(Failed, match=r"0 of 0 records are acknowledged.*send all of them again"):
         delivery.flush()
