@@ -37,8 +37,8 @@ class BoundedCalls:
         """Whether a call was given up that has not returned."""
         return self in _stuck
 
-    def run(self, timeout_s: float, call: Callable[..., Any], *arguments: Any) -> Any:
-        """Make a call that ends within `timeout_s` by itself.
+    def run(self, name: str, timeout_s: float, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Make a call that ends within `timeout_s` by itself; `name` is for messages.
 
         Raises what it raises; CallFailed(REPLACE) if it doesn't end, or STOP with too many such.
         """
@@ -53,8 +53,10 @@ class BoundedCalls:
             _stuck.add(self)
             made.add_done_callback(lambda _: _stuck.discard(self))
             remedy = Remedy.STOP if len(_stuck) > STUCK_MAX else Remedy.REPLACE
-            detail = f"{call.__name__} is stuck in the client, {len(_stuck)} of {STUCK_MAX}"
+            detail = f"{name} is stuck in the client, {len(_stuck)} of {STUCK_MAX}"
             raise CallFailed(remedy, detail) from None
+        finally:
+            del made  # it may hold an error, whose frames hold this one: nobody would be freed
 
     def close(self) -> None:
         """End the thread, now or when its last call returns."""
@@ -68,3 +70,4 @@ class BoundedCalls:
                 made.set_result(call(*arguments))
             except BaseException as error:  # noqa: BLE001 - handed to whoever waits
                 made.set_exception(error)
+            del job, call, arguments, made  # while it waits for the next one

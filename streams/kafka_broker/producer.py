@@ -1,7 +1,8 @@
 """The transactional producer."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -78,11 +79,11 @@ class KafkaProducer:
 
     def init_transactions(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        self._bounded_call(self._producer.init_transactions, timeout_ms)
+        self._bounded_call("init_transactions", timeout_ms)
 
     def begin(self) -> None:
         """See `broker.Producer`."""
-        self._call(self._producer.begin_transaction)
+        self._call("begin_transaction")
 
     def produce(
         self,
@@ -115,29 +116,27 @@ class KafkaProducer:
     def serve(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
         # A fatal error is raised by whichever call serves it.
-        self._call(self._producer.poll, timeout_ms / 1000)
+        self._call("poll", timeout_ms / 1000)
 
     def send_offsets(
         self, offsets: Mapping[TopicPartition, int], metadata: bytes, timeout_ms: int
     ) -> None:
         """See `broker.Producer`."""
         partitions = [Partition(topic, number, at) for (topic, number), at in offsets.items()]
-        self._bounded_call(
-            self._producer.send_offsets_to_transaction, timeout_ms, partitions, metadata
-        )
+        self._bounded_call("send_offsets_to_transaction", timeout_ms, partitions, metadata)
 
     def flush(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        if self._call(self._producer.flush, timeout_ms / 1000):
+        if self._call("flush", timeout_ms / 1000):
             raise CallFailed(Remedy.RETRY, "records are still on their way")
 
     def commit(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        self._bounded_call(self._producer.commit_transaction, timeout_ms)
+        self._bounded_call("commit_transaction", timeout_ms)
 
     def abort(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        self._bounded_call(self._producer.abort_transaction, timeout_ms)
+        self._bounded_call("abort_transaction", timeout_ms)
 
     def connection_errors(self) -> int:
         """See `broker.Producer`."""
@@ -152,17 +151,31 @@ class KafkaProducer:
         self._calls.close()
         del self._producer
 
-    def _bounded_call(self, function: Any, timeout_ms: int, *arguments: Any) -> None:
+    def _bounded_call(self, name: str, timeout_ms: int, *arguments: Any) -> None:
         timeout_s = timeout_ms / 1000
-        self._call(self._calls.run, timeout_s, function, *arguments, timeout_s)
+        with _failures():
+            self._calls.run(name, timeout_s, self._by_name, name, *arguments, timeout_s)
 
-    def _call(self, function: Any, *arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        except KafkaException as exception:
-            raise failure(exception) from exception
-        except SystemError as error:
-            # The client has raised a fatal error, and then called our log before it returned.
-            if isinstance(error.__cause__, KafkaException):
-                raise failure(error.__cause__) from error
-            raise
+    def _call(self, name: str, *arguments: Any) -> Any:
+        with _failures():
+            return self._by_name(name, *arguments)
+
+    def _by_name(self, name: str, *arguments: Any) -> Any:
+        """Errors keep the frames that they came through, and those must not keep the client: what
+        is left of it ends, with its threads and connections, when `close` drops it.
+        """
+        return getattr(self._producer, name)(*arguments)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """What the client raises becomes CallFailed."""
+    try:
+        yield
+    except KafkaException as exception:
+        raise failure(exception) from exception
+    except SystemError as error:
+        # The client has raised a fatal error, and then called our log before it returned.
+        if isinstance(error.__cause__, KafkaException):
+            raise failure(error.__cause__) from error
+        raise

@@ -33,11 +33,11 @@ class Client:
 def test_what_a_call_returns_or_raises_is_handed_on() -> None:
     """In order, by one thread."""
     calls = BoundedCalls()
-    assert calls.run(1.0, max, 2, 3) == 3
+    assert calls.run("max", 1.0, max, 2, 3) == 3
     with pytest.raises(ZeroDivisionError):
-        calls.run(1.0, divmod, 1, 0)
-    first = calls.run(1.0, threading.get_ident)
-    assert calls.run(1.0, threading.get_ident) == first != threading.get_ident()
+        calls.run("divmod", 1.0, divmod, 1, 0)
+    first = calls.run("ident", 1.0, threading.get_ident)
+    assert calls.run("ident", 1.0, threading.get_ident) == first != threading.get_ident()
     calls.close()
 
 
@@ -45,7 +45,7 @@ def test_a_stuck_call_asks_for_another_client() -> None:
     """It says which; once it has returned after all, nothing is kept."""
     client, calls = Client(), BoundedCalls()
     with pytest.raises(CallFailed, match="wait is stuck") as failed:
-        calls.run(0.0, client.wait)
+        calls.run("wait", 0.0, client.wait)
     assert failed.value.remedy is Remedy.REPLACE
     assert calls.is_stuck
     calls.close()
@@ -64,7 +64,7 @@ def test_with_too_many_stuck_clients_the_process_has_to_end() -> None:
     remedies = []
     for client in clients:
         with pytest.raises(CallFailed) as failed:
-            BoundedCalls().run(0.0, client.wait)
+            BoundedCalls().run("wait", 0.0, client.wait)
         remedies.append(failed.value.remedy)
     for client in clients:
         client.let_go.set()
