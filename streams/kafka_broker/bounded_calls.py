@@ -7,8 +7,7 @@ the calls; whoever waits for one that is stuck leaves it behind, with its client
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from streams.broker import CallFailed, Remedy
@@ -24,12 +23,17 @@ _stuck: set["BoundedCalls"] = set()
 
 
 class BoundedCalls:
-    """A thread that makes one call after another."""
+    """A thread that makes one call after another, for one other thread.
+
+    Nothing here keeps an error longer than its call: errors hold the frames that they came through,
+    and those the client, which would not end when it is dropped.
+    """
 
     def __init__(self) -> None:
         """Makes no thread yet. What a stuck call belongs to is kept until it returns."""
-        self._jobs: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]] | None]
-        self._jobs = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self._answering = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @property
@@ -41,22 +45,33 @@ class BoundedCalls:
         """Make a call that ends within `timeout_s` by itself; `name` is for messages.
 
         Raises what it raises; CallFailed(REPLACE) if it doesn't end, or STOP with too many such.
+        After that no more calls can be made.
         """
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="client-calls", daemon=True)
             self._thread.start()
-        made: Future[Any] = Future()
-        self._jobs.put((call, arguments, made))
+        self._jobs.put((call, arguments))
         try:
-            return made.result(timeout_s + GRACE_S)
-        except TimeoutError:
-            _stuck.add(self)
-            made.add_done_callback(lambda _: _stuck.discard(self))
-            remedy = Remedy.STOP if len(_stuck) > STUCK_MAX else Remedy.REPLACE
-            detail = f"{name} is stuck in the client, {len(_stuck)} of {STUCK_MAX}"
-            raise CallFailed(remedy, detail) from None
+            answer, error = self._answers.get(timeout=timeout_s + GRACE_S)
+        except Empty:
+            answer, error = self._last_look(name)
+        if error is None:
+            return answer
+        try:
+            raise error
         finally:
-            del made  # it may hold an error, whose frames hold this one: nobody would be freed
+            del error
+
+    def _last_look(self, name: str) -> tuple[Any, BaseException | None]:
+        """The answer, if it came in this moment."""
+        with self._answering:
+            try:
+                return self._answers.get_nowait()
+            except Empty:
+                _stuck.add(self)
+        remedy = Remedy.STOP if len(_stuck) > STUCK_MAX else Remedy.REPLACE
+        detail = f"{name} is stuck in the client, {len(_stuck)} of {STUCK_MAX}"
+        raise CallFailed(remedy, detail)
 
     def close(self) -> None:
         """End the thread, now or when its last call returns."""
@@ -65,9 +80,13 @@ class BoundedCalls:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            call, arguments, made = job
+            call, arguments = job
+            answer: tuple[Any, BaseException | None]
             try:
-                made.set_result(call(*arguments))
+                answer = call(*arguments), None
             except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-                made.set_exception(error)
-            del job, call, arguments, made  # while it waits for the next one
+                answer = None, error
+            with self._answering:
+                self._answers.put(answer)
+                _stuck.discard(self)
+            del job, call, arguments, answer  # while it waits for the next one
