@@ -164,7 +164,7 @@ class Settings(BaseSettings):
     )
     restore_slice_ms: int = _setting(200, "ms", "restoring, between two polls", ge=10, le=10_000)
     restore_slice_records: int = _setting(
-        5_000, "records", "read from the changelog or Redis at once", ge=1
+        1_000, "records", "read from the changelog or Redis at once", ge=1
     )
     redis_timeout_ms: int = _setting(500, "ms", "one call to Redis", ge=10)
     redis_records_per_call_max: int = _setting(

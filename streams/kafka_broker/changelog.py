@@ -21,7 +21,11 @@ class KafkaChangelogReader:
             {
                 "fetch.wait.max.ms": 100,
                 "fetch.queue.backoff.ms": 5,
-                "fetch.message.max.bytes": settings.output_bytes_max,
+                # What is read ahead is memory that the process keeps. A restore of 12,000 records
+                # of 1.2 kB took 40 MiB with the client's own 64 MiB, 7 to 12 so, in the same time.
+                "queued.max.messages.kbytes": 1024,
+                # Of each partition at once; a larger record comes all the same.
+                "fetch.message.max.bytes": 256 * 1024,
                 **settings.kafka,
                 "group.id": f"{settings.application_id}-restore",  # asked for; never joined
                 "client.id": f"{settings.transactional_id}-restore",
