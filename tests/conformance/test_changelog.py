@@ -126,6 +126,17 @@ def test_partitions_are_read_side_by_side(side: Side) -> None:
     assert _read_until(side, reader, lambda: reader.position(1) == 2) == ["b=1"]
 
 
+def test_records_larger_than_what_is_read_ahead_are_given_whole(side: Side) -> None:
+    """Three that no single fetch would hold."""
+    place = side.places()[2]
+    large = [b"%d" % number * 900_000 for number in range(3)]
+    for value in large:
+        side.publish(place, b"large", value)
+    side.publish(place, b"small", b"1")
+    given = [record.value for record in side.read_changelog()]
+    assert given == [*large, b"1"]
+
+
 def test_started_again_it_reads_from_there_and_forgets_its_position(side: Side) -> None:
     """What had been fetched for the first start isn't given any more."""
     place = side.places()[2]
