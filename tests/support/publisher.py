@@ -12,6 +12,8 @@ from schemas.topics import TopicNames
 from .records import Json
 
 FLUSH_S = 30.0
+REPEATS_MOST = 1_000
+"""Of a publisher, together."""
 RECORD_BYTES_MAX = 32 * 1024 * 1024
 
 
@@ -24,6 +26,7 @@ class Publisher:
         self.partitions = partitions
         self._bootstrap_servers = bootstrap_servers
         self._failures: list[str] = []
+        self._repeats_left = REPEATS_MOST
         self._last: tuple[str, int, int] = ("", -1, -1)
         self._producer = Producer(
             {
@@ -63,7 +66,18 @@ class Publisher:
         """One record. `partition` None: the right one; `timestamp_ms` 0: now.
 
         `on_stored` is told its offset once it is acknowledged, from within `serve` or `flush`.
+        What a broker refuses as its disk fills up is sent again, as a lead source would.
         """
+        again = partial(
+            self.send,
+            topic,
+            value,
+            key,
+            partition=partition,
+            headers=headers,
+            timestamp_ms=timestamp_ms,
+            on_stored=on_stored,
+        )
         if partition is None:
             partition = partition_of(key or b"", self.partitions)
         while True:
@@ -75,7 +89,7 @@ class Publisher:
                     partition,
                     headers=list(headers),
                     timestamp=timestamp_ms,
-                    on_delivery=partial(self._on_delivery, on_stored),
+                    on_delivery=partial(self._on_delivery, on_stored, again),
                 )
                 return
             except BufferError:
@@ -114,8 +128,16 @@ class Publisher:
             producer.abort_transaction(FLUSH_S)
 
     def _on_delivery(
-        self, on_stored: Callable[[int], None] | None, error: KafkaError | None, message: Message
+        self,
+        on_stored: Callable[[int], None] | None,
+        again: Callable[[], None],
+        error: KafkaError | None,
+        message: Message,
     ) -> None:
+        if error is not None and error.code() == KafkaError.UNKNOWN and self._repeats_left:
+            self._repeats_left -= 1
+            again()
+            return
         if error is not None:
             self._failures.append(error.str())
             return

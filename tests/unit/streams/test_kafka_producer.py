@@ -1,25 +1,18 @@
 """How the adapter reads what the client raises."""
 
-import gc
-import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
-import psutil
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.broker import CallFailed, Remedy
-from streams.kafka_broker.producer import KafkaProducer, _failures
-from streams.settings import Settings
-from tests.support.waiting import wait_until
+from streams.kafka_broker.producer import _failures
+from tests.support.dispatchers import CODE
 
 FENCED = KafkaException(KafkaError(KafkaError._FENCED, fatal=True))
-
-
-def opened() -> KafkaProducer:
-    """One that reaches nobody."""
-    settings = Settings(kafka={"bootstrap.servers": "127.0.0.1:9"})
-    return KafkaProducer(settings, logger=logging.getLogger("nobody"))
 
 
 def raise_through_a_callback() -> None:
@@ -46,19 +39,41 @@ def test_an_error_of_the_interpreter_s_own_stays_what_it_is() -> None:
         raise SystemError("bad argument")
 
 
+CALLS_AND_CLOSES = """
+import gc, logging, sys, threading, time
+import psutil
+from streams.broker import CallFailed
+from streams.kafka_broker.producer import KafkaProducer
+from streams.settings import Settings
+
+gc.disable()
+process = psutil.Process()
+threads = process.num_threads()
+settings = Settings(kafka={"bootstrap.servers": "127.0.0.1:9"})
+made = KafkaProducer(settings, logger=logging.getLogger("nobody"))
+call, arguments = sys.argv[1], ({("leads.batches", 0): 1}, b"")
+assert process.num_threads() > threads
+try:
+    getattr(made, call)(*arguments[: 2 * (call == "send_offsets")], 100)
+except CallFailed as failed:
+    pass
+made.close()
+deadline = time.monotonic() + 10
+while process.num_threads() > threads and time.monotonic() < deadline:
+    time.sleep(0.01)
+print(process.num_threads() - threads)
+"""
+
+
 @pytest.mark.parametrize("call", ["commit", "abort", "send_offsets"])
 def test_a_producer_that_failed_ends_when_it_is_closed(call: str) -> None:
     """Not when Python next looks for what nobody can reach, which may be never."""
-    threads = psutil.Process().num_threads()
-    arguments = ({("leads.batches", 0): 1}, b"") if call == "send_offsets" else ()
-    gc.collect()
-    gc.disable()
-    try:
-        made = opened()
-        assert psutil.Process().num_threads() > threads
-        with pytest.raises(CallFailed):
-            getattr(made, call)(*arguments, 100)
-        made.close()
-        wait_until(lambda: psutil.Process().num_threads() <= threads, "its threads end", 10)
-    finally:
-        gc.enable()
+    done = subprocess.run(
+        [sys.executable, "-c", CALLS_AND_CLOSES, call],
+        env={**os.environ, "PYTHONPATH": CODE},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "0\n"
