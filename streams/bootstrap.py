@@ -18,6 +18,7 @@ from streams.kafka_broker import (
     KafkaProducer,
 )
 from streams.logs import configure_logs
+from streams.memory import give_back
 from streams.processor import Processor
 from streams.restore import RETRY_WAIT_S
 from streams.settings import Settings
@@ -127,9 +128,13 @@ def _run(settings: Settings, watchdog: Watchdog, logger: Any, stopping: list[int
     logger.info("started", application_id=settings.application_id)
     status = 0
     try:
+        was_restoring = False
         while not stopping:
             processor.turn()
             watchdog.turned()
+            if was_restoring and not processor.is_restoring:
+                give_back()
+            was_restoring = processor.is_restoring
     except (InputLost, SlotContested) as error:
         logger.error("stopped: an operator has to decide", why=str(error))
         status = 1

@@ -231,6 +231,11 @@ class Processor:
 
     # -- restoring
 
+    @property
+    def is_restoring(self) -> bool:
+        """Whether some partition is being restored."""
+        return self._restorer.busy
+
     def _restore_slice(self) -> None:
         if self._restorer.busy:
             for task in self._restorer.slice():
