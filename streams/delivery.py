@@ -91,14 +91,13 @@ class Delivery:
         if error is not None:
             self._failure = self._failure or error
             return
-        if message.offset() is None:
+        offset = message.offset()
+        if offset is None:
             # The client may take it for stored when it isn't: see `streams.transactions`.
             self._failure = self._failure or KafkaError(KafkaError._FAIL, UNHEARD)
             return
         self.acknowledged += 1
-        self.last = Delivered(
-            message.topic() or "", message.partition() or 0, message.offset() or 0
-        )
+        self.last = Delivered(message.topic() or "", message.partition() or 0, offset)
 
     def _check(self) -> None:
         if self._failure is not None:

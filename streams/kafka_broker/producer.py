@@ -106,7 +106,7 @@ class KafkaProducer:
                     on_offset(UNKNOWN_OFFSET if offset is None else offset)
 
             optional["on_delivery"] = delivered
-        try:
+        try:  # not `_failures`: this is done for each record
             self._producer.produce(topic, value, key, partition, **optional)
         except BufferError as error:
             raise CallFailed(Remedy.RETRY, str(error)) from error

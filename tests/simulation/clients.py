@@ -191,7 +191,6 @@ class SimProducer:
         self.flush(timeout_ms)
         self._raise_failure()
         self._end(Fate.COMMITTED, deadline_ms - clockwork.now_ms)
-        self._report()
 
     def abort(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""

@@ -151,12 +151,13 @@ class EarlyRule(Rule):
 
     async def apply(self, link: Link, frame: Frame) -> bytes:
         """As `Rule.apply`."""
-        topic, partition, _ = target_of(frame.data)
-        if (topic, partition) in self._known:
+        target = target_of(frame.data)
+        place = (target.topic, target.partition)
+        if place in self._known:
             return frame.data
-        self._known.add((topic, partition))
+        self._known.add(place)
         self._first.set()
-        return to_nobody(frame.data)
+        return to_nobody(frame.data, target)
 
 
 class KafkaProxy(Forwarder):

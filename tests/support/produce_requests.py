@@ -76,12 +76,11 @@ def _count(cursor: _Cursor, *, flexible: bool) -> None:
     assert count >= 1, "a request without records"
 
 
-def to_nobody(request: bytes) -> bytes:
+def to_nobody(request: bytes, target: Target) -> bytes:
     """The same records for a partition that isn't there: UNKNOWN_TOPIC_OR_PARTITION.
 
     A leader that doesn't know yet that it is one answers so. The client asks for nothing else than
     one partition, and doesn't look at the number in the answer.
     """
-    found = target_of(request)
-    number = struct.pack(">i", found.partition + NOBODY)
-    return request[: found.at] + number + request[found.at + 4 :]
+    number = struct.pack(">i", target.partition + NOBODY)
+    return request[: target.at] + number + request[target.at + 4 :]

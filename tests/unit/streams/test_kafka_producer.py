@@ -1,8 +1,5 @@
 """How the adapter reads what the client raises."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from streams.broker import CallFailed, Remedy
 from streams.kafka_broker.producer import _failures
-from tests.support.dispatchers import CODE
+from tests.support.interpreter import output_of
 
 FENCED = KafkaException(KafkaError(KafkaError._FENCED, fatal=True))
 
@@ -40,7 +37,7 @@ def test_an_error_of_the_interpreter_s_own_stays_what_it_is() -> None:
 
 
 CALLS_AND_CLOSES = """
-import gc, logging, sys, threading, time
+import gc, logging, sys, time
 import psutil
 from streams.broker import CallFailed
 from streams.kafka_broker.producer import KafkaProducer
@@ -55,7 +52,7 @@ call, arguments = sys.argv[1], ({("leads.batches", 0): 1}, b"")
 assert process.num_threads() > threads
 try:
     getattr(made, call)(*arguments[: 2 * (call == "send_offsets")], 100)
-except CallFailed as failed:
+except CallFailed:
     pass
 made.close()
 deadline = time.monotonic() + 10
@@ -68,12 +65,4 @@ print(process.num_threads() - threads)
 @pytest.mark.parametrize("call", ["commit", "abort", "send_offsets"])
 def test_a_producer_that_failed_ends_when_it_is_closed(call: str) -> None:
     """Not when Python next looks for what nobody can reach, which may be never."""
-    done = subprocess.run(
-        [sys.executable, "-c", CALLS_AND_CLOSES, call],
-        env={**os.environ, "PYTHONPATH": CODE},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert done.stdout == "0\n"
+    assert output_of(CALLS_AND_CLOSES, call) == "0\n"

@@ -1,13 +1,10 @@
 """What is free goes back to the system."""
 
 import gc
-import os
-import subprocess
-import sys
 import weakref
 
 from streams.memory import give_back
-from tests.support.dispatchers import CODE
+from tests.support.interpreter import output_of
 
 
 class Circle:
@@ -46,12 +43,4 @@ print((process.memory_info().rss - before) / grown)
 
 def test_what_the_allocator_keeps_is_returned() -> None:
     """Of a peak of 100 MB less than a tenth stays."""
-    done = subprocess.run(
-        [sys.executable, "-c", PEAKS],
-        env={**os.environ, "PYTHONPATH": CODE},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert float(done.stdout) < 0.1
+    assert float(output_of(PEAKS)) < 0.1
