@@ -2,7 +2,8 @@
 
 A program of its own, run by file name with nothing but the standard library:
 
-    python babysitter.py --grace-seconds N [--remove DIRECTORY] [--control FIFO] -- COMMAND...
+    python babysitter.py --directory D --log FILE --grace-seconds N [--remove DIRECTORY]
+        [--control FIFO] -- COMMAND...
 
 How it works. The starter holds the only write end of the pipe that is this program's standard
 input; when the starter is gone, by whatever end, the kernel closes it. Rules:
@@ -12,6 +13,8 @@ input; when the starter is gone, by whatever end, the kernel closes it. Rules:
    stranger is ever hit.)
 2. End of file: the starter is gone. The server gets SIGTERM, after the grace SIGKILL; then
    DIRECTORY is removed.
+   Nothing that is to be removed is there before this program: it makes D itself, where the server
+   works and FILE takes its output.
 3. The server ended by itself or by a signal: exit with its status, and DIRECTORY stays.
 4. With --control, standard input is a FIFO that this program keeps open itself: there is no end of
    file, the server outlives its starter, and whoever knows the FIFO's name can send signals. It is
@@ -34,6 +37,7 @@ from pathlib import Path
 def main() -> int:
     """Run the command line above; the exit status is the server's, 128 + n for signal n."""
     options = _parse()
+    _enter(options.directory, options.log)
     # The babysitter ends when the server has ended, not before: what would end it is the server's
     # to hear.
     server = subprocess.Popen(options.command, stdin=subprocess.DEVNULL, stdout=2)
@@ -56,6 +60,17 @@ def main() -> int:
     return status if status >= 0 else 128 - status
 
 
+def _enter(directory: str, log: str) -> None:
+    """Make the directory, for this user alone if it is new, and write to the log from now on."""
+    others = os.umask(0o077)
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    os.umask(others)
+    os.chdir(directory)
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    os.dup2(output, 2)
+    os.close(output)
+
+
 def _listen(
     server: "subprocess.Popen[bytes]", grace_seconds: float, starter_is_gone: threading.Event
 ) -> None:
@@ -72,6 +87,8 @@ def _listen(
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--directory", required=True)
+    parser.add_argument("--log", required=True)
     parser.add_argument("--grace-seconds", type=float, required=True)
     parser.add_argument("--remove")
     parser.add_argument("--control")

@@ -31,7 +31,8 @@ class ServerProcess:
     Args:
         name: What messages call it.
         command: The program and its arguments.
-        directory: Its working directory, made if absent; `NAME.log` in it takes the output.
+        directory: Its working directory, made by the babysitter if absent; `NAME.log` in it takes
+            the output.
         is_ready: Asked every few milliseconds after a start until it says yes.
         environment: Variables to add to this process's own.
         remove_when_orphaned: Removed by the babysitter when the starter is gone.
@@ -90,7 +91,6 @@ class ServerProcess:
         if self.is_running:
             raise LocalStackError(f"{self.name} is running already")
         self._close()
-        self.directory.mkdir(parents=True, exist_ok=True)
         self._spawn()
         self._wait_until_ready()
 
@@ -129,10 +129,12 @@ class ServerProcess:
             return ""
 
     def _spawn(self) -> None:
-        options = ["--grace-seconds", str(self._grace_seconds)]
+        options = ["--directory", str(self.directory), "--log", str(self.log_path)]
+        options += ["--grace-seconds", str(self._grace_seconds)]
         if self._remove_when_orphaned is not None:
             options += ["--remove", str(self._remove_when_orphaned)]
         if self._keep:
+            self.directory.mkdir(parents=True, exist_ok=True)
             control = self.directory / CONTROL
             control.unlink(missing_ok=True)
             os.mkfifo(control, 0o600)
@@ -143,16 +145,13 @@ class ServerProcess:
         else:
             # Not inheritable (PEP 446): no other child of this process can keep the server alive.
             read_end, self._control = os.pipe()
-        with self.log_path.open("ab") as log:
-            self._babysitter = subprocess.Popen(
-                [sys.executable, "-I", "-S", babysitter.__file__, *options, "--", *self._command],
-                stdin=read_end,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=self.directory,
-                env=os.environ | self._environment,
-                start_new_session=True,
-            )
+        self._babysitter = subprocess.Popen(
+            [sys.executable, "-I", "-S", babysitter.__file__, *options, "--", *self._command],
+            stdin=read_end,
+            stdout=subprocess.PIPE,
+            env=os.environ | self._environment,
+            start_new_session=True,
+        )
         if read_end != self._control:
             os.close(read_end)
         assert self._babysitter.stdout is not None

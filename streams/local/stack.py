@@ -1,10 +1,10 @@
 """A real Kafka and a real Redis on this machine, for the demo, the tests and the benchmarks."""
 
 import json
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -65,9 +65,15 @@ class LocalStack:
 
     def __enter__(self) -> Self:
         """Start both and wait until they answer."""
-        self.directory = self._make_directory()
+        self.directory = self._directory()
         orphaned = None if self._keep or self._given_directory else self.directory
         try:
+            # First, because from its start on somebody will remove the directory: a Kafka has files
+            # in it long before it runs.
+            self._redis = RedisServer(
+                self.directory / "redis", remove_when_orphaned=orphaned, keep=self._keep
+            )
+            self._redis.start()
             self._kafka = KafkaServer(
                 self.directory / "kafka",
                 self._kafka_properties,
@@ -76,13 +82,8 @@ class LocalStack:
                 remove_when_orphaned=orphaned,
                 keep=self._keep,
             )
-            self._redis = RedisServer(
-                self.directory / "redis", remove_when_orphaned=orphaned, keep=self._keep
-            )
             self._on_progress("starting Kafka and Redis")
-            with ThreadPoolExecutor(2) as pool:
-                for started in [pool.submit(server.start) for server in (self._kafka, self._redis)]:
-                    started.result()
+            self._kafka.start()
         except BaseException:
             self._end()
             raise
@@ -132,14 +133,18 @@ class LocalStack:
         """Both addresses."""
         return Endpoints(self.bootstrap_servers, self.redis_url)
 
-    def _make_directory(self) -> Path:
+    def _directory(self) -> Path:
         if self._keep:
             directory = kept_directory()
             if kept_endpoints() is not None:
                 raise LocalStackError("a kept stack runs already; stop it first")
             shutil.rmtree(directory, ignore_errors=True)
+        elif self._given_directory:
+            directory = self._given_directory
         else:
-            directory = self._given_directory or Path(tempfile.mkdtemp(prefix="partidor-"))
+            # Made by who removes it.
+            name = f"partidor-{secrets.token_hex(8)}"
+            return Path(tempfile.gettempdir(), name).resolve()
         directory.mkdir(parents=True, exist_ok=True)
         return directory.resolve()
 

@@ -53,7 +53,7 @@ def left_over(directory: Path) -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.parametrize("moment", ["0.3 s", "1 s", "2 s", "ready", "paused", "working"])
+@pytest.mark.parametrize("moment", ["0.3 s", "0.6 s", "1 s", "2 s", "ready", "paused", "working"])
 def test_nothing_stays_of_a_stack_whose_starter_is_killed(moment: str, tmp_path: Path) -> None:
     """No broker, no Redis, no babysitter, no dispatcher; and of their data nothing either."""
     directory = Path(tempfile.mkdtemp(dir=tmp_path))

@@ -12,10 +12,10 @@ SERVER = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); 
 
 def test_a_starter_that_is_gone_before_it_reads_the_server_s_id(tmp_path: Path) -> None:
     """Nobody reads what the babysitter says; it ends its server and cleans up all the same."""
-    data = tmp_path / "data"
-    data.mkdir()
+    data, log = tmp_path / "data", tmp_path / "log"
     named = tmp_path / "server"
     command: list[str | os.PathLike[str]] = [sys.executable, babysitter.__file__]
+    command += ["--directory", data / "server", "--log", log]
     command += ["--grace-seconds", "5", "--remove", data]
     command += ["--", sys.executable, "-c", SERVER, named]
     reading, writing = os.pipe()
@@ -29,7 +29,7 @@ def test_a_starter_that_is_gone_before_it_reads_the_server_s_id(tmp_path: Path) 
             timeout=30,
             check=False,
         )
-    assert ended.stderr == b""
+    assert (ended.stderr, log.read_bytes()) == (b"", b"")
     assert not data.exists()
     if named.exists():  # it may be ended before it can say who it is
         assert not Path(f"/proc/{named.read_text()}").exists()
