@@ -10,14 +10,12 @@ ignored by Java: it is a matter of speed alone.
 
 import base64
 import os
-import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from streams.local.cache import cache_dir, locked
-from streams.local.errors import LocalStackError
 from streams.local.jars import KAFKA_VERSION, class_path
 from streams.local.java import Java, find_java
 from streams.local.ports import HOST, accepts_connections, free_ports
@@ -117,7 +115,7 @@ class KafkaServer(ServerProcess):
 
     def start(self) -> None:
         """Format the directory if it is new, start the broker, wait until it answers."""
-        self._broker.format()
+        self._broker.format(self._remove_when_orphaned)
         super().start()
 
 
@@ -200,7 +198,7 @@ class _Broker:
         lines = {**PROPERTIES, **addresses, **properties}
         return "".join(f"{name}={value}\n" for name, value in lines.items())
 
-    def format(self) -> None:
+    def format(self, remove_when_orphaned: Path | None) -> None:
         """Format the data directory, unless it is."""
         if (self._data / "meta.properties").exists():
             return
@@ -213,19 +211,14 @@ class _Broker:
             "--config",
             str(self._properties_path),
         ]
-        result = subprocess.run(
+        # Under a babysitter, too: it would go on writing when its starter is gone.
+        ServerProcess(
+            "kafka-format",
             [*self._java, "kafka.tools.StorageTool", *arguments],
-            env=os.environ | self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=FORMAT_TIMEOUT_SECONDS,
-            check=False,
-        )
-        if result.returncode != 0:
-            raise LocalStackError(
-                f"Kafka's data directory could not be formatted:\n{result.stdout}"
-            )
+            self._data.parent,
+            environment=self.environment,
+            remove_when_orphaned=remove_when_orphaned,
+        ).run(FORMAT_TIMEOUT_SECONDS)
 
 
 def _archive(java: Java, jars: tuple[Path, ...], on_progress: Callable[[str], None]) -> Path | None:
@@ -255,7 +248,7 @@ def _rehearse(java: Java, jars: tuple[Path, ...], archive: Path) -> None:
         recording = directory / "recording.aot"
         options = [*JAVA_OPTIONS, *SHORT_LIFE_OPTIONS]
         broker = _Broker(directory, java, jars, options, {})
-        broker.format()
+        broker.format(directory)
         command = [broker.command[0], f"-XX:AOTCacheOutput={recording}", *broker.command[1:]]
         server = ServerProcess(
             "kafka",

@@ -94,6 +94,22 @@ class ServerProcess:
         self._spawn()
         self._wait_until_ready()
 
+    def run(self, timeout_seconds: float) -> None:
+        """Start something that ends by itself, and wait for that.
+
+        Raises:
+            LocalStackError: it failed, or had not ended in time; the message has the end of its
+                log.
+        """
+        self._spawn()
+        assert self._babysitter is not None
+        running = self._babysitter
+        if not self._wait(timeout_seconds):
+            self.kill()
+        self._close()
+        if running.returncode:
+            raise LocalStackError(f"{self.name} failed:\n{self.log_tail()}")
+
     def stop(self, timeout_seconds: float = STOP_TIMEOUT_SECONDS) -> None:
         """End the server in good order (SIGTERM), or kill it after the time-out."""
         self._signal(signal.SIGCONT, signal.SIGTERM)
