@@ -22,6 +22,8 @@ from .load import BatchName
 
 At = tuple[str, int, int]
 PROBLEMS_MAX = 3
+QUIET_S = 5.0
+LIFE_S = 15.0
 
 
 class Watcher:
@@ -41,9 +43,29 @@ class Watcher:
         self._stopping = threading.Event()
         self.leads = 0
         self.seen_at: dict[BatchName, float] = {}
-        self._consumer = Consumer(
+        self._bootstrap_servers = installation.bootstrap_servers
+        self._next = {
+            (topic, number): OFFSET_BEGINNING
+            for topic in self._topics
+            for number in range(installation.partitions)
+        }
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            consumer = self._reading()
+            try:
+                self._read(consumer)
+            except Exception as error:  # noqa: BLE001 - told in the verdict
+                self._failures.append(f"{type(error).__name__}: {error}")
+            consumer.close()
+
+    def _reading(self) -> Consumer:
+        """A client that reads from where the one before it had come to."""
+        consumer = Consumer(
             {
-                "bootstrap.servers": installation.bootstrap_servers,
+                "bootstrap.servers": self._bootstrap_servers,
                 "metadata.recovery.strategy": "none",
                 "group.id": "watcher",  # asked for, never joined
                 "isolation.level": "read_committed",
@@ -55,24 +77,21 @@ class Watcher:
                 "log_level": 0,  # brokers come and go here
             }
         )
-        self._consumer.assign(
-            [
-                TopicPartition(topic, number, OFFSET_BEGINNING)
-                for topic in self._topics
-                for number in range(installation.partitions)
-            ]
-        )
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        consumer.assign([TopicPartition(*place, at) for place, at in self._next.items()])
+        return consumer
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                for message in self._consumer.consume(1_000, 0.05):
-                    self._take(message)
-            except Exception as error:  # noqa: BLE001 - told in the verdict
-                self._failures.append(f"{type(error).__name__}: {error}")
-        self._consumer.close()
+    def _read(self, consumer: Consumer) -> None:
+        """Read until nothing came for a while, and not for long.
+
+        A client that lost a leader may never fetch from it again: that looks as if nothing came.
+        """
+        quiet_at = time.monotonic() + QUIET_S
+        ends_at = time.monotonic() + LIFE_S
+        while not self._stopping.is_set() and time.monotonic() < min(quiet_at, ends_at):
+            if messages := consumer.consume(1_000, 0.05):
+                quiet_at = time.monotonic() + QUIET_S
+            for message in messages:
+                self._take(message)
 
     def _take(self, message: Message) -> None:
         if message.error() is not None:
@@ -80,6 +99,7 @@ class Watcher:
         now = time.monotonic()
         topic = cast("str", message.topic())
         at = (topic, cast("int", message.partition()), cast("int", message.offset()))
+        self._next[at[:2]] = at[2] + 1
         value = message.value() or b""
         checksum = crc32(value)
         if at in self._seen:

@@ -22,11 +22,21 @@ Json = dict[str, Any]
 Place = tuple[str, int]
 """A topic and the number of one of its partitions."""
 
+TRY_AGAIN = (
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._WAIT_COORD,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.UNSTABLE_OFFSET_COMMIT,
+)
+"""What a question about a group's offsets may be answered while coordinators move."""
+
 SILENCE_S = 10.0
 CALL_S = 30.0
 # One attempt of several: a question to a leader that is gone is never answered.
 ATTEMPT_S = 5.0
-NO_ANSWER = (KafkaError._TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT)
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,7 @@ def committed(asking: Consumer, places: Iterable[Place]) -> Mapping[Place, int] 
     try:
         found = asking.committed(asked, ATTEMPT_S)
     except KafkaException as error:
-        if error.args[0].code() in NO_ANSWER:
+        if error.args[0].code() in TRY_AGAIN:
             return None
         raise
     for place in found:
