@@ -42,6 +42,7 @@ class SimConsumer:
         self._revoked = False
         self._lost = False
         self._joining = False
+        self._unanswered = False
         self._polled_ms = self._thread.clockwork.now_ms
         self._next: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
@@ -69,6 +70,8 @@ class SimConsumer:
                 else:
                     self._out()
                 self._thread.wake()
+        if self._unanswered and self._member not in self._group.members:
+            self._send_join()  # thrown out while it waited for the others
         self._thread.after(HEARTBEAT_MS, self._beat)
 
     def _out(self) -> None:
@@ -84,10 +87,12 @@ class SimConsumer:
             return
 
         def joined(generation: int, partitions: list[int]) -> None:
+            self._unanswered = False
             self._thread.after(
                 self._rng.uniform(0.5, 5.0), lambda: self._take(generation, partitions)
             )
 
+        self._unanswered = True
         self._member = self._group.join(self._member, joined)
 
     def _take(self, generation: int, partitions: list[int]) -> None:

@@ -120,10 +120,9 @@ def leaders_named_early(run: Run) -> None:
     """
     proxy = run.put_proxy()
     early = proxy.name_leaders_early()
+    run.start_dispatchers(2)
     proxy.latency_ms = 10
     run.load()
-    run.pause(1, 2)  # so that the first transactions are large
-    run.start_dispatchers(2)
     let_it_happen(run, proxy, early)
     expect_restart(run)
 
