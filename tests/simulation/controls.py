@@ -49,7 +49,7 @@ SEEDS = {
     "window-changed-in-place": 34,
     "no-compare-and-set": 10,
     "restore-point-moved-without-rewriting": 10,
-    "zombies-write": 773,
+    "zombies-write": 258,
     "parts-of-two-copies": 274,
 }
 """Where to begin for a quick find; seeds that were found by a search from 1."""
