@@ -44,7 +44,6 @@ SEEDS = {
     "no-doubt-after-a-broken-connection": 502,
     "no-doubt-after-a-slow-commit": 286,
     "committed-unheard": 40,
-    "doubt-only-while-it-ends": 739,
     "nothing-put-back-after-an-abort": 60,
     "window-changed-in-place": 34,
     "no-compare-and-set": 10,
@@ -53,6 +52,12 @@ SEEDS = {
     "parts-of-two-copies": 274,
 }
 """Where to begin for a quick find; seeds that were found by a search from 1."""
+
+NOT_FOUND = {
+    "doubt-only-while-it-ends": "not in seeds 1 to 1,999: the mixture lacks a late TxnOffsetCommit "
+    "whose connection broke before the commit, followed by a restore from the group's offsets",
+}
+"""Defects that the mixture doesn't find yet, and what it lacks; a test of their own finds them."""
 
 
 class Caught(NamedTuple):
