@@ -234,6 +234,25 @@ def test_a_commit_that_took_long_or_saw_a_broken_connection_is_in_doubt(
     assert producer.calls[-1] == "close"
 
 
+@pytest.mark.parametrize(("seconds", "broken"), [(5.1, False), (0.0, True)])
+def test_what_happened_before_the_commit_raises_doubt_as_well(seconds: float, broken: bool) -> None:
+    """A late TxnOffsetCommit would put older offsets into the next transaction."""
+
+    class Hampered(ScriptedProducer):
+        def send_offsets(
+            self, offsets: Mapping[TopicPartition, int], metadata: bytes, timeout_ms: int
+        ) -> None:
+            """Slow, or over a connection that breaks."""
+            self.clock.sleep(seconds)
+            self.errors += broken
+            super().send_offsets(offsets, metadata, timeout_ms)
+
+    producer = Hampered(Clock())
+    with pytest.raises(OutcomeUnknown):
+        run(opened(producer))
+    assert producer.calls[-2:] == ["commit", "close"]
+
+
 def test_fenced_three_times_in_five_minutes_it_stops_and_names_the_slot() -> None:
     """Two processes with one slot would fence each other for ever."""
     clock = Clock()
