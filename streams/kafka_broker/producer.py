@@ -111,7 +111,16 @@ class KafkaProducer:
         except BufferError as error:
             raise CallFailed(Remedy.RETRY, str(error)) from error
         except KafkaException as exception:
-            raise failure(exception) from exception
+            raise failure(self._reason(exception)) from exception
+
+    def _reason(self, refusal: KafkaException) -> KafkaException:
+        """Of a fatal error `produce` says only that there was one; who begins is told which."""
+        if refusal.args[0].code() == KafkaError._FATAL:
+            try:
+                self._producer.begin_transaction()
+            except KafkaException as reason:
+                return reason
+        return refusal
 
     def serve(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""

@@ -18,6 +18,14 @@ def _produce(side: Side, producer: Producer) -> None:
         producer.serve(20)
 
 
+def _produce_unserved(side: Side, producer: Producer) -> None:
+    """No call has served what the broker said: to produce is the first to find out."""
+    deadline_ms = side.now_ms() + CALL_MS
+    while side.now_ms() < deadline_ms:
+        producer.produce(*side.places()[2], b"late", b"1")
+        side.wait(100)
+
+
 def _serve(side: Side, producer: Producer) -> None:
     producer.produce(*side.places()[2], b"late", b"1")
     deadline_ms = side.now_ms() + CALL_MS
@@ -40,7 +48,7 @@ def _abort(side: Side, producer: Producer) -> None:
 
 
 Call = Callable[[Side, Producer], None]
-calls = [_produce, _serve, _send_offsets, _commit, _abort]
+calls = [_produce, _produce_unserved, _serve, _send_offsets, _commit, _abort]
 
 
 @pytest.mark.parametrize("call", calls)
