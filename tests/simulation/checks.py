@@ -129,6 +129,10 @@ class Checks:
                 "acknowledged before a batch was sent, and applied after it"
             )
 
+    def offsets_went_back(self, place: Place, before: int, after: int) -> None:
+        """Committed offsets only rise: who watches lag, or decides inputs again, goes by them."""
+        raise Violation(f"offsets: {place[0]}-{place[1]} went back from {before} to {after}")
+
     def redis_changed(self, redis: Redis, partition: int) -> None:
         """Whatever is in Redis is a committed prefix of the changelog. Raises Violation."""
         point = redis.store.restore_point(partition)

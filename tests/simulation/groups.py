@@ -53,6 +53,7 @@ class Group:
         self.offsets: dict[Place, int] = {}
         self.pending: dict[int, dict[Place, int]] = {}
         self.up: Callable[[], bool] = lambda: True
+        self.went_back: Callable[[Place, int, int], None] = lambda *_: None
         self.rebalances = 0
         clockwork.after(SWEEP_MS, self._sweep)
 
@@ -101,7 +102,11 @@ class Group:
         """A transaction has ended: its offsets count, or are forgotten."""
         offsets = self.pending.pop(producer_id, {})
         if commit:
-            self.offsets.update(offsets)
+            for place, offset in offsets.items():
+                before = self.offsets.get(place, offset)
+                self.offsets[place] = offset
+                if offset < before:
+                    self.went_back(place, before, offset)
 
     def committed(self, places: list[Place]) -> dict[Place, int | None] | None:
         """The committed offsets; None while a transaction could change them."""

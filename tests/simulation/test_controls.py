@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.defects import DEFECTS, line_of
 
-from .controls import NOT_FOUND, ROOT, SEEDS, search
+from .controls import ROOT, SEEDS, search
 
 
 def test_every_defect_has_its_place_in_the_code() -> None:
@@ -17,15 +17,7 @@ def test_every_defect_has_its_place_in_the_code() -> None:
             assert source.splitlines()[int(line) - 1] in patch.old or patch.old.strip() in source
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(run=False, reason=NOT_FOUND[name]))
-        if name in NOT_FOUND
-        else name
-        for name in DEFECTS
-    ],
-)
+@pytest.mark.parametrize("name", DEFECTS)
 def test_a_defect_is_found_by_the_mixture_of_faults(name: str) -> None:
     """Within 2,000 seeds; the search begins where it was found before."""
     caught = search(name, SEEDS.get(name, 1))
