@@ -45,6 +45,7 @@ class Rates(NamedTuple):
     Attributes:
         events_per_s: Together; about six leads come with each.
         pairs, poison, transactions: Their shares of the events.
+        opening_leads: In a batch for each partition, before all else.
         leads_max: Once so many leads were sent, only pairs follow, ten in a second: there is
             always somebody who waits.
     """
@@ -53,6 +54,7 @@ class Rates(NamedTuple):
     pairs: float = 0.1
     poison: float = 0.02
     transactions: float = 0.03
+    opening_leads: int = 0
     leads_max: int = 4_000
 
 
@@ -98,6 +100,8 @@ class Load:
 
     def start(self) -> None:
         """Begin to publish."""
+        if self._rates.opening_leads:
+            self._send_batches("opening", self._rates.opening_leads)
         self._thread.start()
 
     def hold(self) -> None:
@@ -114,11 +118,7 @@ class Load:
         assert self._resting.wait(REST_S), f"the load doesn't rest: {self.failures}"
         self._source.settle()
         self._rests += 1
-        for channel in self._covering:
-            name = f"rest-{self._rests}"
-            self._send(events.roster(name, {"R": "1"}, channel))
-            self._send(events.lead_batch(name, 1, channel))
-        self._publisher.flush()
+        self._send_batches(f"rest-{self._rests}", 1)
 
     def go_on(self) -> None:
         """Publish again."""
@@ -224,6 +224,13 @@ class Load:
 
     def _change_stored(self, channel: str, offset: int) -> None:
         self._acknowledged[channel] = max(offset, self._acknowledged.get(channel, -1))
+
+    def _send_batches(self, name: str, leads: int) -> None:
+        """A roster and a batch for each partition, acknowledged."""
+        for channel in self._covering:
+            self._send(events.roster(name, {"R": "1"}, channel))
+            self._send(events.lead_batch(name, leads, channel))
+        self._publisher.flush()
 
     def _send_pair(self) -> None:
         """A change; its batch is due once it is acknowledged."""

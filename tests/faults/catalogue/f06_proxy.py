@@ -111,8 +111,8 @@ def epoch_unanswered(run: Run) -> None:
     "F6",
     "leaders are named before they lead",
     dispatchers=0,
-    # Each transaction sends several requests to a partition.
-    settings={"kafka__batch_size": 2_000, "kafka__linger_ms": 0},
+    # A request for each record: only then has the client several on their way to a partition.
+    settings={"kafka__batch_size": 200, "kafka__linger_ms": 0},
 )
 def leaders_named_early(run: Run) -> None:
     """The first request to each partition is refused, and the next, on its way already, is taken:
@@ -121,8 +121,7 @@ def leaders_named_early(run: Run) -> None:
     proxy = run.put_proxy()
     early = proxy.name_leaders_early()
     run.start_dispatchers(2)
-    proxy.latency_ms = 10
-    run.load()
+    run.load(opening_leads=50)
     let_it_happen(run, proxy, early)
     expect_restart(run)
 
