@@ -148,7 +148,7 @@ class World:
             now_at = sum(task.applied.values())
             if fields > self.base.redis_unflushed_fields_max and now_at > was_at:
                 raise Violation(f"bounds: {fields} fields wait for Redis, and it goes on")
-            # What a task does that is restored anew is not to go on: it takes over what is there.
+            # A restore may move it forward: it takes over what others did, and decides nothing.
             fields = len(task.redis.unflushed) if task.life is Life.RUNNING else 0
             self._unflushed[task] = (fields, now_at)
 
