@@ -1,7 +1,7 @@
 """How many leads of a batch each assignee gets: cumulative-error apportionment.
 
 In: the batch size, and weight and cumulative error of every active assignee, in order of rank.
-Out: a whole number for each, which add up to the batch size.
+Out: a whole number for each, which add up to the batch size, and their errors after.
 
 The rules, all in exact whole numbers (design, section 3; the four steps of the method):
 
@@ -20,21 +20,34 @@ fine-tune than there are leads.
 
 from collections.abc import Sequence
 from heapq import heapify, heappop, heapreplace
+from typing import Final, NamedTuple
 
 from schemas.scalars import UNITS_PER_LEAD
+
+_FEW: Final = 4
+
+
+class Division(NamedTuple):
+    """A batch divided, in order of rank.
+
+    Attributes:
+        assigned: whole numbers of leads; their sum is the batch size.
+        errors: cumulative errors after, numerators over W 10^12.
+    """
+
+    assigned: list[int]
+    errors: list[int]
 
 
 def apportion(
     batch_size: int, weights_millionths: Sequence[int], errors: Sequence[int]
-) -> list[int]:
-    """Divide a batch: the number of leads for each active assignee, in order of rank.
+) -> Division:
+    """Divide a batch among the active assignees.
 
     Args:
         batch_size: leads to divide, 0 or more.
         weights_millionths: of each active assignee in order of rank; their sum W is over 0.
         errors: cumulative errors before, numerators over W 10^12, same order.
-
-    Returns: whole numbers, as many as weights, with the sum `batch_size`.
 
     Raises ValueError when no weight is over 0: then there is nobody to divide among.
     """
@@ -44,28 +57,26 @@ def apportion(
     one_lead = weight_sum * UNITS_PER_LEAD
     half_lead = one_lead // 2  # exact: 10^12 is even
     batch_unit = batch_size * UNITS_PER_LEAD
-    assigned = []
-    surplus = -batch_size
-    for weight, error in zip(weights_millionths, errors, strict=True):
-        rounded = (batch_unit * weight - error + half_lead) // one_lead
-        if rounded < 0:
-            rounded = 0
-        assigned.append(rounded)
-        surplus += rounded
-    if surplus == 0:
-        return assigned
+    ideals = [
+        batch_unit * weight - error
+        for weight, error in zip(weights_millionths, errors, strict=True)
+    ]
+    assigned = [(ideal + half_lead) // one_lead for ideal in ideals]
+    if min(assigned) < 0:
+        assigned = [max(0, count) for count in assigned]
+    surplus = sum(assigned) - batch_size
     if surplus > batch_size:
         assigned = [0] * len(assigned)
         surplus = -batch_size
     after = [
-        error + count * one_lead - batch_unit * weight
-        for weight, error, count in zip(weights_millionths, errors, assigned, strict=True)
+        count * one_lead - ideal if count else -ideal
+        for count, ideal in zip(assigned, ideals, strict=True)
     ]
     if surplus > 0:
         _take(assigned, after, surplus, one_lead)
-    else:
+    elif surplus < 0:
         _give(assigned, after, -surplus, one_lead, weights_millionths)
-    return assigned
+    return Division(assigned, after)
 
 
 def _take(assigned: list[int], errors: list[int], surplus: int, one_lead: int) -> None:
@@ -76,6 +87,7 @@ def _take(assigned: list[int], errors: list[int], surplus: int, one_lead: int) -
         error_negated, rank_negated = heap[0]
         rank = -rank_negated
         assigned[rank] -= 1
+        errors[rank] -= one_lead
         if assigned[rank] > 0:
             heapreplace(heap, (error_negated + one_lead, rank_negated))
         else:
@@ -90,6 +102,13 @@ def _give(
     weights_millionths: Sequence[int],
 ) -> None:
     """Give leads one by one to whoever is owed most; of equals the first in rank."""
+    if shortage <= _FEW and min(weights_millionths) > 0:
+        # Most batches: a look at all of them costs less than a heap.
+        for _ in range(shortage):
+            rank = errors.index(min(errors))
+            assigned[rank] += 1
+            errors[rank] += one_lead
+        return
     heap = [
         (error, rank)
         for rank, error in enumerate(errors)
@@ -103,4 +122,5 @@ def _give(
             heappop(heap)
             error, rank = heap[0]
         assigned[rank] += 1
+        errors[rank] += one_lead
         heapreplace(heap, (error + one_lead, rank))

@@ -35,7 +35,6 @@ from dispatcher.roster import CannotApply, settle
 from dispatcher.state import ChannelState, ParkedBatch, Release, Seen
 from schemas.inputs import AssigneeJoined, CumulativeErrorCorrected, RosterReplaced
 from schemas.reasons import Reason
-from schemas.scalars import UNITS_PER_LEAD
 
 Outcome = tuple[Decision, ...] | Rejected
 
@@ -80,7 +79,7 @@ def decide_release(state: ChannelState) -> tuple[Released, Dispatched]:
         batch_id=batch.batch_id,
         created_at=batch.created_at,
         lead_ids=batch.lead_ids,
-        attributes=batch.attributes,
+        attributes=[attributes.decode() for attributes in batch.attributes],
         rejected_leads=(),
         content_hash=batch.content_hash,
         decided_at=cause.decided_at,
@@ -141,7 +140,7 @@ def _parked(state: ChannelState, event: BatchReceived, limits: Limits, room: Roo
         created_at=event.created_at,
         content_hash=event.content_hash,
         lead_ids=tuple(event.lead_ids),
-        attributes=tuple(bytes(attributes) for attributes in event.attributes),
+        attributes=tuple(attributes.encode() for attributes in event.attributes),
         input=event.input,
         parked_at=event.decided_at,
     )
@@ -174,23 +173,16 @@ def _divided(
     everyone_active = len(roster.active) == len(roster)
     errors = state.errors
     active_errors = errors if everyone_active else [errors[rank] for rank in roster.active]
-    counts = apportion(batch_size, roster.active_weights, active_errors)
-    one_lead = roster.error_denominator
-    batch_unit = batch_size * UNITS_PER_LEAD
-    moved = [
-        count * one_lead - batch_unit * weight
-        for count, weight in zip(counts, roster.active_weights, strict=True)
-    ]
+    counts, moved = apportion(batch_size, roster.active_weights, active_errors)
     order = interleave(counts)
     if everyone_active:
-        assigned = tuple(counts)
-        after = tuple([error + move for error, move in zip(errors, moved, strict=True)])
+        assigned, after = tuple(counts), tuple(moved)
     else:
         assigned_by_rank = [0] * len(roster)
         after_by_rank = list(errors)
-        for rank, count, move in zip(roster.active, counts, moved, strict=True):
+        for rank, count, error in zip(roster.active, counts, moved, strict=True):
             assigned_by_rank[rank] = count
-            after_by_rank[rank] += move
+            after_by_rank[rank] = error
         assigned = tuple(assigned_by_rank)
         after = tuple(after_by_rank)
         order = tuple([roster.active[index] for index in order])

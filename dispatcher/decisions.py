@@ -27,7 +27,7 @@ class Dispatched(Decision, frozen=True, kw_only=True):
     """A batch was divided.
 
     Attributes:
-        lead_ids, attributes: in order of dispatch.
+        lead_ids, attributes: in order of dispatch; attributes are JSON objects as text.
         order: the rank that gets each lead.
         assigned: leads per rank, in order of rank; 0 for paused members.
         errors_before, errors_after: numerators over `roster.error_denominator`, by rank.
@@ -38,7 +38,7 @@ class Dispatched(Decision, frozen=True, kw_only=True):
     batch_id: str
     content_hash: str
     lead_ids: tuple[str, ...]
-    attributes: tuple[bytes, ...]
+    attributes: tuple[str, ...]
     order: tuple[int, ...]
     assigned: tuple[int, ...]
     roster: Roster

@@ -5,9 +5,8 @@ The events are assembled from parts that are encoded once per batch; what they a
 `schemas.outputs`, and a test holds these bytes against those models.
 """
 
-from collections.abc import Iterator
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 import msgspec
 
@@ -20,8 +19,10 @@ from dispatcher.decisions import (
     RosterSettled,
 )
 from dispatcher.events import InputRef
+from dispatcher.json_texts import json_ids, json_name, json_text
+from dispatcher.shares import shares_text
 from schemas.inputs import CumulativeErrorCorrected, RosterReplaced
-from schemas.scalars import UNITS_PER_LEAD, decimal_text, weight_text
+from schemas.scalars import decimal_text, weight_text
 
 ALL_MEMBERS_LISTED_MAX = 20
 """Up to this roster size a batch's decision lists everyone."""
@@ -29,10 +30,8 @@ ALL_MEMBERS_LISTED_MAX = 20
 ALL_MEMBERS_LISTED_EVERY = 50
 """Above it, every so many decisions of the channel one lists everyone all the same."""
 
-_ZERO = "0.000000000000"
 _encode = msgspec.json.Encoder().encode
 _DECISION_TYPES: dict[type[Decision], str] = {
-    Dispatched: "batch_dispatched",
     RosterSettled: "roster_changed",
     Parked: "batch_parked",
     Released: "batch_released",
@@ -40,62 +39,53 @@ _DECISION_TYPES: dict[type[Decision], str] = {
 }
 
 
-@lru_cache(maxsize=65_536)
-def _json_text(text: str) -> bytes:
-    """A string as JSON, in quotes."""
-    return _encode(text)
-
-
-def _json_ids(ids: tuple[str, ...]) -> list[bytes]:
-    """Each id as JSON without its quotes.
-
-    Ids hold no control characters, so one join and one split encode them all, unless one of them
-    holds a character that JSON escapes.
-    """
-    if not ids:
-        return []
-    joined = "\x00".join(ids)
-    if '"' in joined or "\\" in joined:
-        return [_encode(each)[1:-1] for each in ids]
-    return joined.encode().split(b"\x00")
-
-
-def encode_assignments(decision: Dispatched) -> list[bytes]:
-    """One `lead_assigned` per lead, in order of position."""
-    channel = _json_text(decision.channel)
-    head = b'{"type":"lead_assigned","schema_version":1,"assignment_id":%b/%d/' % (
-        channel[:-1],
-        decision.state_version,
-    )
-    middle = b'","channel":%b,"batch_id":%b,"lead_id":"' % (channel, _encode(decision.batch_id))
-    tail = b',"batch_size":%d,"state_version":%d,"decided_at":%b,"attributes":' % (
-        len(decision.lead_ids),
-        decision.state_version,
-        _encode(decision.decided_at),
+def encode_assignments(decision: Dispatched) -> list[str]:
+    """One `lead_assigned` per lead, in order of position, as text: UTF-8 is up to who writes it."""
+    channel = json_name(decision.channel)
+    version = decision.state_version
+    size = len(decision.lead_ids)
+    head = f'{{"type":"lead_assigned","schema_version":1,"assignment_id":{channel[:-1]}/{version}/'
+    middle = f'","channel":{channel},"batch_id":{json_text(decision.batch_id)},"lead_id":"'
+    tail = (
+        f',"batch_size":{size},"state_version":{version}'
+        f',"decided_at":"{decision.decided_at}","attributes":'
     )
     assignees = [
-        b'","assignee_id":%b,"position":' % _json_text(member.assignee_id)
+        f'","assignee_id":{json_name(member.assignee_id)},"position":'
         for member in decision.roster.members
     ]
     return [
-        b"%b%b%b%b%b%d%b%b}" % (head, lead, middle, lead, assignees[rank], position, tail, given)
-        for position, (lead, rank, given) in enumerate(
-            zip(_json_ids(decision.lead_ids), decision.order, decision.attributes, strict=True),
-            start=1,
+        f"{head}{lead}{middle}{lead}{assignee}{position}{tail}{attributes}}}"
+        for lead, assignee, position, attributes in zip(
+            json_ids(decision.lead_ids),
+            map(assignees.__getitem__, decision.order),
+            _positions(size),
+            decision.attributes,
+            strict=True,
         )
     ]
 
 
+_POSITIONS_READY: Final = tuple(map(str, range(1, 1_001)))
+
+
+def _positions(size: int) -> Iterable[str]:
+    """The positions of a batch, from 1, as text."""
+    if size <= len(_POSITIONS_READY):
+        return _POSITIONS_READY[:size]
+    return map(str, range(1, size + 1))
+
+
 def encode_decision(decision: Decision) -> bytes:
     """The decision event of any decision."""
+    if isinstance(decision, Dispatched):
+        return _encode_dispatched(decision)
     event: dict[str, Any] = {
         "type": _DECISION_TYPES[type(decision)],
         "schema_version": 1,
         "channel": decision.channel,
     }
-    if isinstance(decision, Dispatched):
-        _dispatched(event, decision)
-    elif isinstance(decision, RosterSettled):
+    if isinstance(decision, RosterSettled):
         _settled(event, decision)
     elif isinstance(decision, Parked):
         _batch_head(event, decision, decision.batch.batch_id, len(decision.batch.lead_ids))
@@ -125,43 +115,24 @@ def _batch_head(event: dict[str, Any], decision: Decision, batch_id: str, size: 
     _common(event, decision)
 
 
-def _dispatched(event: dict[str, Any], decision: Dispatched) -> None:
-    _batch_head(event, decision, decision.batch_id, len(decision.lead_ids))
-    event["content_hash"] = decision.content_hash
+def _encode_dispatched(decision: Dispatched) -> bytes:
     complete = (
         len(decision.roster) <= ALL_MEMBERS_LISTED_MAX
         or decision.state_version % ALL_MEMBERS_LISTED_EVERY == 0
     )
-    event["shares"] = list(_shares(decision, complete=complete))
-    event["shares_complete"] = complete
-    event["error_denominator"] = str(decision.roster.error_denominator)
-
-
-def _shares(decision: Dispatched, *, complete: bool) -> Iterator[dict[str, Any]]:
-    roster = decision.roster
-    denominator = roster.error_denominator
-    batch_unit = len(decision.lead_ids) * UNITS_PER_LEAD
-    for rank in roster.by_assignee_id:
-        assigned = decision.assigned[rank]
-        if not assigned and not complete:
-            continue
-        member = roster.members[rank]
-        before = decision.errors_before[rank]
-        after = decision.errors_after[rank]
-        fair = 0 if member.paused else batch_unit * member.weight_millionths
-        share = {
-            "assignee_id": member.assignee_id,
-            "weight": weight_text(member.weight_millionths),
-            "fair_share": decimal_text(fair, denominator) if fair else _ZERO,
-            "cumulative_error_before": decimal_text(before, denominator),
-            "ideal": decimal_text(fair - before, denominator),
-            "assigned": assigned,
-            "cumulative_error_after": decimal_text(after, denominator),
-            "cumulative_error_numerator": str(after),
-        }
-        if member.paused:
-            share["paused"] = True
-        yield share
+    origin = decision.input
+    return (
+        '{"type":"batch_dispatched","schema_version":1'
+        f',"channel":{json_name(decision.channel)},"batch_id":{json_text(decision.batch_id)}'
+        f',"batch_size":{len(decision.lead_ids)},"state_version":{decision.state_version}'
+        f',"roster_version":{decision.roster_version}'
+        f',"input":{{"topic":{json_name(origin.topic)},"partition":{origin.partition}'
+        f',"offset":{origin.offset}}},"decided_at":"{decision.decided_at}"'
+        f',"content_hash":"{decision.content_hash}"'
+        f',"shares":{shares_text(decision, complete=complete)}'
+        f',"shares_complete":{"true" if complete else "false"}'
+        f',"error_denominator":"{decision.roster.error_denominator}"}}'
+    ).encode()
 
 
 def _settled(event: dict[str, Any], decision: RosterSettled) -> None:

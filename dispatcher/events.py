@@ -36,7 +36,7 @@ class BatchReceived(msgspec.Struct, frozen=True):
 
     Attributes:
         lead_ids, attributes: of the leads that can be dispatched, in the order of the event;
-            attributes are JSON objects as bytes, never decoded.
+            attributes are JSON objects as text, never decoded.
         rejected_leads: the others.
         decided_at: the time of the input record, RFC 3339.
         created_at: as the source wrote it.
@@ -46,7 +46,7 @@ class BatchReceived(msgspec.Struct, frozen=True):
     batch_id: str
     created_at: str
     lead_ids: Sequence[str]
-    attributes: Sequence[bytes]
+    attributes: Sequence[str]
     rejected_leads: tuple[RejectedLead, ...]
     content_hash: str
     decided_at: str

@@ -83,15 +83,26 @@ def decimal_text(numerator: int, denominator: int) -> str:
 
     The denominator is a positive multiple of 10^12 (see `UNITS_PER_LEAD`).
     """
+    return units_text(nearest_units(numerator, denominator))
+
+
+def nearest_units(numerator: int, denominator: int) -> int:
+    """`numerator / denominator` leads in units of 10^-12 leads, half to even."""
     scale = denominator // UNITS_PER_LEAD
     units, remainder = divmod(numerator, scale)
     if 2 * remainder > scale or (2 * remainder == scale and units & 1):
         units += 1
+    return units
+
+
+def units_text(units: int) -> str:
+    """Units of 10^-12 leads, as leads with 12 decimals."""
+    digits = str(units)
     if units < 0:
-        whole, decimals = divmod(-units, UNITS_PER_LEAD)
-        return f"-{whole}.{decimals:012d}"
-    whole, decimals = divmod(units, UNITS_PER_LEAD)
-    return f"{whole}.{decimals:012d}"
+        digits = digits[1:].zfill(13)
+        return f"-{digits[:-12]}.{digits[-12:]}"
+    digits = digits.zfill(13)
+    return f"{digits[:-12]}.{digits[-12:]}"
 
 
 def _checked_weight(text: str) -> str:

@@ -12,7 +12,9 @@ contract, and a test that both pass holds them to it:
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+T = TypeVar("T")
 
 TopicPartition = tuple[str, int]
 """A topic's name and a partition number."""
@@ -135,6 +137,9 @@ class GroupConsumer(Protocol):
         """Leave the group."""
 
 
+Value = bytes | str | None
+"""Of a record; text goes out as UTF-8."""
+
 OnOffset = Callable[[int], None]
 UNKNOWN_OFFSET: Final = -1
 """Of a record that the client takes for stored, and the brokers never said so."""
@@ -154,13 +159,15 @@ class Producer(Protocol):
         topic: str,
         partition: int,
         key: bytes | None,
-        value: bytes | None,
+        values: Sequence[Value],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
-    ) -> None:
-        """Add a record. `on_offset` is told its offset, or UNKNOWN_OFFSET, before `flush` returns.
+    ) -> int:
+        """Add records with one key, in order; all have the same headers.
 
-        Raises CallFailed(RETRY) while the queue is full.
+        `on_offset` is told the offset of the first one, or UNKNOWN_OFFSET, before `flush` returns.
+
+        Returns: how many were taken; fewer than there are when the queue is full.
         """
 
     def serve(self, timeout_ms: int) -> None:
@@ -179,6 +186,12 @@ class Producer(Protocol):
 
     def abort(self, timeout_ms: int) -> None:
         """Abort; likewise."""
+
+    def alongside(self, calls: Callable[[], T]) -> Callable[[], T]:
+        """Have calls made while the caller does something else, which is no call of this producer.
+
+        Returns: waits until they are made, and returns or raises what they do.
+        """
 
     def connection_errors(self) -> int:
         """How many errors of connections this producer has seen so far."""

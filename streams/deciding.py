@@ -34,13 +34,26 @@ _LAST_MS: Final = 253_402_300_799_999
 
 
 class Draft:
-    """What one transaction will hold: its outputs in order, and the tasks that they are of."""
+    """What one transaction will hold.
+
+    Attributes:
+        outputs: in order.
+        records: how many these are.
+        tasks: whose inputs were decided, by partition.
+        leads: how many were dispatched.
+    """
 
     def __init__(self) -> None:
         """Empty."""
         self.outputs: list[Output] = []
+        self.records = 0
         self.tasks: dict[int, Task] = {}
         self.leads = 0
+
+    def add(self, output: Output) -> None:
+        """One more output."""
+        self.outputs.append(output)
+        self.records += len(output.values)
 
 
 class Decider:
@@ -60,23 +73,20 @@ class Decider:
         self._dead_letter_partitions = dead_letter_partitions
         self._monotonic = monotonic
 
-    def draft(self, tasks: Iterable[Task]) -> Draft:
+    def fill(self, draft: Draft, tasks: Iterable[Task]) -> None:
         """Decide what is ready, up to the size and the time of a transaction."""
-        draft = Draft()
         deadline = self._monotonic() + self._settings.transaction_max_ms / 1000
         for task in tasks:
             while task.ready():
+                if draft.records >= self._settings.transaction_records_max:
+                    return
                 draft.tasks[task.partition] = task
                 self._decide_next(task, draft)
-                if (
-                    len(draft.outputs) >= self._settings.transaction_records_max
-                    or self._monotonic() >= deadline
-                ):
-                    return draft
-        return draft
+                if self._monotonic() >= deadline:
+                    return
 
     def _decide_next(self, task: Task, draft: Draft) -> None:
-        if task.overlay_releasing:
+        if task.overlay.releasing:
             self._release_one(task, draft)
         elif task.changes:
             self._decide_record(task, task.take_change(), read_change, draft)
@@ -85,7 +95,7 @@ class Decider:
 
     def _release_one(self, task: Task, draft: Draft) -> None:
         """R13: one parked batch; the cursor moves on in the state."""
-        channel = next(iter(task.overlay_releasing))
+        channel = next(iter(task.overlay.releasing))
         state = task.state(channel)
         released, dispatched = decide_release(state)
         task.put(state, evolve(evolve(state, released), dispatched))
@@ -124,12 +134,10 @@ class Decider:
         for decision in decisions:
             if isinstance(decision, Dispatched):
                 draft.leads += len(decision.lead_ids)
-                draft.outputs += [
-                    Output(self._topics.assignments, task.partition, key, value)
-                    for value in encode_assignments(decision)
-                ]
+                if values := encode_assignments(decision):
+                    draft.add(Output(self._topics.assignments, task.partition, key, values))
             value = encode_decision(decision)
-            draft.outputs.append(Output(self._topics.decisions, task.partition, key, value))
+            draft.add(Output(self._topics.decisions, task.partition, key, [value]))
 
     def _check_place(self, record: InputRecord, channel: str, partition_count: int) -> None:
         """Raises Refused: wrong_key, wrong_partition."""
@@ -156,7 +164,7 @@ class Decider:
         draft: Draft,
         value: bytes | None = None,
     ) -> None:
-        draft.outputs.append(
+        draft.add(
             dead_letter(
                 record,
                 reason,

@@ -2,17 +2,14 @@
 
 In: the value of an input record. Out: `BatchReceived`, `ChangeReceived`, or `Refused`.
 
-What is valid is said by the pydantic models in `schemas.inputs` and nowhere else. This module
-reads most records without them, because they cost five times as much as the rest of the work on
-a lead: a record is read by `msgspec` into plain structs, and if those are found valid by the few
-tests below, they are what the models would have given. Whatever is not plainly valid goes to the
-models, which decide and say why. A test holds both paths against each other.
+What is valid is said by the pydantic models in `schemas.inputs` and nowhere else. Most records
+are read without them, by `plain_batches`; whatever isn't plainly valid goes to the models, which
+decide and say why.
 
-Attributes are never decoded: their bytes pass through. For that to be safe the value has to be
+Attributes are never decoded: their text passes through. For that to be safe the value has to be
 UTF-8 throughout (tested once per record), and not nested without end (counted once per record).
 """
 
-from functools import lru_cache
 from typing import Final, cast
 
 import msgspec
@@ -29,7 +26,7 @@ from dispatcher.events import (
 from dispatcher.limits import Limits
 from schemas.inputs import ROSTER_CHANGE, Lead, LeadBatchEnvelope
 from schemas.reasons import Reason
-from schemas.scalars import ID_LENGTH_MAX, is_timestamp
+from streams.plain_batches import plainly_flat, read_plain_batch
 
 _OPENING_BRACE: Final = ord("{")
 
@@ -56,24 +53,6 @@ def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-_NO_ATTRIBUTES = msgspec.Raw(b"{}")
-
-
-class _PlainLead(msgspec.Struct, gc=False):
-    lead_id: str
-    attributes: msgspec.Raw = _NO_ATTRIBUTES
-
-
-class _PlainBatch(msgspec.Struct, gc=False):
-    type: str
-    schema_version: int
-    batch_id: str
-    channel: str
-    created_at: str
-    leads: list[_PlainLead]
-
-
-_decode_plain_batch = msgspec.json.Decoder(_PlainBatch).decode
 _decode_raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_raw_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -93,21 +72,17 @@ def read_batch(
     Raises Refused: too_large, not_json or invalid_event.
     """
     text = _checked_text(value, limits)
-    try:
-        plain = _decode_plain_batch(text)
-    except (msgspec.DecodeError, RecursionError):
+    plain = read_plain_batch(text, limits)
+    if plain is None:
         return _read_batch_by_model(text, limits, input_ref, decided_at)
-    if not _plainly_valid(plain, text, limits):
-        return _read_batch_by_model(text, limits, input_ref, decided_at)
-    lead_ids = [lead.lead_id for lead in plain.leads]
     return BatchReceived(
         plain.channel,
         plain.batch_id,
         plain.created_at,
-        lead_ids,
-        [bytes(lead.attributes) for lead in plain.leads],
+        plain.lead_ids,
+        plain.attributes,
         (),
-        batch_content_hash(lead_ids),
+        batch_content_hash(plain.lead_ids),
         decided_at or plain.created_at,
         input_ref,
     )
@@ -172,7 +147,7 @@ def _raw_fields(text: bytes, limits: Limits) -> dict[str, msgspec.Raw]:
     Raises Refused: not_json for what isn't JSON or nests too deep, invalid_event for what is
     JSON but no object.
     """
-    if not _plainly_flat(text, limits.nesting_max) and _nesting(text) > limits.nesting_max:
+    if not plainly_flat(text, limits.nesting_max) and _nesting(text) > limits.nesting_max:
         raise Refused(Reason.NOT_JSON, f"nested deeper than {limits.nesting_max} levels")
     try:
         return _decode_raw_fields(text)
@@ -188,11 +163,6 @@ def _value(raw: msgspec.Raw) -> object:
         return cast("object", _decode_any(raw))
     except msgspec.DecodeError:
         return object()
-
-
-def _plainly_flat(text: bytes, nesting_max: int, objects_known: int = 0) -> bool:
-    """Whether there are too few brackets to nest deeper than allowed."""
-    return text.count(b"{") + text.count(b"[") - objects_known <= nesting_max
 
 
 def _nesting(text: bytes) -> int:
@@ -217,39 +187,6 @@ def _nesting(text: bytes) -> int:
     return deepest
 
 
-def _plainly_valid(batch: _PlainBatch, text: bytes, limits: Limits) -> bool:
-    """Whether the models would accept the batch and each lead as they are; in doubt, no."""
-    leads = batch.leads
-    ids = [lead.lead_id for lead in leads]
-    ids.append(batch.channel)
-    ids.append(batch.batch_id)
-    lengths = list(map(len, ids))
-    if not (
-        batch.type == "lead_batch"
-        and batch.schema_version >= 1
-        and _plain_timestamp(batch.created_at)
-        and min(lengths) > 0
-        and max(lengths) <= ID_LENGTH_MAX
-        and "".join(ids).isprintable()
-        and len(set(ids[:-2])) == len(leads)
-    ):
-        return False
-    objects = len(leads) + 1
-    for lead in leads:
-        if lead.attributes is not _NO_ATTRIBUTES:
-            attributes = memoryview(lead.attributes)
-            if len(attributes) > limits.attributes_bytes_max or attributes[0] != _OPENING_BRACE:
-                return False
-            objects += 1
-    return _plainly_flat(text, limits.nesting_max, objects)
-
-
-@lru_cache(maxsize=4_096)
-def _plain_timestamp(text: str) -> bool:
-    """Whether the text is a time; many batches share one."""
-    return is_timestamp(text)
-
-
 def _read_batch_by_model(
     text: bytes, limits: Limits, input_ref: InputRef, decided_at: str | None
 ) -> BatchReceived:
@@ -264,7 +201,7 @@ def _read_batch_by_model(
     except ValidationError as error:
         raise Refused(Reason.INVALID_EVENT, explain(error), content) from None
     lead_ids: list[str] = []
-    attributes: list[bytes] = []
+    attributes: list[str] = []
     rejected: list[RejectedLead] = []
     sequence: list[str] = []
     seen: dict[str, int] = {}
@@ -278,7 +215,7 @@ def _read_batch_by_model(
             continue
         seen[lead_id] = place
         lead_ids.append(lead_id)
-        attributes.append(given)
+        attributes.append(given.decode())
     return BatchReceived(
         envelope.channel,
         envelope.batch_id,

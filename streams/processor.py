@@ -1,7 +1,11 @@
-"""The dispatcher's loop: one thread, one transaction at a time, never a poll inside one.
+"""The dispatcher's loop: one transaction at a time, never a poll inside one.
 
     poll -> bring the rosters up to date (R5) -> decide on an overlay -> one Kafka transaction
     -> the overlay becomes the state -> apply to Redis -> poll again
+
+While brokers are at work on a transaction, the next one is decided, from what waits, on top of it.
+If the transaction fails, or the poll before the next one serves a rebalance of its partitions, what
+was decided ahead is dropped.
 
 In: the ports to Kafka and to the store. Out: assignments, decisions, dead letters, changelog.
 
@@ -104,6 +108,7 @@ class Processor:
         self.tasks: dict[int, Task] = {}
         self._suspended: dict[int, Task] = {}
         self._starting: dict[int, Task] = {}
+        self._ahead = Draft()
         self._status_at = 0.0
         self.leads_dispatched = 0
 
@@ -140,7 +145,7 @@ class Processor:
 
     def _poll_wait_ms(self) -> int:
         restoring = self._restorer.busy and not self._restorer.waiting
-        busy = restoring or self._starting or self._reception.busy
+        busy = restoring or self._starting or self._reception.busy or self._ahead.tasks
         if busy or any(task.ready() for task in self.tasks.values() if self._may_decide(task)):
             return 0
         return self._settings.poll_timeout_ms
@@ -215,6 +220,7 @@ class Processor:
         for task in self._suspended.values():
             task.enter(Life.CLOSED)
         self._suspended.clear()
+        self._ahead = Draft()
         for partition in list(self.tasks):
             self._restart_task(partition)
         self._transactions.close()
@@ -251,35 +257,59 @@ class Processor:
         return task.life is Life.RUNNING and not self._redis.overdue(task)
 
     def _dispatch(self) -> None:
-        ready = [task for task in self.tasks.values() if self._may_decide(task) and task.ready()]
-        if not ready:
+        if not self._is_current(self._ahead):
+            self._drop_ahead()
+        self._decide(self._ahead)
+        if not self._ahead.tasks:
             return
         # R4: as of the poll of this turn; without a real generation nothing would be fenced.
         metadata = self._consumer.group_metadata()
         generation = self._consumer.generation()
         if generation < 0:
             return
-        # Whoever comes first may fill the transaction, so the next turn begins with another.
-        turn = int(self._monotonic() * 1000) % len(ready)
-        draft = self._decider.draft(ready[turn:] + ready[:turn])
+        draft, self._ahead = self._ahead, Draft()
         self._commit(draft, metadata, generation)
 
+    def _is_current(self, draft: Draft) -> bool:
+        """Whether every task of the draft is still here, and may be decided for."""
+        return all(
+            self.tasks.get(partition) is task and self._may_decide(task)
+            for partition, task in draft.tasks.items()
+        )
+
+    def _drop_ahead(self) -> None:
+        """Forget what was decided and is in no transaction: it is decided again, or elsewhere."""
+        for task in self._ahead.tasks.values():
+            task.rollback()
+        self._ahead = Draft()
+
+    def _decide(self, draft: Draft) -> None:
+        """Decide what is ready."""
+        ready = [task for task in self.tasks.values() if self._may_decide(task) and task.ready()]
+        if ready:
+            # Whoever comes first may fill the transaction, so the next one begins with another.
+            turn = int(self._monotonic() * 1000) % len(ready)
+            self._decider.fill(draft, ready[turn:] + ready[:turn])
+
     def _commit(self, draft: Draft, metadata: bytes, generation: int) -> None:
-        """One Kafka transaction for the draft; then the overlays become the states."""
+        """One Kafka transaction for the draft, and the next one decided while brokers work."""
         outputs = draft.outputs
         records = {}
         offsets: dict[TopicPartition, int] = {}
         for partition, task in draft.tasks.items():
-            records[partition] = task.records_to_commit()
+            records[partition], applied = task.begin()
             outputs += [
-                Output(self._topics.changelog, partition, key, value, None, changelog=True)
+                Output(self._topics.changelog, partition, key, [value], changelog=True)
                 for key, value in records[partition]
             ]
-            for topic, offset in task.offsets_after().items():
+            for topic, offset in applied.items():
                 offsets[topic, partition] = offset
         try:
-            stored = self._transactions.run(outputs, offsets, metadata, generation)
+            stored = self._transactions.run(
+                outputs, offsets, metadata, generation, lambda: self._decide(self._ahead)
+            )
         except Aborted:
+            self._drop_ahead()
             for task in draft.tasks.values():
                 task.rollback()
             self._sleep(0.02)

@@ -24,8 +24,9 @@ from streams.broker import (
 )
 from streams.input_watch import InputWatch
 from streams.lifecycle import Life
+from streams.overlay import WaitingBatch
 from streams.settings import Settings
-from streams.task import Task, WaitingBatch
+from streams.task import Task
 
 
 class Reception:

@@ -58,7 +58,7 @@ class Replay:
                     _lead_line(event, lead, line_number) for lead in decision.rejected_leads
                 )
             if isinstance(decision, Dispatched):
-                outputs.extend(encode_assignments(decision))
+                outputs.extend(map(str.encode, encode_assignments(decision)))
             outputs.append(encode_decision(decision))
         return outputs
 

@@ -1,13 +1,13 @@
 """A partition in this process: its channels' states, its inputs that wait, and where it stands.
 
 While a process owns a partition, that partition's state is here, in memory; Redis and the
-changelog hold copies of it. Everything decided since the last commit stands in an overlay: a
-commit makes it the state, an abort drops it and puts the inputs back (`taken` remembers them).
+changelog hold copies of it. Everything decided since the last commit stands in an overlay: `begin`
+leaves it to a transaction and goes on with another on top, `commit` makes it the state,
+`rollback` drops all that is not committed and puts the inputs back.
 """
 
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from dispatcher.limits import Limits, Room
 from dispatcher.state import ChannelState
@@ -25,13 +25,7 @@ from dispatcher.state_records import (
 from dispatcher.store import RestorePoint
 from streams.broker import InputRecord
 from streams.lifecycle import Life, checked
-
-
-class WaitingBatch(NamedTuple):
-    """A batch record, and the end of the roster topic as asked after it was received (R5)."""
-
-    record: InputRecord
-    roster_end: int
+from streams.overlay import Overlay, WaitingBatch
 
 
 class Task:
@@ -45,6 +39,8 @@ class Task:
         changes, batches: inputs that wait to be decided.
         roster_seen: every roster change below this offset has been received.
         releasing: channels with a release under way, in the order in which it began (R13).
+        overlay: what is decided and in no transaction yet.
+        in_flight: the overlay below it, whose transaction is under way.
         redis: what is known of the copy in Redis.
     """
 
@@ -68,7 +64,7 @@ class Task:
         self.parked_bytes = 0
         self.paused = False
         self.redis = RedisCopy()
-        self._begin_overlay()
+        self._clear_overlays()
 
     def enter(self, life: Life) -> None:
         """Go on to the next state of life. Raises AssertionError when the table forbids it."""
@@ -76,91 +72,85 @@ class Task:
 
     # -- what is decided and not committed
 
-    def _begin_overlay(self) -> None:
-        self.overlay: dict[str, ChannelState] = {}
-        self.overlay_applied: dict[str, int] = {}
-        self.overlay_parked_bytes = self.parked_bytes
-        self.overlay_releasing = dict(self.releasing)
-        self.overlay_new_channels = 0
-        self.taken_changes: list[InputRecord] = []
-        self.taken_batches: list[WaitingBatch] = []
+    def _clear_overlays(self) -> None:
+        self.in_flight: Overlay | None = None
+        self.overlay = Overlay(self.releasing, self.parked_bytes)
 
     def state(self, channel: str) -> ChannelState:
         """The newest state of a channel; one without any decision where there is none."""
-        state = self.overlay.get(channel) or self.states.get(channel)
-        if state is None:
-            records = self.cold.pop(channel, None)
-            if records is None:
-                return ChannelState(channel)
-            state = read_state(records)
-            self.states[channel] = state
+        state = self.overlay.states.get(channel)
+        if state is None and self.in_flight is not None:
+            state = self.in_flight.states.get(channel)
+        return state or self._committed_state(channel) or ChannelState(channel)
+
+    def _committed_state(self, channel: str) -> ChannelState | None:
+        state = self.states.get(channel)
+        if state is None and (records := self.cold.pop(channel, None)) is not None:
+            state = self.states[channel] = read_state(records)
         return state
 
     def room(self, limits: Limits) -> Room:
         """What the partition can still take in."""
-        channels = len(self.states) + len(self.cold) + self.overlay_new_channels
+        channels = len(self.states) + len(self.cold) + self.overlay.new_channels
+        if self.in_flight is not None:
+            channels += self.in_flight.new_channels
         return Room(
             channels=limits.channels_per_partition_max - channels,
-            parked_bytes=limits.parked_bytes_per_partition_max - self.overlay_parked_bytes,
+            parked_bytes=limits.parked_bytes_per_partition_max - self.overlay.parked_bytes,
         )
 
     def put(self, before: ChannelState, after: ChannelState) -> None:
         """A decision's outcome, to be committed."""
-        channel = after.channel
-        if not before.exists:
-            self.overlay_new_channels += 1
-        self.overlay[channel] = after
-        self.overlay_parked_bytes += after.parked_bytes - before.parked_bytes
-        if after.release is not None:
-            self.overlay_releasing.setdefault(channel)
-        elif before.release is not None:
-            self.overlay_releasing.pop(channel, None)
+        self.overlay.put(before, after)
 
     def take_change(self) -> InputRecord:
         """The next roster change to decide."""
-        record = self.changes.popleft()
-        self.taken_changes.append(record)
-        self.overlay_applied[record.topic] = record.offset + 1
-        return record
+        return self.overlay.take_change(self.changes)
 
     def take_batch(self) -> InputRecord:
         """The next batch to decide."""
-        waiting = self.batches.popleft()
-        self.taken_batches.append(waiting)
-        self.overlay_applied[waiting.record.topic] = waiting.record.offset + 1
-        return waiting.record
+        return self.overlay.take_batch(self.batches)
 
-    def offsets_after(self) -> dict[str, int]:
-        """Per input topic, the next offset to apply once the overlay is committed."""
-        return {**self.applied, **self.overlay_applied}
+    def begin(self) -> tuple[list[Record], dict[str, int]]:
+        """Leave what is decided to a transaction, and go on deciding on top of it.
 
-    def records_to_commit(self) -> list[Record]:
-        """What the changelog gets with the overlay: one main record per changed channel."""
+        Returns: what the changelog gets with it, one main record per changed channel; and per
+        input topic the next offset to apply once it is committed.
+        """
+        if self.in_flight is not None:
+            raise AssertionError("one transaction at a time")
+        overlay = self.overlay
+        applied = {**self.applied, **overlay.applied}
         records: list[Record] = []
-        for channel, after in self.overlay.items():
+        for channel, after in overlay.states.items():
             before = self.states.get(channel) or ChannelState(channel)
             records.extend(changed_records(before, after))
-        records.append((APPLIED_OFFSETS_KEY, self._applied_value(self.offsets_after())))
-        return records
+        records.append((APPLIED_OFFSETS_KEY, self._applied_value(applied)))
+        self.in_flight = overlay
+        self.overlay = Overlay(overlay.releasing, overlay.parked_bytes)
+        return records, applied
 
     def commit(self, records: list[Record], changelog_next: int) -> None:
-        """The overlay is committed; `records` are still to be applied to Redis."""
-        self.states.update(self.overlay)
-        self.applied = self.offsets_after()
-        self.parked_bytes = self.overlay_parked_bytes
-        self.releasing = self.overlay_releasing
+        """What `begin` left is committed; its `records` are still to be applied to Redis."""
+        overlay = self.in_flight
+        if overlay is None:
+            raise AssertionError("no transaction was begun")
+        self.in_flight = None
+        self.states.update(overlay.states)
+        self.applied.update(overlay.applied)
+        self.parked_bytes = overlay.parked_bytes
+        self.releasing = overlay.releasing
         self.changelog_next = changelog_next
         self.has_records = True
-        self.waiting_bytes -= sum(len(r.value or b"") for r in self.taken_changes)
-        self.waiting_bytes -= sum(len(w.record.value or b"") for w in self.taken_batches)
+        self.waiting_bytes -= overlay.input_bytes
         self.redis.unflushed.update(records)
-        self._begin_overlay()
 
     def rollback(self) -> None:
-        """The overlay was aborted: decide the same inputs again."""
-        self.changes.extendleft(reversed(self.taken_changes))
-        self.batches.extendleft(reversed(self.taken_batches))
-        self._begin_overlay()
+        """Nothing of what isn't committed ever will be: decide the same inputs again."""
+        for overlay in (self.overlay, self.in_flight):
+            if overlay is not None:
+                overlay.give_back(self.changes, self.batches)
+        self._clear_overlays()
 
     def _applied_value(self, applied: dict[str, int]) -> bytes:
         inputs = {
@@ -187,7 +177,7 @@ class Task:
 
     def ready(self) -> bool:
         """Whether anything can be decided."""
-        return bool(self.overlay_releasing or self.changes) or self.batch_ready()
+        return bool(self.overlay.releasing or self.changes) or self.batch_ready()
 
     # -- restoring
 
@@ -207,7 +197,7 @@ class Task:
             self.parked_bytes += state.parked_bytes
             if state.release is not None:
                 self.releasing[channel] = None
-        self._begin_overlay()
+        self._clear_overlays()
 
     def every_record(self) -> Iterator[Record]:
         """All records of the committed state, as a whole new copy of it is made of (R8)."""

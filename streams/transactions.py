@@ -36,6 +36,7 @@ from streams.broker import (
     Producer,
     Remedy,
     TopicPartition,
+    Value,
 )
 from streams.settings import Settings
 
@@ -44,12 +45,18 @@ _QUEUE_FULL_WAIT_MS: Final = 50
 
 
 class Output(NamedTuple):
-    """A record to produce. `changelog` ones report the offset at which they were stored."""
+    """A record to produce, or several with one key, in order.
+
+    Attributes:
+        values: of the records; text goes out as UTF-8.
+        headers: of each record.
+        changelog: whether to report the offset at which a record was stored; then it is one.
+    """
 
     topic: str
     partition: int
     key: bytes | None
-    value: bytes | None
+    values: Sequence[Value]
     headers: Headers | None = None
     changelog: bool = False
 
@@ -119,6 +126,7 @@ class Transactions:
         offsets: Mapping[TopicPartition, int],
         metadata: bytes,
         generation: int,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> dict[int, int]:
         """Produce and commit all of it, or none.
 
@@ -126,6 +134,7 @@ class Transactions:
             outputs: in order; those of one partition keep it.
             offsets: of the input partitions, the next ones to process.
             metadata, generation: of the group membership after the last poll.
+            meanwhile: what to do while brokers are waited for. It calls nobody.
 
         Returns: per changelog partition, the offset behind the last record stored there.
 
@@ -139,78 +148,101 @@ class Transactions:
         if producer is None:
             raise AssertionError("no producer: open one first")
         word = _BrokersWord()
-        settings = self._settings
         start = self._start(producer)
         try:
             producer.begin()
             self._produce(producer, outputs, word)
-            # Longer than the broker lets the transaction live would be in vain.
-            timeout_ms = min(settings.call_timeout_ms, settings.transaction_timeout_ms)
-            self._patiently(
-                lambda: producer.send_offsets(offsets, metadata, timeout_ms),
-                settings.retry_deadline_ms,
-            )
-            self._patiently(lambda: producer.flush(timeout_ms), settings.retry_deadline_ms)
+            wait = producer.alongside(partial(self._finish, producer, offsets, metadata, word))
+            meanwhile()
+            end = wait()
+        except _EndUnknown as unknown:
+            self._give_up(unknown.failed)
         except CallFailed as failed:
             self._after_failure(producer, failed, start)
-        if word.missing:
-            detail = f"{word.missing} records of which no broker said that it stored them"
-            self._give_up(CallFailed(Remedy.REPLACE, detail))
-        self._end(producer, producer.commit, start)
+        self._be_certain(start, end)
         return word.changelog_ends
 
-    def _start(self, producer: Producer) -> "_Start":
+    def _finish(
+        self,
+        producer: Producer,
+        offsets: Mapping[TopicPartition, int],
+        metadata: bytes,
+        word: "_BrokersWord",
+    ) -> "_Known":
+        """What is left when everything is produced: offsets, flush, commit."""
+        settings = self._settings
+        # Longer than the broker lets the transaction live would be in vain.
+        timeout_ms = min(settings.call_timeout_ms, settings.transaction_timeout_ms)
+        self._patiently(
+            lambda: producer.send_offsets(offsets, metadata, timeout_ms),
+            settings.retry_deadline_ms,
+        )
+        self._patiently(lambda: producer.flush(timeout_ms), settings.retry_deadline_ms)
+        if word.missing:
+            detail = f"{word.missing} records of which no broker said that it stored them"
+            raise CallFailed(Remedy.REPLACE, detail)
+        return self._end(producer, producer.commit)
+
+    def _start(self, producer: Producer) -> "_Known":
         """What is known now; errors of before are served first, so that they don't count."""
         try:
             producer.serve(0)
         except CallFailed as failed:
             self._give_up(failed)
-        return _Start(self._monotonic(), producer.connection_errors())
+        return self._known(producer)
+
+    def _known(self, producer: Producer) -> "_Known":
+        return _Known(self._monotonic(), producer.connection_errors())
 
     def _produce(self, producer: Producer, outputs: Sequence[Output], word: "_BrokersWord") -> None:
         """Hand all records to the client; a full queue is waited for, up to the deadline."""
         deadline = self._monotonic() + self._settings.retry_deadline_ms / 1000
         for output in outputs:
             on_offset = word.on(output)
-            while True:
-                try:
-                    producer.produce(
-                        output.topic,
-                        output.partition,
-                        output.key,
-                        output.value,
-                        output.headers,
-                        on_offset,
-                    )
-                    break
-                except CallFailed as failed:
-                    if failed.remedy is not Remedy.RETRY or self._monotonic() > deadline:
-                        raise
+            values = output.values
+            while values:
+                taken = producer.produce(
+                    output.topic, output.partition, output.key, values, output.headers, on_offset
+                )
+                values = values[taken:]
+                if taken:
+                    on_offset = None
+                if values:
+                    if self._monotonic() > deadline:
+                        raise CallFailed(Remedy.RETRY, "the queue stayed full")
                     producer.serve(_QUEUE_FULL_WAIT_MS)
 
-    def _after_failure(self, producer: Producer, failed: CallFailed, start: "_Start") -> NoReturn:
+    def _after_failure(self, producer: Producer, failed: CallFailed, start: "_Known") -> NoReturn:
         """Abort where that is enough. Always raises.
 
         What was retried up to the deadline may be stuck in the client for good, and an abort with
         it: then the producer is replaced, too.
         """
-        if failed.remedy is Remedy.ABORT:
-            self._log.warning("transaction aborted", why=str(failed))
-            self._end(producer, producer.abort, start)
-            raise Aborted(str(failed)) from failed
-        self._give_up(failed)
+        if failed.remedy is not Remedy.ABORT:
+            self._give_up(failed)
+        self._log.warning("transaction aborted", why=str(failed))
+        try:
+            end = self._end(producer, producer.abort)
+        except _EndUnknown as unknown:
+            self._give_up(unknown.failed)
+        self._be_certain(start, end)
+        raise Aborted(str(failed)) from failed
 
-    def _end(self, producer: Producer, call: Callable[[int], None], start: "_Start") -> None:
-        """Commit or abort. Raises OutcomeUnknown unless it is certain that it ended cleanly."""
+    def _end(self, producer: Producer, call: Callable[[int], None]) -> "_Known":
+        """Commit or abort; what is known then. Raises _EndUnknown."""
         try:
             call(self._settings.retry_deadline_ms)
             producer.serve(0)
         except CallFailed as failed:
-            self._give_up(failed)
-        took_ms = (self._monotonic() - start.at_s) * 1000
+            raise _EndUnknown(failed) from failed
+        return self._known(producer)
+
+    def _be_certain(self, start: "_Known", end: "_Known") -> None:
+        """Raises OutcomeUnknown unless the transaction ended cleanly beyond doubt."""
+        took_ms = (end.at_s - start.at_s) * 1000
         if took_ms > self._settings.commit_doubt_ms:
             self._give_up(CallFailed(Remedy.REPLACE, f"it took {took_ms:.0f} ms"))
-        if producer.connection_errors() != start.connection_errors:
+        if end.connection_errors != start.connection_errors:
             self._give_up(CallFailed(Remedy.REPLACE, "a connection broke on the way"))
 
     def _give_up(self, failed: CallFailed) -> NoReturn:
@@ -244,8 +276,16 @@ class Transactions:
                 wait_s = min(2 * wait_s, 1.0)
 
 
-class _Start(NamedTuple):
-    """What was known when a transaction began: the time, and the errors of connections so far."""
+class _EndUnknown(Exception):
+    """A commit or abort failed, so nobody knows whether it was done."""
+
+    def __init__(self, failed: CallFailed) -> None:
+        super().__init__(str(failed))
+        self.failed = failed
+
+
+class _Known(NamedTuple):
+    """What is known at a moment: the time, and the errors of connections so far."""
 
     at_s: float
     connection_errors: int
@@ -265,7 +305,7 @@ class _BrokersWord:
         self.changelog_ends: dict[int, int] = {}
 
     def on(self, output: Output) -> OnOffset | None:
-        """Who is to be told of this record, the next one to be produced."""
+        """Who is to be told of the first of these records, the next ones to be produced."""
         place = (output.topic, output.partition)
         if place in self._places and not output.changelog:
             return None

@@ -6,9 +6,10 @@ the calls; whoever waits for one that is stuck leaves it behind, with its client
 """
 
 import threading
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeVar
 
 from streams.broker import CallFailed, Remedy
 
@@ -19,7 +20,16 @@ STUCK_MAX: Final = 5
 """Clients left behind at the same time, each with its threads and connections; then the process
 ends, which frees them all."""
 
+T = TypeVar("T")
+
 _stuck: set["BoundedCalls"] = set()
+
+
+class _Limit(NamedTuple):
+    """Until when the call of this name has to be over, monotonic seconds. Compared by identity."""
+
+    name: str
+    at_s: float
 
 
 class BoundedCalls:
@@ -35,32 +45,55 @@ class BoundedCalls:
         self._answers: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         self._answering = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._limit = _Limit("", 0.0)
 
     @property
     def is_stuck(self) -> bool:
         """Whether a call was given up that has not returned."""
         return self in _stuck
 
-    def run(self, name: str, timeout_s: float, call: Callable[..., Any], *arguments: Any) -> Any:
+    def run(self, name: str, timeout_s: float, call: Callable[..., T], *arguments: Any) -> T:
         """Make a call that ends within `timeout_s` by itself; `name` is for messages.
 
         Raises what it raises; CallFailed(REPLACE) if it doesn't end, or STOP with too many such.
         After that no more calls can be made.
         """
+        if threading.current_thread() is self._thread:  # one of those that were started
+            self._limit = _Limit(name, time.monotonic() + timeout_s + GRACE_S)
+            return call(*arguments)
+        return self.start(name, timeout_s, call, *arguments)()
+
+    def start(
+        self, name: str, timeout_s: float, call: Callable[..., T], *arguments: Any
+    ) -> Callable[[], T]:
+        """Have a call made, which may `run` others, each with a time of its own.
+
+        Returns: waits for it; see `run`.
+        """
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="client-calls", daemon=True)
             self._thread.start()
+        self._limit = _Limit(name, time.monotonic() + timeout_s + GRACE_S)
         self._jobs.put((call, arguments))
-        try:
-            answer, error = self._answers.get(timeout=timeout_s + GRACE_S)
-        except Empty:
-            answer, error = self._last_look(name)
+        return self._wait
+
+    def _wait(self) -> Any:
+        answer, error = self._answer()
         if error is None:
             return answer
         try:
             raise error
         finally:
             del error
+
+    def _answer(self) -> tuple[Any, BaseException | None]:
+        while True:
+            limit = self._limit
+            try:
+                return self._answers.get(timeout=max(0.0, limit.at_s - time.monotonic()))
+            except Empty:
+                if self._limit is limit:
+                    return self._last_look(limit.name)
 
     def _last_look(self, name: str) -> tuple[Any, BaseException | None]:
         """The answer, if it came in this moment."""

@@ -1,7 +1,7 @@
 """The transactional producer."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,9 @@ from streams.broker import (
     Headers,
     OnOffset,
     Remedy,
+    T,
     TopicPartition,
+    Value,
 )
 from streams.kafka_broker.bounded_calls import BoundedCalls
 from streams.kafka_broker.errors import TRY_AGAIN, failure
@@ -90,28 +92,50 @@ class KafkaProducer:
         topic: str,
         partition: int,
         key: bytes | None,
-        value: bytes | None,
+        values: Sequence[Value],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
-    ) -> None:
+    ) -> int:
         """See `broker.Producer`."""
+        if headers or len(values) == 1:
+            return self._produce_each(topic, partition, key, values, headers, on_offset)
+        messages: list[dict[str, Any]] = [{"value": value, "key": key} for value in values]
+        if on_offset is not None:
+            messages[0]["callback"] = _told(on_offset)
+        # The partition as an argument: those of the messages are ignored.
+        taken = self._producer.produce_batch(topic, messages, partition)
+        if taken < len(values):
+            for message in messages:
+                error = message.get("_error")
+                if error is not None and error.code() != KafkaError._QUEUE_FULL:
+                    raise failure(KafkaException(error))
+        return taken
+
+    def _produce_each(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        values: Sequence[Value],
+        headers: Headers | None,
+        on_offset: OnOffset | None,
+    ) -> int:
         optional: dict[str, Any] = {}
         if headers:
             optional["headers"] = list(headers)
-        if on_offset is not None:
-
-            def delivered(error: KafkaError | None, message: Message) -> None:
-                if error is None:
-                    offset = message.offset()
-                    on_offset(UNKNOWN_OFFSET if offset is None else offset)
-
-            optional["on_delivery"] = delivered
-        try:  # not `_failures`: this is done for each record
-            self._producer.produce(topic, value, key, partition, **optional)
-        except BufferError as error:
-            raise CallFailed(Remedy.RETRY, str(error)) from error
-        except KafkaException as exception:
-            raise failure(self._reason(exception)) from exception
+        for taken, value in enumerate(values):
+            if on_offset is not None:
+                optional["on_delivery"] = _told(on_offset)
+                on_offset = None
+            else:
+                optional.pop("on_delivery", None)
+            try:  # not `_failures`: this is done for each record
+                self._producer.produce(topic, value, key, partition, **optional)
+            except BufferError:
+                return taken
+            except KafkaException as exception:
+                raise failure(self._reason(exception)) from exception
+        return len(values)
 
     def _reason(self, refusal: KafkaException) -> KafkaException:
         """Of a fatal error `produce` says only that there was one; who begins is told which."""
@@ -147,6 +171,10 @@ class KafkaProducer:
         """See `broker.Producer`."""
         self._bounded_call("abort_transaction", timeout_ms)
 
+    def alongside(self, calls: Callable[[], T]) -> Callable[[], T]:
+        """See `broker.Producer`."""
+        return self._calls.start("finishing a transaction", 0.0, calls)
+
     def connection_errors(self) -> int:
         """See `broker.Producer`."""
         return self._connection_errors + self._connections.failures
@@ -174,6 +202,17 @@ class KafkaProducer:
         is left of it ends, with its threads and connections, when `close` drops it.
         """
         return getattr(self._producer, name)(*arguments)
+
+
+def _told(on_offset: OnOffset) -> Callable[[KafkaError | None, Message], None]:
+    """A delivery report's way to whoever is to be told."""
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            offset = message.offset()
+            on_offset(UNKNOWN_OFFSET if offset is None else offset)
+
+    return delivered
 
 
 @contextmanager

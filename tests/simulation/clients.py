@@ -15,8 +15,10 @@ from streams.broker import (
     Headers,
     OnOffset,
     Remedy,
+    T,
     TopicFacts,
     TopicPartition,
+    Value,
 )
 
 from .clockwork import Thread
@@ -131,18 +133,21 @@ class SimProducer:
         topic: str,
         partition: int,
         key: bytes | None,
-        value: bytes | None,
+        values: Sequence[Value],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
-    ) -> None:
+    ) -> int:
         """See `broker.Producer`."""
         self._raise_failure()
-        if len(self._queue) >= QUEUE_MOST:
-            raise CallFailed(Remedy.RETRY, "the queue is full")
+        room = QUEUE_MOST - len(self._queue)
         if not self._queue:
             self._since_ms = self._thread.clockwork.now_ms
-        self._queue.append((topic, partition, key, value, tuple(headers or ()), on_offset))
+        for value in values[:room]:
+            content = value.encode() if isinstance(value, str) else value
+            self._queue.append((topic, partition, key, content, tuple(headers or ()), on_offset))
+            on_offset = None
         self._send_soon()
+        return min(room, len(values))
 
     def serve(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
@@ -191,6 +196,24 @@ class SimProducer:
         self.flush(timeout_ms)
         self._raise_failure()
         self._end(Fate.COMMITTED, deadline_ms - clockwork.now_ms)
+
+    def alongside(self, calls: Callable[[], T]) -> Callable[[], T]:
+        """See `broker.Producer`: they are made before the caller goes on, or when it waits."""
+        if self._thread.clockwork.rng.random() < 0.5:
+            return calls
+        answer: T | None = None
+        error: CallFailed | None = None
+        try:
+            answer = calls()
+        except Exception as failed:  # noqa: BLE001  # handed to whoever waits
+            error = failed
+
+        def wait() -> T:
+            if error is not None:
+                raise error
+            return answer
+
+        return wait
 
     def abort(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""

@@ -259,14 +259,32 @@ DEFECTS: dict[str, Defect] = {
             "        self._reception.receive(polled, self.tasks)\n",
         ),
     ),
+    "decided-ahead-of-a-rebalance": _defect(
+        "R4",
+        "what was decided while a transaction was under way is committed after a rebalance, too",
+        (
+            PROCESSOR,
+            "        if not self._is_current(self._ahead):\n",
+            "        if False:\n",
+        ),
+    ),
+    "decided-ahead-of-an-abort": _defect(
+        "R6",
+        "what was decided on top of a transaction is committed though that was aborted",
+        (
+            PROCESSOR,
+            "        except Aborted:\n            self._drop_ahead()\n",
+            "        except Aborted:\n",
+        ),
+    ),
     # -- transactions
     "no-offsets-in-the-transaction": _defect(
         "R4",
         "transactions are committed without offsets",
         (
             TRANSACTIONS,
-            "                lambda: producer.send_offsets(offsets, metadata, timeout_ms),\n",
-            "                lambda: None,\n",
+            "            lambda: producer.send_offsets(offsets, metadata, timeout_ms),\n",
+            "            lambda: None,\n",
         ),
     ),
     "same-producer-after-an-unknown-commit": _defect(
@@ -277,7 +295,7 @@ DEFECTS: dict[str, Defect] = {
             "            call(self._settings.retry_deadline_ms)\n"
             "            producer.serve(0)\n"
             "        except CallFailed as failed:\n"
-            "            self._give_up(failed)\n",
+            "            raise _EndUnknown(failed) from failed\n",
             "            call(self._settings.retry_deadline_ms)\n"
             "            producer.serve(0)\n"
             "        except CallFailed as failed:\n"
@@ -289,8 +307,8 @@ DEFECTS: dict[str, Defect] = {
         "a connection that broke on the way is not taken for a reason to doubt",
         (
             TRANSACTIONS,
-            "        if producer.connection_errors() != start.connection_errors:\n",
-            "        if producer.connection_errors() < 0:\n",
+            "        if end.connection_errors != start.connection_errors:\n",
+            "        if end.connection_errors < 0:\n",
         ),
     ),
     "no-doubt-after-a-slow-commit": _defect(
@@ -316,9 +334,13 @@ DEFECTS: dict[str, Defect] = {
         "a connection that broke before the commit, or time that passed, raises no doubt",
         (
             TRANSACTIONS,
-            '        """Commit or abort. Raises OutcomeUnknown unless it is certain that it ended '
-            'cleanly."""\n',
-            "        start = self._start(producer)\n",
+            '        """Commit or abort; what is known then. Raises _EndUnknown."""\n',
+            "        self._before = self._known(producer)\n",
+        ),
+        (
+            TRANSACTIONS,
+            '        """Raises OutcomeUnknown unless the transaction ended cleanly beyond doubt."""\n',
+            "        start = self._before\n",
         ),
     ),
     "memory-after-an-unknown-commit": _defect(
@@ -338,7 +360,7 @@ DEFECTS: dict[str, Defect] = {
             PROCESSOR,
             "            for task in draft.tasks.values():\n                task.rollback()\n",
             "            for task in draft.tasks.values():\n"
-            "                task.taken_changes, task.taken_batches = [], []\n"
+            "                task.in_flight.changes, task.in_flight.batches = [], []\n"
             "                task.rollback()\n",
         ),
     ),
@@ -347,13 +369,14 @@ DEFECTS: dict[str, Defect] = {
         "the duplicates window keeps what an aborted transaction put into it",
         (
             TASK,
-            "        self.changes.extendleft(reversed(self.taken_changes))\n",
-            "        import msgspec\n"
-            "        for name, after in self.overlay.items():\n"
-            "            if name in self.states:\n"
-            "                self.states[name] = msgspec.structs.replace(\n"
-            "                    self.states[name], batches=after.batches, changes=after.changes)\n"
-            "        self.changes.extendleft(reversed(self.taken_changes))\n",
+            "                overlay.give_back(self.changes, self.batches)\n",
+            "                import msgspec\n"
+            "                for name, after in overlay.states.items():\n"
+            "                    if name in self.states:\n"
+            "                        self.states[name] = msgspec.structs.replace(\n"
+            "                            self.states[name],\n"
+            "                            batches=after.batches, changes=after.changes)\n"
+            "                overlay.give_back(self.changes, self.batches)\n",
         ),
     ),
     # -- Redis
@@ -453,9 +476,9 @@ DEFECTS: dict[str, Defect] = {
         "newer events are decided while parked batches of the partition are still going out",
         (
             "streams.deciding",
-            "        if task.overlay_releasing:\n            self._release_one(task, draft)\n"
+            "        if task.overlay.releasing:\n            self._release_one(task, draft)\n"
             "        elif task.changes:\n",
-            "        if task.overlay_releasing and not task.changes and not task.batch_ready():\n"
+            "        if task.overlay.releasing and not task.changes and not task.batch_ready():\n"
             "            self._release_one(task, draft)\n"
             "        elif task.changes:\n",
         ),

@@ -130,13 +130,40 @@ def _between_produces(point: Failpoint) -> None:
         original()
 
     @_around(KafkaProducer, "produce")
-    def produce(original: Any, self: Any, *arguments: Any, **named: Any) -> None:
+    def produce(
+        original: Any,
+        self: Any,
+        topic: str,
+        partition: int,
+        key: Any,
+        values: Any,
+        headers: Any,
+        on_offset: Any,
+    ) -> int:
         nonlocal produced
-        original(*arguments, **named)
-        produced += 1
-        if produced == 2 and point.is_due():
-            self._producer.flush(FLUSH_S)
-            point.act()
+        taken = 0
+        while taken < len(values) and produced < 2:
+            one = values[taken : taken + 1]
+            if not original(topic, partition, key, one, headers, on_offset):
+                return taken
+            taken, produced, on_offset = taken + 1, produced + 1, None
+            if produced == 2 and point.is_due():
+                self._producer.flush(FLUSH_S)
+                point.act()
+        if taken == len(values):
+            return taken
+        rest = original(topic, partition, key, values[taken:], headers, on_offset)
+        return taken + int(rest)
+
+
+def _after_decide(point: Failpoint) -> None:
+    """After something was decided for a transaction, perhaps while the one before is under way."""
+
+    @_around(Decider, "fill")
+    def fill(original: Any, _self: Any, draft: Any, tasks: Any) -> None:
+        original(draft, tasks)
+        if draft.outputs:
+            point.reach()
 
 
 def _commit_sent(point: Failpoint) -> None:
@@ -199,7 +226,7 @@ def _restore_changelog(point: Failpoint) -> None:
 
 STEPS: dict[str, Callable[[Failpoint], None]] = {
     "after-consume": _after(KafkaGroupConsumer, "poll", lambda polled: bool(polled.records)),
-    "after-decide": _after(Decider, "draft", lambda draft: bool(draft.outputs)),
+    "after-decide": _after_decide,
     "between-produces": _between_produces,
     "after-send-offsets": _after(KafkaProducer, "send_offsets"),
     "commit-sent": _commit_sent,

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 import pytest
 
+from dispatcher.apportionment import Division, apportion
 from dispatcher.decisions import Rejected
 from dispatcher.limits import Limits
 from streams.intake import Refused
@@ -110,10 +111,9 @@ def test_a_defect_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong tie-break shows within a few histories: the comparison can fail."""
     from dispatcher import channel
 
-    def last_in_rank(size: int, weights: list[int], errors: list[int]) -> list[int]:
-        from dispatcher.apportionment import apportion
-
-        return apportion(size, list(weights)[::-1], list(errors)[::-1])[::-1]
+    def last_in_rank(size: int, weights: list[int], errors: list[int]) -> Division:
+        assigned, after = apportion(size, list(weights)[::-1], list(errors)[::-1])
+        return Division(assigned[::-1], after[::-1])
 
     monkeypatch.setattr(channel, "apportion", last_in_rank)
     assert any(findings(seed) for seed in range(20))

@@ -32,7 +32,7 @@ def test_a_batch_is_divided_as_the_method_says(
     batch_size: int, weights: list[int], errors: list[int], assigned: list[int]
 ) -> None:
     """Golden cases; errors are numerators over W 10^12."""
-    assert assigned == apportion(batch_size, weights, errors)
+    assert assigned == apportion(batch_size, weights, errors).assigned
 
 
 def test_without_active_weight_there_is_nobody_to_divide_among() -> None:
@@ -62,12 +62,17 @@ def divisions(draw: st.DrawFn) -> tuple[int, list[int], list[int]]:
 def test_the_four_steps_are_the_same_as_lead_after_lead_to_whoever_is_owed_most(
     division: tuple[int, list[int], list[int]],
 ) -> None:
-    """Ties included; and the batch is given out exactly."""
+    """Ties included; the batch is given out exactly, and the errors add up."""
     batch_size, weights, errors = division
-    assigned = apportion(batch_size, weights, errors)
+    assigned, after = apportion(batch_size, weights, errors)
     assert batch_size == sum(assigned)
     assert min(assigned) >= 0
     assert assigned == _one_by_one(batch_size, weights, errors)
+    one_lead = sum(weights) * UNITS_PER_LEAD
+    assert after == [
+        error + count * one_lead - batch_size * weight * UNITS_PER_LEAD
+        for error, count, weight in zip(errors, assigned, weights, strict=True)
+    ]
 
 
 def _one_by_one(batch_size: int, weights: list[int], errors: list[int]) -> list[int]:

@@ -25,7 +25,7 @@ LIMITS = Limits(leads_per_batch_max=5, members_max=3, parked_leads_per_channel_m
 
 def batch(batch_id: str, *lead_ids: str) -> BatchReceived:
     """A batch of these leads for the channel web."""
-    attributes = [b"{}"] * len(lead_ids)
+    attributes = ["{}"] * len(lead_ids)
     reference = InputRef("leads.batches", 0, 0)
     content = batch_content_hash(lead_ids)
     return BatchReceived("web", batch_id, NOW, lead_ids, attributes, (), content, NOW, reference)

@@ -1,7 +1,7 @@
 """What becomes of a transaction when something goes wrong (R4, R6)."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,15 +12,17 @@ from streams.broker import (
     Headers,
     OnOffset,
     Remedy,
+    T,
     TopicPartition,
+    Value,
 )
 from streams.settings import Settings
 from streams.transactions import Aborted, OutcomeUnknown, Output, SlotContested, Transactions
 
 SETTINGS = Settings(retry_deadline_ms=1_000, call_timeout_ms=1_000)
 OUTPUTS = [
-    Output("leads.assignments", 3, b"web", b"{}"),
-    Output("dispatch.changelog", 3, b"web", b"{}", None, changelog=True),
+    Output("leads.assignments", 3, b"web", [b"{}"]),
+    Output("dispatch.changelog", 3, b"web", [b"{}"], None, changelog=True),
 ]
 OFFSETS: dict[TopicPartition, int] = {("leads.batches", 3): 7}
 
@@ -72,17 +74,23 @@ class ScriptedProducer:
         topic: str,
         partition: int,
         key: bytes | None,
-        value: bytes | None,
+        values: Sequence[Value],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
-    ) -> None:
+    ) -> int:
         """Scripted; the offset is told by `flush`."""
-        self._call("produce")
+        try:
+            self._call("produce")
+        except CallFailed as failed:
+            if failed.remedy is Remedy.RETRY:
+                return 0
+            raise
         offset = 40 + self._stored[topic]
         if len(self._reports) in self.unheard:
             offset = UNKNOWN_OFFSET
         self._stored[topic] += offset != UNKNOWN_OFFSET
         self._reports.append(lambda: on_offset(offset) if on_offset else None)
+        return len(values)
 
     def serve(self, timeout_ms: int) -> None:
         """Time passes."""
@@ -110,6 +118,10 @@ class ScriptedProducer:
     def abort(self, timeout_ms: int) -> None:
         """Scripted."""
         self._call("abort")
+
+    def alongside(self, calls: Callable[[], T]) -> Callable[[], T]:
+        """When they are waited for."""
+        return calls
 
     def connection_errors(self) -> int:
         """As scripted."""

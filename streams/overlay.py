@@ -1,0 +1,92 @@
+"""What was decided on top of a task's committed state, and is not committed.
+
+There are at most two, one on the other: the lower one is in a transaction that is under way, the
+upper one is decided meanwhile. A commit makes the lower one the state; an abort drops both, and
+the inputs that they hold are decided again.
+"""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from dispatcher.state import ChannelState
+from streams.broker import InputRecord
+
+OVERLAYS_MAX: Final = 2
+
+
+class WaitingBatch(NamedTuple):
+    """A batch record, and the end of the roster topic as asked after it was received (R5)."""
+
+    record: InputRecord
+    roster_end: int
+
+
+class Overlay:
+    """States and inputs since a commit, or since the overlay below.
+
+    Attributes:
+        states: the channels that changed.
+        applied: per input topic, the next offset to apply after these decisions.
+        releasing: channels with a release under way, in the order in which it began (R13).
+        parked_bytes: of the whole partition.
+        new_channels: how many had no decision before.
+        changes, batches: the inputs that were decided, in order.
+    """
+
+    __slots__ = (
+        "applied",
+        "batches",
+        "changes",
+        "new_channels",
+        "parked_bytes",
+        "releasing",
+        "states",
+    )
+
+    def __init__(self, releasing: dict[str, None], parked_bytes: int) -> None:
+        """Nothing decided, on a state with these releases under way and bytes parked."""
+        self.states: dict[str, ChannelState] = {}
+        self.applied: dict[str, int] = {}
+        self.releasing = dict(releasing)
+        self.parked_bytes = parked_bytes
+        self.new_channels = 0
+        self.changes: list[InputRecord] = []
+        self.batches: list[WaitingBatch] = []
+
+    @property
+    def input_bytes(self) -> int:
+        """How many bytes the decided inputs hold."""
+        values = [record.value for record in self.changes]
+        values += [waiting.record.value for waiting in self.batches]
+        return sum(len(value) for value in values if value)
+
+    def put(self, before: ChannelState, after: ChannelState) -> None:
+        """A decision's outcome."""
+        channel = after.channel
+        if not before.exists:
+            self.new_channels += 1
+        self.states[channel] = after
+        self.parked_bytes += after.parked_bytes - before.parked_bytes
+        if after.release is not None:
+            self.releasing.setdefault(channel)
+        elif before.release is not None:
+            self.releasing.pop(channel, None)
+
+    def take_change(self, waiting: deque[InputRecord]) -> InputRecord:
+        """The first of the changes that wait, to be decided."""
+        record = waiting.popleft()
+        self.changes.append(record)
+        self.applied[record.topic] = record.offset + 1
+        return record
+
+    def take_batch(self, waiting: deque[WaitingBatch]) -> InputRecord:
+        """The first of the batches that wait, to be decided."""
+        batch = waiting.popleft()
+        self.batches.append(batch)
+        self.applied[batch.record.topic] = batch.record.offset + 1
+        return batch.record
+
+    def give_back(self, changes: deque[InputRecord], batches: deque[WaitingBatch]) -> None:
+        """Put the inputs back to where they were taken from."""
+        changes.extendleft(reversed(self.changes))
+        batches.extendleft(reversed(self.batches))

@@ -1,0 +1,124 @@
+"""The quick reading of a lead batch: what is plainly valid, and nothing else.
+
+In: the JSON text of a record. Out: its fields, or None: then the models have to judge (`intake`).
+
+What is valid is said by the pydantic models alone; they cost many times as much as the rest of the
+work on a lead. Here a record is read by `msgspec` into plain structs, and a few tests, each over
+all leads in one call, find whether the models would accept every one of them as it is. In doubt:
+None. A test holds both ways against each other.
+
+Attributes are never decoded: their text passes through.
+"""
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import msgspec
+
+from dispatcher.limits import Limits
+from schemas.scalars import ID_LENGTH_MAX, is_timestamp
+
+_NO_ATTRIBUTES: Final = msgspec.Raw(b"{}")
+_CHARACTER_BYTES_MAX: Final = 4
+
+
+class _Lead(msgspec.Struct, gc=False):
+    lead_id: str
+    attributes: msgspec.Raw = _NO_ATTRIBUTES
+
+
+class _Batch(msgspec.Struct, gc=False):
+    type: str
+    schema_version: int
+    batch_id: str
+    channel: str
+    created_at: str
+    leads: list[_Lead]
+
+
+class PlainBatch(NamedTuple):
+    """A batch of which everything is valid; attributes are JSON objects as text."""
+
+    channel: str
+    batch_id: str
+    created_at: str
+    lead_ids: list[str]
+    attributes: list[str]
+
+
+_decode = msgspec.json.Decoder(_Batch).decode
+
+
+def read_plain_batch(text: bytes, limits: Limits) -> PlainBatch | None:
+    """The batch if it is plainly valid, else None; `text` is UTF-8."""
+    try:
+        batch = _decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    lead_ids = [lead.lead_id for lead in batch.leads]
+    attributes = _texts([lead.attributes for lead in batch.leads])
+    if (
+        attributes is not None
+        and _fields_valid(batch, lead_ids, text)
+        and _bearable(attributes, text, limits)
+    ):
+        return PlainBatch(batch.channel, batch.batch_id, batch.created_at, lead_ids, attributes)
+    return None
+
+
+def _texts(raws: list[msgspec.Raw]) -> list[str] | None:
+    """Each value's text, if all of them are JSON objects."""
+    if not raws:
+        return []
+    # NUL stands nowhere in JSON.
+    joined = b"\x00".join(raws).decode()
+    if joined[0] != "{" or joined.count("\x00{") != len(raws) - 1:
+        return None
+    return joined.split("\x00")
+
+
+def _fields_valid(batch: _Batch, lead_ids: list[str], text: bytes) -> bool:
+    ids = [batch.channel, batch.batch_id, *lead_ids]
+    different = set(lead_ids)
+    return (
+        batch.type == "lead_batch"
+        and batch.schema_version >= 1
+        and len(different) == len(lead_ids)
+        and "" not in different
+        and batch.channel != ""
+        and batch.batch_id != ""
+        and max(map(len, ids)) <= ID_LENGTH_MAX
+        and _is_time(batch.created_at)
+        and _printable(ids, text)
+    )
+
+
+def _printable(ids: list[str], text: bytes) -> bool:
+    """Whether no id holds a control character."""
+    # In JSON such characters stand as escapes, but for DEL and those beyond ASCII.
+    if b"\\" not in text and text.isascii() and b"\x7f" not in text:
+        return True
+    return "".join(ids).isprintable()
+
+
+def _bearable(attributes: list[str], text: bytes, limits: Limits) -> bool:
+    """Whether no attributes are too long, and nothing is nested too deep."""
+    bytes_max = limits.attributes_bytes_max
+    if len(text) > bytes_max and attributes:
+        most = max(map(len, attributes))
+        if most > (bytes_max if text.isascii() else bytes_max // _CHARACTER_BYTES_MAX):
+            return False
+    # Each lead is an object, and so are its attributes unless they were left out.
+    objects_known = 1 + 2 * len(attributes) - attributes.count("{}")
+    return plainly_flat(text, limits.nesting_max, objects_known)
+
+
+def plainly_flat(text: bytes, nesting_max: int, objects_known: int = 0) -> bool:
+    """Whether there are too few brackets to nest deeper than allowed."""
+    return text.count(b"{") + text.count(b"[") - objects_known <= nesting_max
+
+
+@lru_cache(maxsize=4_096)
+def _is_time(text: str) -> bool:
+    """Whether the text is a time; many batches share one."""
+    return is_timestamp(text)
