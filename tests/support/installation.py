@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self, cast
 
 import redis
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.settings import Settings
 from streams.topic_admin import ensure_topics
@@ -22,6 +22,7 @@ from .records import Json, Place, Record, asker, committed, ends, read_topic
 from .waiting import wait_until
 
 PARTITIONS = 4
+TOPIC_S = 30.0
 # Six seconds are the least that brokers allow; a killed process is missed after that.
 QUICK = {
     "PARTIDOR_SESSION_TIMEOUT_MS": "6000",
@@ -137,6 +138,11 @@ class Installation:
             lambda: f"{partitions} partitions restored: {dispatcher.log_tail()}",
             timeout_s,
         )
+
+    def create_topic(self, name: str) -> None:
+        """One more topic, with as many partitions as the others."""
+        new = NewTopic(name, self.partitions, self.replicas)
+        self.admin.create_topics([new])[name].result(TOPIC_S)
 
     # -- offsets
 

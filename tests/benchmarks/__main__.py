@@ -1,0 +1,98 @@
+"""`tests/run benchmarks`: everything that is measured, as tables, JSON and plots.
+
+    tests/run benchmarks [PART...] [--quick] [--rounds N] [--directory DIR]
+
+PART is throughput, single, latency, scaling, start, recovery, views; all of them if none is named.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from .contestants import Contestant, Faust, KafkaStreams, Partidor, Quix
+from .report import throughput_plot, throughput_table
+from .throughput import Row, measure
+from .workload import Workload
+
+WIDTH = 120
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests/run benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all if none is named")
+    parser.add_argument("--quick", action="store_true", help="one small round of each")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--leads", type=int, default=2_000_000, help="of a round of throughput")
+    parser.add_argument("--only", default="", help="contestants whose name holds this")
+    parser.add_argument(
+        "--directory", type=Path, default=Path("benchmarks"), help="for tables, JSON and plots"
+    )
+    return parser.parse_args(arguments)
+
+
+def _throughput(options: argparse.Namespace, console: Console) -> None:
+    contestants: list[Contestant] = [
+        Partidor(),
+        Partidor(2),
+        KafkaStreams(1),
+        KafkaStreams(2),
+        Quix(),
+        Faust(),
+    ]
+    workload = Workload(leads=200_000 if options.quick else options.leads)
+    _measured("throughput", workload, contestants, options, console)
+
+
+def _single(options: argparse.Namespace, console: Console) -> None:
+    leads = 50_000 if options.quick else 600_000
+    for name, channels, decimals in (
+        ("single-1000-channels", 1_000, 1),
+        ("single-one-channel", 1, 1),
+        ("single-one-channel-odd-weights", 1, 6),
+    ):
+        workload = Workload(leads=leads, batch_size=1, channels=channels, decimals=decimals)
+        _measured(name, workload, [Partidor()], options, console, raw=False)
+
+
+def _measured(
+    name: str,
+    workload: Workload,
+    contestants: list[Contestant],
+    options: argparse.Namespace,
+    console: Console,
+    *,
+    raw: bool = True,
+) -> list[Row]:
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False)
+
+    chosen = [each for each in contestants if options.only in each.name]
+    rows = measure(workload, chosen, 1 if options.quick else options.rounds, say, raw=raw)
+    console.print(throughput_table(name, workload, rows))
+    content = {"workload": asdict(workload), "rows": [row._asdict() for row in rows]}
+    (options.directory / f"{name}.json").write_text(json.dumps(content, indent=2))
+    throughput_plot(name, rows, options.directory)
+    return rows
+
+
+Part = Callable[[argparse.Namespace, Console], None]
+PARTS: dict[str, Part] = {"throughput": _throughput, "single": _single}
+
+
+def main(arguments: list[str]) -> int:
+    """Measure what is asked for."""
+    options = _options(arguments)
+    options.directory.mkdir(parents=True, exist_ok=True)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    for name in options.parts or PARTS:
+        PARTS[name](options, console)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The same work as users of other stream processors would write it."""

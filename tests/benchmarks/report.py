@@ -1,0 +1,73 @@
+"""Tables and plots of what was measured."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from rich.table import Table
+
+from .throughput import RAW, Row
+from .workload import Workload
+
+TRANSACTIONAL = tuple(RAW)[-1]
+
+
+def throughput_table(name: str, workload: Workload, rows: Sequence[Row]) -> Table:
+    """A row for each contestant, with ratios to the raw transactional producer, round by round."""
+    table = Table(
+        title=f"{name}: {workload.leads:,} leads, {workload.batch_size} a batch, "
+        f"{workload.channels:,} channels, {workload.members} members"
+    )
+    for column in (
+        "",
+        "leads/s (median)",
+        "least",
+        "most",
+        "of raw transactional",
+        "client cores",
+        "broker cores",
+        "bytes",
+    ):
+        table.add_column(column, justify="left" if not column else "right")
+    limit = next((row for row in rows if row.name == TRANSACTIONAL), None)
+    for row in sorted(rows, key=lambda each: -each.median):
+        if row.left_out:
+            table.add_row(row.name, f"left out: {row.left_out}")
+            continue
+        ratio = ""
+        if limit is not None:
+            each = [a / b for a, b in zip(row.leads_per_s, limit.leads_per_s, strict=False)]
+            ratio = f"{median(each):.2f}"
+        table.add_row(
+            row.name,
+            f"{row.median:,.0f}",
+            f"{min(row.leads_per_s):,.0f}",
+            f"{max(row.leads_per_s):,.0f}",
+            ratio,
+            f"{median(row.client_cores):.2f}" if any(row.client_cores) else "",
+            f"{median(row.broker_cores):.2f}" if any(row.broker_cores) else "",
+            f"{row.record_bytes:.0f}" if row.record_bytes else "",
+        )
+    return table
+
+
+def throughput_plot(name: str, rows: Sequence[Row], directory: Path) -> None:
+    """Bars of medians, with the least and the most."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    shown = sorted((row for row in rows if row.leads_per_s), key=lambda row: row.median)
+    figure, axes = pyplot.subplots(figsize=(9, 0.5 * len(shown) + 1.5))
+    medians = [row.median for row in shown]
+    spread = [
+        [row.median - min(row.leads_per_s) for row in shown],
+        [max(row.leads_per_s) - row.median for row in shown],
+    ]
+    axes.barh([row.name for row in shown], medians, xerr=spread, color="tab:blue", ecolor="black")
+    axes.set_xlabel("leads a second, median; lines from the least to the most")
+    axes.set_title(name)
+    figure.tight_layout()
+    figure.savefig(directory / f"{name}.png", dpi=120)
+    pyplot.close(figure)
