@@ -5,7 +5,8 @@ The events are assembled from parts that are encoded once per batch; what they a
 `schemas.outputs`, and a test holds these bytes against those models.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,7 @@ from dispatcher.decisions import (
 )
 from dispatcher.events import InputRef
 from dispatcher.json_texts import json_ids, json_name, json_text
+from dispatcher.roster import Roster
 from dispatcher.shares import shares_text
 from schemas.inputs import CumulativeErrorCorrected, RosterReplaced
 from schemas.scalars import decimal_text, weight_text
@@ -50,15 +52,11 @@ def encode_assignments(decision: Dispatched) -> list[str]:
         f',"batch_size":{size},"state_version":{version}'
         f',"decided_at":"{decision.decided_at}","attributes":'
     )
-    assignees = [
-        f'","assignee_id":{json_name(member.assignee_id)},"position":'
-        for member in decision.roster.members
-    ]
     return [
         f"{head}{lead}{middle}{lead}{assignee}{position}{tail}{attributes}}}"
         for lead, assignee, position, attributes in zip(
             json_ids(decision.lead_ids),
-            map(assignees.__getitem__, decision.order),
+            _assignees(decision.roster, decision.order),
             _positions(size),
             decision.attributes,
             strict=True,
@@ -66,6 +64,24 @@ def encode_assignments(decision: Dispatched) -> list[str]:
     ]
 
 
+def _assignees(roster: Roster, order: Sequence[int]) -> Iterable[str]:
+    """Who gets each lead, as it stands between the lead's id and its position."""
+    if len(roster) <= _MEMBERS_REMEMBERED_MAX:
+        return map(_assignees_by_rank(roster).__getitem__, order)
+    members = roster.members
+    return (_assignee(members[rank].assignee_id) for rank in order)
+
+
+@lru_cache(maxsize=4_096)
+def _assignees_by_rank(roster: Roster) -> list[str]:
+    return [_assignee(member.assignee_id) for member in roster.members]
+
+
+def _assignee(assignee_id: str) -> str:
+    return f'","assignee_id":{json_name(assignee_id)},"position":'
+
+
+_MEMBERS_REMEMBERED_MAX: Final = 100
 _POSITIONS_READY: Final = tuple(map(str, range(1, 1_001)))
 
 

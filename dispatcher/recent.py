@@ -8,15 +8,15 @@ look-up asks about log2(n) of them. Entries leave at the front by number, not by
 """
 
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-@dataclass(frozen=True, slots=True)
-class Recent(Generic[K, V]):
+class Recent(msgspec.Struct, Generic[K, V], frozen=True):
     """Entries numbered `first` to `next_number` - 1, oldest first.
 
     Attributes:

@@ -76,6 +76,7 @@ class Roster:
     """
 
     __slots__ = (
+        "_hash",
         "_rank_of",
         "active",
         "active_weights",
@@ -94,6 +95,7 @@ class Roster:
         self.error_denominator = (self.weight_sum or 1) * UNITS_PER_LEAD
         self._rank_of = {m.assignee_id: r for r, m in enumerate(self.members)}
         self.by_assignee_id = tuple(self._rank_of[a] for a in sorted(self._rank_of))
+        self._hash = hash(self.members)
 
     def listing_bytes(self) -> int:
         """At most what a decision takes that lists everyone: bytes of JSON."""
@@ -111,7 +113,7 @@ class Roster:
 
     def __hash__(self) -> int:
         """By members."""
-        return hash(self.members)
+        return self._hash
 
     def __contains__(self, assignee_id: str) -> bool:
         """Whether the assignee is a member, paused or not."""

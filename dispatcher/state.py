@@ -1,7 +1,5 @@
 """The state of a channel: an immutable value. `channel.evolve` makes the next one."""
 
-from typing import NamedTuple
-
 import msgspec
 
 from dispatcher.events import InputRef
@@ -10,7 +8,7 @@ from dispatcher.recent import Recent
 from dispatcher.roster import EMPTY_ROSTER, Roster
 
 
-class Seen(NamedTuple):
+class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is remembered of a batch or change, to know it when it comes again (R10).
 
     Attributes:

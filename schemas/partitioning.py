@@ -4,6 +4,8 @@ librdkafka calls it `murmur2_random`; its own default (`consistent_random`) is a
 so a source that does not set `partitioner` sends most channels to the wrong partition.
 """
 
+from functools import lru_cache
+
 _MASK = 0xFFFFFFFF
 _M = 0x5BD1E995
 _SEED = 0x9747B28C
@@ -24,6 +26,7 @@ def murmur2(key: bytes) -> int:
     return h ^ (h >> 15)
 
 
+@lru_cache(maxsize=65_536)
 def partition_of(key: bytes, partition_count: int) -> int:
     """The partition, 0 to `partition_count` - 1, that holds every record with this key."""
     return (murmur2(key) & 0x7FFFFFFF) % partition_count

@@ -137,8 +137,8 @@ class GroupConsumer(Protocol):
         """Leave the group."""
 
 
-Value = bytes | str | None
-"""Of a record; text goes out as UTF-8."""
+KeyValue = tuple[bytes | None, bytes | str | None]
+"""Key and value of a record; text goes out as UTF-8."""
 
 OnOffset = Callable[[int], None]
 UNKNOWN_OFFSET: Final = -1
@@ -158,12 +158,11 @@ class Producer(Protocol):
         self,
         topic: str,
         partition: int,
-        key: bytes | None,
-        values: Sequence[Value],
+        records: Sequence[KeyValue],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
     ) -> int:
-        """Add records with one key, in order; all have the same headers.
+        """Add records, in order; all have the same headers.
 
         `on_offset` is told the offset of the first one, or UNKNOWN_OFFSET, before `flush` returns.
 

@@ -59,7 +59,7 @@ def dead_letter(
         )
         headers = _error_headers(record, reason, detail)
         key = key if key is None or len(key) <= HEADERS_BYTES else None
-    return Output(topic, record.partition % partition_count, key, [content], headers)
+    return Output(topic, record.partition % partition_count, [(key, content)], headers)
 
 
 def lead_value(event: BatchReceived, lead: RejectedLead) -> bytes:

@@ -9,6 +9,7 @@ for the next transaction.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,7 +22,7 @@ from dispatcher.events import BatchReceived, ChangeReceived, InputRef
 from dispatcher.limits import Limits
 from schemas.partitioning import partition_of
 from schemas.reasons import Reason
-from streams.broker import InputRecord
+from streams.broker import InputRecord, KeyValue, TopicPartition
 from streams.dead_letters import dead_letter, lead_value
 from streams.intake import Refused, read_batch, read_change
 from streams.settings import Settings
@@ -37,23 +38,25 @@ class Draft:
     """What one transaction will hold.
 
     Attributes:
-        outputs: in order.
-        records: how many these are.
+        records: what goes out without headers, in order for each partition of a topic.
+        letters: what goes out with headers, in order.
+        size: how many records these are.
         tasks: whose inputs were decided, by partition.
         leads: how many were dispatched.
     """
 
     def __init__(self) -> None:
         """Empty."""
-        self.outputs: list[Output] = []
-        self.records = 0
+        self.records: defaultdict[TopicPartition, list[KeyValue]] = defaultdict(list)
+        self.letters: list[Output] = []
+        self.size = 0
         self.tasks: dict[int, Task] = {}
         self.leads = 0
 
-    def add(self, output: Output) -> None:
-        """One more output."""
-        self.outputs.append(output)
-        self.records += len(output.values)
+    def outputs(self) -> list[Output]:
+        """All of it."""
+        plain = [Output(*place, records) for place, records in self.records.items()]
+        return plain + self.letters
 
 
 class Decider:
@@ -69,7 +72,10 @@ class Decider:
         """`dead_letter_partitions` is the partition count of the dead-letter topic."""
         self._settings = settings
         self._limits = settings.limits.limits()
-        self._topics = settings.topics
+        self._dead_letters = settings.topics.dead_letters
+        # Asked for with each event: names are put together whenever they are.
+        self._assignments = settings.topics.assignments
+        self._decisions = settings.topics.decisions
         self._dead_letter_partitions = dead_letter_partitions
         self._monotonic = monotonic
 
@@ -78,7 +84,7 @@ class Decider:
         deadline = self._monotonic() + self._settings.transaction_max_ms / 1000
         for task in tasks:
             while task.ready():
-                if draft.records >= self._settings.transaction_records_max:
+                if draft.size >= self._settings.transaction_records_max:
                     return
                 draft.tasks[task.partition] = task
                 self._decide_next(task, draft)
@@ -134,10 +140,13 @@ class Decider:
         for decision in decisions:
             if isinstance(decision, Dispatched):
                 draft.leads += len(decision.lead_ids)
-                if values := encode_assignments(decision):
-                    draft.add(Output(self._topics.assignments, task.partition, key, values))
-            value = encode_decision(decision)
-            draft.add(Output(self._topics.decisions, task.partition, key, [value]))
+                draft.size += len(decision.lead_ids)
+                if decision.lead_ids:
+                    draft.records[self._assignments, task.partition].extend(
+                        [(key, value) for value in encode_assignments(decision)]
+                    )
+            draft.size += 1
+            draft.records[self._decisions, task.partition].append((key, encode_decision(decision)))
 
     def _check_place(self, record: InputRecord, channel: str, partition_count: int) -> None:
         """Raises Refused: wrong_key, wrong_partition."""
@@ -164,12 +173,13 @@ class Decider:
         draft: Draft,
         value: bytes | None = None,
     ) -> None:
-        draft.add(
+        draft.size += 1
+        draft.letters.append(
             dead_letter(
                 record,
                 reason,
                 detail,
-                topic=self._topics.dead_letters,
+                topic=self._dead_letters,
                 partition_count=self._dead_letter_partitions,
                 bytes_max=self._settings.output_bytes_max,
                 value=value,

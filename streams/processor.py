@@ -293,13 +293,13 @@ class Processor:
 
     def _commit(self, draft: Draft, metadata: bytes, generation: int) -> None:
         """One Kafka transaction for the draft, and the next one decided while brokers work."""
-        outputs = draft.outputs
+        outputs = draft.outputs()
         records = {}
         offsets: dict[TopicPartition, int] = {}
         for partition, task in draft.tasks.items():
             records[partition], applied = task.begin()
             outputs += [
-                Output(self._topics.changelog, partition, key, [value], changelog=True)
+                Output(self._topics.changelog, partition, [(key, value)], changelog=True)
                 for key, value in records[partition]
             ]
             for topic, offset in applied.items():

@@ -10,7 +10,9 @@ In: what a poll brought. Out: a task's `changes` and `batches`; partitions pause
   Redis doesn't take (R9).
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from streams.broker import (
@@ -90,14 +92,14 @@ class Reception:
 
     def receive(self, polled: Polled, tasks: Mapping[int, Task]) -> None:
         """Hand out what a poll brought to the tasks that run."""
-        for record in polled.records:
-            task = tasks.get(record.partition)
+        for (topic, partition), records in grouped(polled.records):
+            task = tasks.get(partition)
             if task is None or task.life is not Life.RUNNING:
                 continue  # not ours any more (R4), or read again from where the restore says
-            if task.receive(record, self._roster_topic):
-                self._positions[record.topic, record.partition] = record.offset + 1
-                if record.topic == self._leads_topic:
-                    self._arrived.setdefault(record.partition, []).append(record)
+            if new := task.receive(records, self._roster_topic):
+                self._positions[topic, partition] = new[-1].offset + 1
+                if topic == self._leads_topic:
+                    self._arrived.setdefault(partition, []).extend(new)
         for topic, partition, offset in polled.ends:
             task = tasks.get(partition)
             if task is not None and task.life is Life.RUNNING:
@@ -161,3 +163,9 @@ class Reception:
         """What is paused is resumed at half, since a pause throws away what was fetched ahead."""
         most = self._settings.buffered_records_max
         return records > (most // 2 if place in self._paused else most)
+
+
+def grouped(records: list[InputRecord]) -> Iterator[tuple[TopicPartition, list[InputRecord]]]:
+    """Runs of records of one partition, which is how they come."""
+    for place, run in groupby(records, key=attrgetter("topic", "partition")):
+        yield place, list(run)

@@ -160,16 +160,19 @@ class Task:
 
     # -- inputs that wait
 
-    def receive(self, record: InputRecord, roster_topic: str) -> bool:
-        """Take in a record; False for one that was received before (R2)."""
-        if record.offset < self.received.get(record.topic, 0):
-            return False
-        self.received[record.topic] = record.offset + 1
-        self.waiting_bytes += len(record.value or b"")
-        if record.topic == roster_topic:
-            self.changes.append(record)
-            self.roster_seen = max(self.roster_seen, record.offset + 1)
-        return True
+    def receive(self, records: list[InputRecord], roster_topic: str) -> list[InputRecord]:
+        """Take in records of one topic, by offset; those that were not received before (R2)."""
+        topic = records[0].topic
+        known = self.received.get(topic, 0)
+        if records[0].offset < known:
+            records = [record for record in records if record.offset >= known]
+        if records:
+            self.received[topic] = end = records[-1].offset + 1
+            self.waiting_bytes += sum(len(record.value or b"") for record in records)
+            if topic == roster_topic:
+                self.changes.extend(records)
+                self.roster_seen = max(self.roster_seen, end)
+        return records
 
     def batch_ready(self) -> bool:
         """Whether a batch waits whose rosters are all there (R5)."""

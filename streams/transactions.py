@@ -32,11 +32,11 @@ from streams.broker import (
     UNKNOWN_OFFSET,
     CallFailed,
     Headers,
+    KeyValue,
     OnOffset,
     Producer,
     Remedy,
     TopicPartition,
-    Value,
 )
 from streams.settings import Settings
 
@@ -45,18 +45,16 @@ _QUEUE_FULL_WAIT_MS: Final = 50
 
 
 class Output(NamedTuple):
-    """A record to produce, or several with one key, in order.
+    """Records to produce, in order.
 
     Attributes:
-        values: of the records; text goes out as UTF-8.
         headers: of each record.
         changelog: whether to report the offset at which a record was stored; then it is one.
     """
 
     topic: str
     partition: int
-    key: bytes | None
-    values: Sequence[Value]
+    records: Sequence[KeyValue]
     headers: Headers | None = None
     changelog: bool = False
 
@@ -199,15 +197,15 @@ class Transactions:
         deadline = self._monotonic() + self._settings.retry_deadline_ms / 1000
         for output in outputs:
             on_offset = word.on(output)
-            values = output.values
-            while values:
+            records = output.records
+            while records:
                 taken = producer.produce(
-                    output.topic, output.partition, output.key, values, output.headers, on_offset
+                    output.topic, output.partition, records, output.headers, on_offset
                 )
-                values = values[taken:]
+                records = records[taken:]
                 if taken:
                     on_offset = None
-                if values:
+                if records:
                     if self._monotonic() > deadline:
                         raise CallFailed(Remedy.RETRY, "the queue stayed full")
                     producer.serve(_QUEUE_FULL_WAIT_MS)

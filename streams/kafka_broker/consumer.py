@@ -14,7 +14,6 @@ from confluent_kafka import TopicPartition as Partition
 
 from streams.broker import (
     CallFailed,
-    Headers,
     InputLost,
     InputRecord,
     Polled,
@@ -164,13 +163,14 @@ class KafkaGroupConsumer:
         self._offsets.close()
 
 
-def _input_record(message: Message) -> InputRecord:
+def _input_record(message: Any) -> InputRecord:
+    # Any: what a message without an error has is there.
     return InputRecord(
-        cast("str", message.topic()),
-        cast("int", message.partition()),
-        cast("int", message.offset()),
+        message.topic(),
+        message.partition(),
+        message.offset(),
         message.timestamp()[1],
         message.key(),
         message.value(),
-        cast("Headers", message.headers() or ()),
+        message.headers() or (),
     )

@@ -12,11 +12,11 @@ from streams.broker import (
     UNKNOWN_OFFSET,
     CallFailed,
     Headers,
+    KeyValue,
     OnOffset,
     Remedy,
     T,
     TopicPartition,
-    Value,
 )
 from streams.kafka_broker.bounded_calls import BoundedCalls
 from streams.kafka_broker.errors import TRY_AGAIN, failure
@@ -91,20 +91,19 @@ class KafkaProducer:
         self,
         topic: str,
         partition: int,
-        key: bytes | None,
-        values: Sequence[Value],
+        records: Sequence[KeyValue],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
     ) -> int:
         """See `broker.Producer`."""
-        if headers or len(values) == 1:
-            return self._produce_each(topic, partition, key, values, headers, on_offset)
-        messages: list[dict[str, Any]] = [{"value": value, "key": key} for value in values]
+        if headers or len(records) == 1:
+            return self._produce_each(topic, partition, records, headers, on_offset)
+        messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
         if on_offset is not None:
             messages[0]["callback"] = _told(on_offset)
         # The partition as an argument: those of the messages are ignored.
         taken = self._producer.produce_batch(topic, messages, partition)
-        if taken < len(values):
+        if taken < len(records):
             for message in messages:
                 error = message.get("_error")
                 if error is not None and error.code() != KafkaError._QUEUE_FULL:
@@ -115,15 +114,14 @@ class KafkaProducer:
         self,
         topic: str,
         partition: int,
-        key: bytes | None,
-        values: Sequence[Value],
+        records: Sequence[KeyValue],
         headers: Headers | None,
         on_offset: OnOffset | None,
     ) -> int:
         optional: dict[str, Any] = {}
         if headers:
             optional["headers"] = list(headers)
-        for taken, value in enumerate(values):
+        for taken, (key, value) in enumerate(records):
             if on_offset is not None:
                 optional["on_delivery"] = _told(on_offset)
                 on_offset = None
@@ -135,7 +133,7 @@ class KafkaProducer:
                 return taken
             except KafkaException as exception:
                 raise failure(self._reason(exception)) from exception
-        return len(values)
+        return len(records)
 
     def _reason(self, refusal: KafkaException) -> KafkaException:
         """Of a fatal error `produce` says only that there was one; who begins is told which."""

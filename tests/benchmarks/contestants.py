@@ -22,6 +22,7 @@ from .workload import Workload
 LINGER_MS: Final = 5
 BATCH_BYTES: Final = 1_000_000
 STOP_S: Final = 30.0
+RUN: Final = "import sys; from streams.cli import main; sys.exit(main(['run']))"
 LIBRDKAFKA: Final[Mapping[str, Any]] = {
     "linger.ms": LINGER_MS,
     "compression.type": "lz4",
@@ -112,17 +113,16 @@ class Partidor(Contestant):
             "PARTIDOR_MIN_INSYNC_REPLICAS": "1",
             **self._settings,
         }
-        processes = []
         with log.open("ab") as file:
-            for slot in range(self.processes):
-                processes.append(
-                    subprocess.Popen(
-                        [sys.executable, "-m", "streams.cli", "run"],
-                        stdout=file,
-                        stderr=file,
-                        env={**environment, "PARTIDOR_SLOT": str(slot)},
-                    )
+            processes = [
+                subprocess.Popen(
+                    [sys.executable, "-c", RUN],
+                    stdout=file,
+                    stderr=file,
+                    env={**environment, "PARTIDOR_SLOT": str(slot)},
                 )
+                for slot in range(self.processes)
+            ]
         return Running(processes, installation.name, installation.topics.assignments, log)
 
 

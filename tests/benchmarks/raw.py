@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.raw '{"bootstrap_servers": ..., "sources": [...], ...}'
 
-In: topics that hold what a dispatcher wrote. Out: the same records, of the same size and in the same
-order within a partition, into another topic of as many partitions; on standard output how long
-that took, as JSON. The records are read before the clock starts.
+In: topics that hold what a dispatcher wrote. Out: the same records, of the same size and in the
+same order within a partition, into another topic of as many partitions; on standard output how
+long that took, as JSON. The records are read before the clock starts.
 """
 
 import json

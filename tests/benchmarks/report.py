@@ -56,10 +56,10 @@ def throughput_plot(name: str, rows: Sequence[Row], directory: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     shown = sorted((row for row in rows if row.leads_per_s), key=lambda row: row.median)
-    figure, axes = pyplot.subplots(figsize=(9, 0.5 * len(shown) + 1.5))
+    figure, axes = plt.subplots(figsize=(9, 0.5 * len(shown) + 1.5))
     medians = [row.median for row in shown]
     spread = [
         [row.median - min(row.leads_per_s) for row in shown],
@@ -70,4 +70,4 @@ def throughput_plot(name: str, rows: Sequence[Row], directory: Path) -> None:
     axes.set_title(name)
     figure.tight_layout()
     figure.savefig(directory / f"{name}.png", dpi=120)
-    pyplot.close(figure)
+    plt.close(figure)

@@ -1,8 +1,8 @@
-"""One contestant over a loaded input: how many leads a second, at what cost, and is all of it there.
+"""One contestant over a loaded input: leads a second, at what cost, and is all of it there.
 
 The clock runs from the moment when the group has committed the first part of the input (whatever a
-contestant needs to get warm) to its last commit; so start, restore and rebalance are not in it. Then
-the output is read as committed, and has to hold each lead of what was committed exactly once.
+contestant needs to get warm) to its last commit; so start, restore and rebalance are not in it.
+Then the output is read as committed, and has to hold each lead of what was committed exactly once.
 """
 
 import time

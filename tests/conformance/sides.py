@@ -191,7 +191,7 @@ class Side(ABC):
         for pair in pairs:
             key, is_value, value = pair.partition("=")
             stored = value.encode() if is_value else None
-            producer.produce(*place, key.encode(), [stored], None, offsets.append)
+            producer.produce(*place, [(key.encode(), stored)], None, offsets.append)
         deadline_ms = self.now_ms() + CALL_MS
         while len(offsets) < len(pairs):
             producer.serve(20)

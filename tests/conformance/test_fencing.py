@@ -14,7 +14,7 @@ def _produce(side: Side, producer: Producer) -> None:
     """It is stored in the background: not the first call, but a later one says that it wasn't."""
     deadline_ms = side.now_ms() + CALL_MS
     while side.now_ms() < deadline_ms:
-        producer.produce(*side.places()[2], b"late", [b"1"])
+        producer.produce(*side.places()[2], [(b"late", b"1")])
         producer.serve(20)
 
 
@@ -27,7 +27,7 @@ def _produce_unserved(side: Side, producer: Producer) -> None:
 
 
 def _serve(side: Side, producer: Producer) -> None:
-    producer.produce(*side.places()[2], b"late", [b"1"])
+    producer.produce(*side.places()[2], [(b"late", b"1")])
     deadline_ms = side.now_ms() + CALL_MS
     while side.now_ms() < deadline_ms:
         producer.serve(20)

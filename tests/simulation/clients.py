@@ -13,12 +13,12 @@ from streams.broker import (
     CallFailed,
     ChangelogRecord,
     Headers,
+    KeyValue,
     OnOffset,
     Remedy,
     T,
     TopicFacts,
     TopicPartition,
-    Value,
 )
 
 from .clockwork import Thread
@@ -132,8 +132,7 @@ class SimProducer:
         self,
         topic: str,
         partition: int,
-        key: bytes | None,
-        values: Sequence[Value],
+        records: Sequence[KeyValue],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
     ) -> int:
@@ -142,12 +141,12 @@ class SimProducer:
         room = QUEUE_MOST - len(self._queue)
         if not self._queue:
             self._since_ms = self._thread.clockwork.now_ms
-        for value in values[:room]:
+        for key, value in records[:room]:
             content = value.encode() if isinstance(value, str) else value
             self._queue.append((topic, partition, key, content, tuple(headers or ()), on_offset))
             on_offset = None
         self._send_soon()
-        return min(room, len(values))
+        return min(room, len(records))
 
     def serve(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""

@@ -339,8 +339,8 @@ DEFECTS: dict[str, Defect] = {
         ),
         (
             TRANSACTIONS,
-            '        """Raises OutcomeUnknown unless the transaction ended cleanly beyond doubt."""\n',
-            "        start = self._before\n",
+            "        took_ms = (end.at_s - start.at_s) * 1000\n",
+            "        start = self._before\n        took_ms = (end.at_s - start.at_s) * 1000\n",
         ),
     ),
     "memory-after-an-unknown-commit": _defect(

@@ -135,24 +135,23 @@ def _between_produces(point: Failpoint) -> None:
         self: Any,
         topic: str,
         partition: int,
-        key: Any,
-        values: Any,
+        records: Any,
         headers: Any,
         on_offset: Any,
     ) -> int:
         nonlocal produced
         taken = 0
-        while taken < len(values) and produced < 2:
-            one = values[taken : taken + 1]
-            if not original(topic, partition, key, one, headers, on_offset):
+        while taken < len(records) and produced < 2:
+            one = records[taken : taken + 1]
+            if not original(topic, partition, one, headers, on_offset):
                 return taken
             taken, produced, on_offset = taken + 1, produced + 1, None
             if produced == 2 and point.is_due():
                 self._producer.flush(FLUSH_S)
                 point.act()
-        if taken == len(values):
+        if taken == len(records):
             return taken
-        rest = original(topic, partition, key, values[taken:], headers, on_offset)
+        rest = original(topic, partition, records[taken:], headers, on_offset)
         return taken + int(rest)
 
 
@@ -162,7 +161,7 @@ def _after_decide(point: Failpoint) -> None:
     @_around(Decider, "fill")
     def fill(original: Any, _self: Any, draft: Any, tasks: Any) -> None:
         original(draft, tasks)
-        if draft.outputs:
+        if draft.size:
             point.reach()
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from streams.local.cache import cache_dir, locked
-from streams.local.java import find_java
 from streams.local.jars import KAFKA_VERSION
+from streams.local.java import find_java
 from tests.support.machine import LeftOut
 
 HERE: Final = Path(__file__).parent
@@ -35,9 +35,7 @@ def kafka_streams() -> list[str]:
         classes = directory / "classes"
         compiled = classes / "LeadDispatcher.class"
         if not compiled.exists() or compiled.stat().st_mtime < source.stat().st_mtime:
-            _run(
-                compiler, "--release", "17", "-cp", f"{jars}/*", "-d", str(classes), str(source)
-            )
+            _run(compiler, "--release", "17", "-cp", f"{jars}/*", "-d", str(classes), str(source))
     return [str(java.program), "-Xmx2g", "-cp", f"{classes}:{jars}/*", "LeadDispatcher"]
 
 
@@ -76,6 +74,10 @@ def quix() -> Path:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=STEP_TIMEOUT_S)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=STEP_TIMEOUT_S, check=False
+    )
+        command, capture_output=True, text=True, timeout=STEP_TIMEOUT_S, check=False
+    )
     if done.returncode:
         raise LeftOut(f"{command[0]} failed: {done.stderr[-500:]}", "see what it says")

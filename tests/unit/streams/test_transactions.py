@@ -10,19 +10,19 @@ from streams.broker import (
     UNKNOWN_OFFSET,
     CallFailed,
     Headers,
+    KeyValue,
     OnOffset,
     Remedy,
     T,
     TopicPartition,
-    Value,
 )
 from streams.settings import Settings
 from streams.transactions import Aborted, OutcomeUnknown, Output, SlotContested, Transactions
 
 SETTINGS = Settings(retry_deadline_ms=1_000, call_timeout_ms=1_000)
 OUTPUTS = [
-    Output("leads.assignments", 3, b"web", [b"{}"]),
-    Output("dispatch.changelog", 3, b"web", [b"{}"], None, changelog=True),
+    Output("leads.assignments", 3, [(b"web", b"{}")]),
+    Output("dispatch.changelog", 3, [(b"web", b"{}")], None, changelog=True),
 ]
 OFFSETS: dict[TopicPartition, int] = {("leads.batches", 3): 7}
 
@@ -73,8 +73,7 @@ class ScriptedProducer:
         self,
         topic: str,
         partition: int,
-        key: bytes | None,
-        values: Sequence[Value],
+        records: Sequence[KeyValue],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
     ) -> int:
@@ -90,7 +89,7 @@ class ScriptedProducer:
             offset = UNKNOWN_OFFSET
         self._stored[topic] += offset != UNKNOWN_OFFSET
         self._reports.append(lambda: on_offset(offset) if on_offset else None)
-        return len(values)
+        return len(records)
 
     def serve(self, timeout_ms: int) -> None:
         """Time passes."""
