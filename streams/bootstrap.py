@@ -3,6 +3,7 @@
 import gc
 import logging
 import signal
+import sys
 import time
 from typing import Any
 
@@ -25,6 +26,9 @@ from streams.settings import Settings
 from streams.topic_checks import checked_facts
 from streams.transactions import OutcomeUnknown, SlotContested, Transactions
 from streams.watchdog import Watchdog
+
+
+SWITCH_INTERVAL_S = 0.0005
 
 
 class CannotStart(Exception):
@@ -125,6 +129,9 @@ def _run(settings: Settings, watchdog: Watchdog, logger: Any, stopping: list[int
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
+    # While one thread decides, another has the brokers' answers to act upon: it is not to wait for
+    # the default 5 ms each time.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     logger.info("started", application_id=settings.application_id)
     status = 0
     try:

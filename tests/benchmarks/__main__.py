@@ -14,8 +14,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from . import latency
 from .contestants import Contestant, Faust, KafkaStreams, Partidor, Quix
-from .report import throughput_plot, throughput_table
+from .report import latency_table, throughput_plot, throughput_table
 from .throughput import Row, measure
 from .workload import Workload
 
@@ -80,8 +81,20 @@ def _measured(
     return rows
 
 
+def _latency(options: argparse.Namespace, console: Console) -> None:
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False)
+
+    seconds = 5.0 if options.quick else 30.0
+    chosen = [each for each in (Partidor(), KafkaStreams(1)) if options.only in each.name]
+    found = latency.measure(chosen, 1 if options.quick else options.rounds, seconds, say)
+    console.print(latency_table(found))
+    content = [each._asdict() for each in found]
+    (options.directory / "latency.json").write_text(json.dumps(content, indent=2))
+
+
 Part = Callable[[argparse.Namespace, Console], None]
-PARTS: dict[str, Part] = {"throughput": _throughput, "single": _single}
+PARTS: dict[str, Part] = {"throughput": _throughput, "single": _single, "latency": _latency}
 
 
 def main(arguments: list[str]) -> int:

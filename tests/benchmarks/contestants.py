@@ -76,8 +76,11 @@ class Running:
     def check(self) -> None:
         """Raises AssertionError when it has ended by itself."""
         for process in self._processes:
-            tail = self._log.read_text(errors="replace")[-2_000:]
-            assert process.poll() is None, f"it has ended: {tail}"
+            assert process.poll() is None, f"it has ended: {self.log_tail()}"
+
+    def log_tail(self) -> str:
+        """The end of what it wrote, for messages."""
+        return self._log.read_text(errors="replace")[-2_000:]
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL to what doesn't end by that."""
@@ -101,11 +104,13 @@ class Partidor(Contestant):
 
     def start(self, installation: Installation, workload: Workload, directory: Path) -> Running:
         """One process for each slot."""
-        log = directory / "partidor.log"
+        application = f"{installation.name}-{self.processes}"
+        installation.renew_outputs()
+        log = directory / f"{application}.log"
         environment = {
             **os.environ,
             "PYTHONPATH": CODE,
-            "PARTIDOR_APPLICATION_ID": installation.name,
+            "PARTIDOR_APPLICATION_ID": application,
             "PARTIDOR_TOPIC_PREFIX": f"{installation.name}.",
             "PARTIDOR_KAFKA__BOOTSTRAP_SERVERS": installation.bootstrap_servers,
             "PARTIDOR_REDIS_URL": installation.redis_url,
@@ -123,7 +128,7 @@ class Partidor(Contestant):
                 )
                 for slot in range(self.processes)
             ]
-        return Running(processes, installation.name, installation.topics.assignments, log)
+        return Running(processes, application, installation.topics.assignments, log)
 
 
 class Peer(Contestant):

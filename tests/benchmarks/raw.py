@@ -102,6 +102,7 @@ def _produce(producer: Producer, topic: str, records: Records, per_transaction: 
 def main(options: dict[str, Any]) -> None:
     """Read, wait for the word, produce, tell."""
     records = written(options["bootstrap_servers"], options["sources"], options["partitions"])
+    assert records, "nothing to repeat: Partidor has to run first"
     total_bytes = sum(len(value) for _, _, value in records)
     print(json.dumps({"ready": len(records)}), flush=True)
     sys.stdin.readline()

@@ -6,6 +6,7 @@ from statistics import median
 
 from rich.table import Table
 
+from .latency import Latency
 from .throughput import RAW, Row
 from .workload import Workload
 
@@ -47,6 +48,24 @@ def throughput_table(name: str, workload: Workload, rows: Sequence[Row]) -> Tabl
             f"{median(row.client_cores):.2f}" if any(row.client_cores) else "",
             f"{median(row.broker_cores):.2f}" if any(row.broker_cores) else "",
             f"{row.record_bytes:.0f}" if row.record_bytes else "",
+        )
+    return table
+
+
+def latency_table(found: Sequence[Latency]) -> Table:
+    """A row for each contestant and pace; medians over the rounds."""
+    table = Table(title="From an event produced to its committed assignment, ms")
+    for column in ("leads/s", "", "p50", "p99", "p99.9"):
+        table.add_column(column, justify="left" if not column else "right")
+    for key in dict.fromkeys((each.pace, each.name) for each in found):
+        rounds = [each for each in found if (each.pace, each.name) == key]
+        table.add_row(
+            f"{key[0].leads_per_s:,}",
+            key[1],
+            *(
+                f"{median(getattr(each, name) for each in rounds):.1f}"
+                for name in ("p50", "p99", "p999")
+            ),
         )
     return table
 

@@ -104,7 +104,7 @@ def run(
         installation.bootstrap_servers, running.output, workload.partitions
     )
     assert found == expected * workload.batch_size, (
-        f"{contestant.name}: {found} different leads, {expected * workload.batch_size} expected"
+        f"{contestant.name}: {found} different leads, {expected * workload.batch_size} expected; it says: {running.log_tail()}"
     )
     seconds = last.at_s - first.at_s
     leads = (last.batches - first.batches) * workload.batch_size

@@ -18,7 +18,7 @@ from tests.support.dispatchers import CODE
 from tests.support.installation import Installation
 from tests.support.machine import LeftOut
 
-from .contestants import LIBRDKAFKA, Contestant
+from .contestants import LIBRDKAFKA, Contestant, Partidor
 from .running import run
 from .workload import Workload, load
 
@@ -94,7 +94,7 @@ def measure(
                         rate.broker_cores,
                         rate.record_bytes,
                     )
-                if raw:
+                if raw and any(isinstance(each, Partidor) for each in contestants):
                     for name, per_transaction in RAW.items():
                         rate = _raw(installation, workload, per_transaction)
                         note(name, rate, 0.0, 0.0, 0.0)

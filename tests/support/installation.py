@@ -144,6 +144,17 @@ class Installation:
         new = NewTopic(name, self.partitions, self.replicas)
         self.admin.create_topics([new])[name].result(TOPIC_S)
 
+    def renew_outputs(self) -> None:
+        """Empty output topics, for another application on the same inputs."""
+        names = [name for name, topic in self.topics.table() if topic.holds_outputs]
+        for deleted in self.admin.delete_topics(names).values():
+            deleted.result(TOPIC_S)
+        wait_until(
+            lambda: not set(names) & set(self.admin.list_topics(timeout=TOPIC_S).topics),
+            "the topics are gone",
+        )
+        ensure_topics(self.admin, self.settings)
+
     # -- offsets
 
     def input_places(self) -> list[Place]:

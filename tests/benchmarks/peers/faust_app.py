@@ -25,7 +25,7 @@ def made(job: dict[str, Any]) -> faust.App:
         datadir=job["directory"],
         producer_compression_type="lz4",
     )
-    batches = app.topic(job["input"], key_type=str, value_type=dict, value_serializer="json")
+    batches = app.topic(job["input"], key_type=str, value_serializer="json")
     output = app.topic(job["output"], key_type=str, value_serializer="json")
     channels = app.Table("channels", default=dict, partitions=job["partitions"])
 

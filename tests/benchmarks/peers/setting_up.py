@@ -77,7 +77,5 @@ def _run(*command: str) -> None:
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=STEP_TIMEOUT_S, check=False
     )
-        command, capture_output=True, text=True, timeout=STEP_TIMEOUT_S, check=False
-    )
     if done.returncode:
         raise LeftOut(f"{command[0]} failed: {done.stderr[-500:]}", "see what it says")
