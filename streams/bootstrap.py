@@ -27,7 +27,6 @@ from streams.topic_checks import checked_facts
 from streams.transactions import OutcomeUnknown, SlotContested, Transactions
 from streams.watchdog import Watchdog
 
-
 SWITCH_INTERVAL_S = 0.0005
 
 

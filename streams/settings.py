@@ -143,6 +143,18 @@ class Settings(BaseSettings):
     stall_max_ms: int = _setting(
         120_000, "ms", "a turn of the loop; then the process ends, for its supervisor", ge=5_000
     )
+    restart_wait_ms: int = _setting(
+        1_000,
+        "ms",
+        "`run --processes`: before one that ended is started again; doubles while it fails",
+        ge=10,
+    )
+    restarts_max: int = _setting(
+        6, "failures", "`run --processes`: of one slot in a row; then all of them end", ge=1, le=20
+    )
+    stop_max_ms: int = _setting(
+        30_000, "ms", "`run --processes`: to stop in good order; then they are killed", ge=1_000
+    )
     retry_deadline_ms: int = _setting(
         20_000, "ms", "a call that may be retried, with all its retries; a commit", ge=1_000
     )
