@@ -14,9 +14,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import latency
+from . import latency, scaling
 from .contestants import Contestant, Faust, KafkaStreams, Partidor, Quix
-from .report import latency_table, throughput_plot, throughput_table
+from .report import latency_table, scaling_table, throughput_plot, throughput_table
 from .throughput import Row, measure
 from .workload import Workload
 
@@ -93,8 +93,23 @@ def _latency(options: argparse.Namespace, console: Console) -> None:
     (options.directory / "latency.json").write_text(json.dumps(content, indent=2))
 
 
+def _scaling(options: argparse.Namespace, console: Console) -> None:
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False)
+
+    axes = [axis for axis in scaling.AXES if options.only in axis]
+    curves = scaling.measured(axes, 1 if options.quick else min(options.rounds, 3), say)
+    console.print(scaling_table(curves))
+    scaling.written(curves, options.directory)
+
+
 Part = Callable[[argparse.Namespace, Console], None]
-PARTS: dict[str, Part] = {"throughput": _throughput, "single": _single, "latency": _latency}
+PARTS: dict[str, Part] = {
+    "throughput": _throughput,
+    "single": _single,
+    "latency": _latency,
+    "scaling": _scaling,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -1,12 +1,13 @@
 """Tables and plots of what was measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
 from rich.table import Table
 
 from .latency import Latency
+from .scaling import Point
 from .throughput import RAW, Row
 from .workload import Workload
 
@@ -67,6 +68,19 @@ def latency_table(found: Sequence[Latency]) -> Table:
                 for name in ("p50", "p99", "p999")
             ),
         )
+    return table
+
+
+def scaling_table(curves: Mapping[str, Sequence[Point]]) -> Table:
+    """A row for each point of each curve."""
+    table = Table(title="One thing at a time")
+    for column in ("", "at", "leads/s (median)", "least", "most"):
+        table.add_column(column, justify="left" if not column else "right")
+    for axis, points in curves.items():
+        for point in points:
+            rates = point.leads_per_s
+            figures = (median(rates), min(rates), max(rates))
+            table.add_row(axis, f"{point.at:,}", *(f"{figure:,.0f}" for figure in figures))
     return table
 
 

@@ -103,8 +103,9 @@ def run(
     found, record_bytes = assignments(
         installation.bootstrap_servers, running.output, workload.partitions
     )
-    assert found == expected * workload.batch_size, (
-        f"{contestant.name}: {found} different leads, {expected * workload.batch_size} expected; it says: {running.log_tail()}"
+    wanted = expected * workload.batch_size
+    assert found == wanted, (
+        f"{contestant.name}: {found} different leads, {wanted} expected; {running.log_tail()}"
     )
     seconds = last.at_s - first.at_s
     leads = (last.batches - first.batches) * workload.batch_size

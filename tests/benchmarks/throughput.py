@@ -74,7 +74,12 @@ def measure(
         for number in range(rounds):
             directory = Path(scratch, str(number))
             directory.mkdir()
-            with Installation(stack.bootstrap_servers, stack.redis_url, directory) as installation:
+            with Installation(
+                stack.bootstrap_servers,
+                stack.redis_url,
+                directory,
+                partitions=workload.partitions,
+            ) as installation:
                 load(installation, workload)
                 say(f"round {number + 1}: {workload.leads:,} leads are there")
                 for contestant in contestants:

@@ -45,6 +45,7 @@ class Installation:
         name: Application id, and the prefix of the topics; made up if not given.
         topics: Whether the topics are created.
         replicas: Of each partition; all but one have to be in sync.
+        partitions: Of each topic that is co-partitioned.
     """
 
     def __init__(
@@ -56,15 +57,16 @@ class Installation:
         *,
         topics: bool = True,
         replicas: int = 1,
+        partitions: int = PARTITIONS,
     ) -> None:
         self.replicas = replicas
+        self.partitions = partitions
         self.name = name or f"tests-{uuid.uuid4().hex[:12]}"
         self.directory = directory
         self.redis_url = redis_url
         self.bootstrap_servers = bootstrap_servers
         self.settings = self.settings_with()
         self.topics = self.settings.topics
-        self.partitions = self.settings.partitions
         self.admin = AdminClient({**self.settings.kafka, "log_level": 0})
         self._asker = asker(bootstrap_servers, self.name)
         self.publisher = Publisher(bootstrap_servers, self.topics, self.partitions)
@@ -80,7 +82,7 @@ class Installation:
             "topic_prefix": f"{self.name}.",
             "kafka": {"bootstrap.servers": self.bootstrap_servers},
             "redis_url": self.redis_url,
-            "partitions": PARTITIONS,
+            "partitions": self.partitions,
             "replication_factor": self.replicas,
             "min_insync_replicas": max(1, self.replicas - 1),
             **others,
