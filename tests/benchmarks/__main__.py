@@ -2,11 +2,12 @@
 
     tests/run benchmarks [PART...] [--quick] [--rounds N] [--directory DIR]
 
-PART is throughput, single, latency, scaling, start, recovery, views; all of them if none is named.
+PART is throughput, single, latency, scaling, recovery, views; all of them if none is named.
 """
 
 import argparse
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -101,6 +102,15 @@ def _scaling(options: argparse.Namespace, console: Console) -> None:
     curves = scaling.measured(axes, 1 if options.quick else min(options.rounds, 3), say)
     console.print(scaling_table(curves))
     scaling.written(curves, options.directory)
+
+
+def _by_pytest(name: str) -> "Part":
+    def run(options: argparse.Namespace, console: Console) -> None:
+        del options, console
+        path = Path(__file__).with_name(name)
+        subprocess.run([sys.executable, "-m", "pytest", "-q", str(path)], check=True)
+
+    return run
 
 
 Part = Callable[[argparse.Namespace, Console], None]
