@@ -119,6 +119,8 @@ PARTS: dict[str, Part] = {
     "single": _single,
     "latency": _latency,
     "scaling": _scaling,
+    "recovery": _by_pytest("test_recovery.py"),
+    "views": _by_pytest("test_views.py"),
 }
 
 
