@@ -47,11 +47,14 @@ def _row(
     denominator = weight_sum * UNITS_PER_LEAD
     head, fair, tail = _frame(member, weight_sum, batch_size)
     ideal_units = nearest_units(fair - before, denominator)
+    ideal = units_text(ideal_units)
+    if assigned or not ideal_units:
+        after = units_text(assigned * UNITS_PER_LEAD - ideal_units)
+    else:
+        after = ideal[1:] if ideal_units < 0 else "-" + ideal
     return (
         f"{head}{_before_text(before, denominator)}"
-        f'","ideal":"{units_text(ideal_units)}'
-        f'","assigned":{assigned}'
-        f',"cumulative_error_after":"{units_text(assigned * UNITS_PER_LEAD - ideal_units)}'
+        f'","ideal":"{ideal}","assigned":{assigned},"cumulative_error_after":"{after}'
         f'","cumulative_error_numerator":"{before + assigned * denominator - fair}{tail}'
     )
 

@@ -97,11 +97,11 @@ def nearest_units(numerator: int, denominator: int) -> int:
 
 def units_text(units: int) -> str:
     """Units of 10^-12 leads, as leads with 12 decimals."""
-    digits = str(units)
     if units < 0:
-        digits = digits[1:].zfill(13)
-        return f"-{digits[:-12]}.{digits[-12:]}"
-    digits = digits.zfill(13)
+        return "-" + units_text(-units)
+    if units < UNITS_PER_LEAD:
+        return "0." + str(units).zfill(12)
+    digits = str(units)
     return f"{digits[:-12]}.{digits[-12:]}"
 
 
