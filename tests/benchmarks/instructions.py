@@ -1,0 +1,112 @@
+"""Machine instructions for each lead, from the bytes of a batch to the bytes of its outputs.
+
+Time differs from run to run; the number of instructions hardly does. Counted by valgrind, for few
+and for many batches: the difference is the batches' own, without the start.
+
+    python -m tests.benchmarks.instructions BATCHES BATCH_SIZE    the work that is counted
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from dispatcher.channel import decide, evolve
+from dispatcher.decisions import Dispatched
+from dispatcher.encoding import encode_assignments, encode_decision
+from dispatcher.events import InputRef
+from dispatcher.limits import Limits, Room
+from dispatcher.state import ChannelState
+from streams.intake import read_batch, read_change
+from tests.support.dispatchers import CODE
+from tests.support.machine import LeftOut
+
+from .workload import Workload
+
+RECORDED: Final = Path(__file__).with_name("instructions.json")
+"""{python: {batch size: instructions for each lead}}; a change says why in its commit."""
+BATCHES: Final = {1: (200, 600), 100: (20, 60)}
+"""Few and many, by batch size."""
+TIMEOUT_S: Final = 300
+DECIDED_AT: Final = "2026-11-21T09:00:00.000Z"
+_COUNT = re.compile(r"I\s+refs:\s+([\d,]+)")
+
+
+def counted(batch_size: int) -> float:
+    """Instructions for each lead in batches of this size. Raises LeftOut."""
+    few, many = BATCHES[batch_size]
+    difference = _instructions(many, batch_size) - _instructions(few, batch_size)
+    return difference / ((many - few) * batch_size)
+
+
+def recorded(batch_size: int) -> float | None:
+    """As recorded for this version of Python; None where there is no record."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    figures = json.loads(RECORDED.read_text()).get(version, {})
+    figure = figures.get(str(batch_size))
+    return None if figure is None else float(figure)
+
+
+def _instructions(batches: int, batch_size: int) -> int:
+    valgrind = shutil.which("valgrind")
+    if valgrind is None:
+        raise LeftOut("no valgrind", "install it (on Debian and Ubuntu the package valgrind)")
+    done = subprocess.run(
+        [
+            valgrind,
+            "--tool=cachegrind",
+            "--cache-sim=no",
+            f"--cachegrind-out-file={os.devnull}",
+            sys.executable,
+            "-m",
+            "tests.benchmarks.instructions",
+            str(batches),
+            str(batch_size),
+        ],
+        env={**os.environ, "PYTHONPATH": CODE, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    found = _COUNT.search(done.stderr)
+    assert done.returncode == 0, done.stderr
+    assert found, done.stderr
+    return int(found[1].replace(",", ""))
+
+
+def work(batches: int, batch_size: int) -> None:
+    """Decide batches of one channel of ten members."""
+    workload = Workload(leads=batches * batch_size, batch_size=batch_size, channels=1)
+    # All batches there can be: making them must not count.
+    most = BATCHES[batch_size][-1]
+    values = [
+        value
+        for _, value in Workload(
+            leads=most * batch_size, batch_size=batch_size, channels=1
+        ).batch_events()
+    ][:batches]
+    limits, room = Limits(), Room(channels=1, parked_bytes=0)
+    reference = InputRef("leads.batches", 0, 0)
+    ((channel, roster),) = workload.rosters()
+    state = ChannelState(channel)
+    change = read_change(roster, limits, reference, DECIDED_AT)
+    settled = decide(state, change, limits, room)
+    assert isinstance(settled, tuple)
+    state = evolve(state, settled[0])
+    for value in values:
+        outcome = decide(state, read_batch(value, limits, reference, DECIDED_AT), limits, room)
+        assert isinstance(outcome, tuple)
+        (decision,) = outcome
+        assert isinstance(decision, Dispatched)
+        state = evolve(state, decision)
+        encode_assignments(decision)
+        encode_decision(decision)
+
+
+if __name__ == "__main__":
+    work(int(sys.argv[1]), int(sys.argv[2]))
