@@ -107,7 +107,7 @@ class KafkaProducer:
             for message in messages:
                 error = message.get("_error")
                 if error is not None and error.code() != KafkaError._QUEUE_FULL:
-                    raise failure(KafkaException(error))
+                    raise failure(self._reason(KafkaException(error)))
         return taken
 
     def _produce_each(
