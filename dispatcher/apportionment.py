@@ -14,8 +14,8 @@ The rules, all in exact whole numbers (design, section 3; the four steps of the 
 
 Theory of operation. A cumulative error is a whole count of 1/(W 10^12) leads, so every number
 here is an integer and no step can round. The result is the same, ties included, as giving lead
-after lead to whoever is owed most; that is how it is computed when a correction has left more to
-fine-tune than there are leads.
+after lead to whoever is owed most; that is how it is computed for a few leads, and when a
+correction has left more to fine-tune than there are leads.
 """
 
 from collections.abc import Sequence
@@ -55,28 +55,31 @@ def apportion(
     if weight_sum <= 0:
         raise ValueError("nobody to take it: the sum of the active weights is 0")
     one_lead = weight_sum * UNITS_PER_LEAD
-    half_lead = one_lead // 2  # exact: 10^12 is even
     batch_unit = batch_size * UNITS_PER_LEAD
-    ideals = [
-        batch_unit * weight - error
+    # The ideals, negated: everyone's error if nobody got anything.
+    errors_after = [
+        error - batch_unit * weight
         for weight, error in zip(weights_millionths, errors, strict=True)
     ]
-    assigned = [(ideal + half_lead) // one_lead for ideal in ideals]
-    if min(assigned) < 0:
-        assigned = [max(0, count) for count in assigned]
-    surplus = sum(assigned) - batch_size
-    if surplus > batch_size:
-        assigned = [0] * len(assigned)
-        surplus = -batch_size
-    after = [
-        count * one_lead - ideal if count else -ideal
-        for count, ideal in zip(assigned, ideals, strict=True)
-    ]
+    assigned = [0] * len(errors_after)
+    surplus = -batch_size
+    if batch_size > _FEW:
+        half_lead = one_lead // 2  # exact: 10^12 is even
+        rounded = [(half_lead - error) // one_lead for error in errors_after]
+        if min(rounded) < 0:
+            rounded = [max(0, count) for count in rounded]
+        surplus_rounded = sum(rounded) - batch_size
+        if surplus_rounded <= batch_size:
+            assigned, surplus = rounded, surplus_rounded
+            errors_after = [
+                error + count * one_lead if count else error
+                for count, error in zip(assigned, errors_after, strict=True)
+            ]
     if surplus > 0:
-        _take(assigned, after, surplus, one_lead)
+        _take(assigned, errors_after, surplus, one_lead)
     elif surplus < 0:
-        _give(assigned, after, -surplus, one_lead, weights_millionths)
-    return Division(assigned, after)
+        _give(assigned, errors_after, -surplus, one_lead, weights_millionths)
+    return Division(assigned, errors_after)
 
 
 def _take(assigned: list[int], errors: list[int], surplus: int, one_lead: int) -> None:
