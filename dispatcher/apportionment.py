@@ -19,12 +19,17 @@ correction has left more to fine-tune than there are leads.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from heapq import heapify, heappop, heapreplace
 from typing import Final, NamedTuple
 
 from schemas.scalars import UNITS_PER_LEAD
 
 _FEW: Final = 4
+
+SHARES_REMEMBERED_MAX: Final = 2_048
+_MEMBERS_REMEMBERED_MAX: Final = 100
+"""Together 15 MB at most: fair shares of batches of one size among the same weights."""
 
 
 class Division(NamedTuple):
@@ -51,16 +56,12 @@ def apportion(
 
     Raises ValueError when no weight is over 0: then there is nobody to divide among.
     """
-    weight_sum = sum(weights_millionths)
-    if weight_sum <= 0:
-        raise ValueError("nobody to take it: the sum of the active weights is 0")
-    one_lead = weight_sum * UNITS_PER_LEAD
-    batch_unit = batch_size * UNITS_PER_LEAD
+    if len(weights_millionths) <= _MEMBERS_REMEMBERED_MAX:
+        one_lead, fair_shares = _fair_shares_remembered(batch_size, tuple(weights_millionths))
+    else:
+        one_lead, fair_shares = _fair_shares(batch_size, weights_millionths)
     # The ideals, negated: everyone's error if nobody got anything.
-    errors_after = [
-        error - batch_unit * weight
-        for weight, error in zip(weights_millionths, errors, strict=True)
-    ]
+    errors_after = [error - fair for error, fair in zip(errors, fair_shares, strict=True)]
     assigned = [0] * len(errors_after)
     surplus = -batch_size
     if batch_size > _FEW:
@@ -80,6 +81,18 @@ def apportion(
     elif surplus < 0:
         _give(assigned, errors_after, -surplus, one_lead, weights_millionths)
     return Division(assigned, errors_after)
+
+
+def _fair_shares(batch_size: int, weights_millionths: Sequence[int]) -> tuple[int, list[int]]:
+    """One lead and everyone's fair share, numerators over W 10^12."""
+    weight_sum = sum(weights_millionths)
+    if weight_sum <= 0:
+        raise ValueError("nobody to take it: the sum of the active weights is 0")
+    batch_unit = batch_size * UNITS_PER_LEAD
+    return weight_sum * UNITS_PER_LEAD, [batch_unit * weight for weight in weights_millionths]
+
+
+_fair_shares_remembered = lru_cache(maxsize=SHARES_REMEMBERED_MAX)(_fair_shares)
 
 
 def _take(assigned: list[int], errors: list[int], surplus: int, one_lead: int) -> None:

@@ -48,10 +48,11 @@ class Promise(msgspec.Struct, frozen=True):
         self, roster: Roster, errors: Sequence[int], *, correction: bool = False
     ) -> "Promise":
         """The promise after a decision that left this roster and these errors."""
-        paused = len(roster.active) < len(roster)
+        members = len(roster.members)
+        paused = len(roster.active) < members
         if not any(errors):
-            return Promise(len(roster), paused, corrected=False)
-        members_most = max(self.members_most, len(roster))
+            return Promise(members, paused, corrected=False)
+        members_most = max(self.members_most, members)
         corrected = self.corrected or correction
         if (
             members_most == self.members_most

@@ -50,11 +50,7 @@ class Recent(msgspec.Struct, Generic[K, V], frozen=True):
         newest = {key: (number, value)}
         rest = self.layers
         while rest and len(rest[0]) <= len(newest):
-            # Oldest first in each layer, so that `since` can stop early.
-            older = rest[0].items()
-            merged = {k: e for k, e in older if e[0] >= first and k not in newest}
-            merged.update(newest)
-            newest = merged
+            newest = _merged(rest[0], newest, first)
             rest = rest[1:]
         return Recent((newest, *rest), first, number + 1)
 
@@ -82,6 +78,20 @@ class Recent(msgspec.Struct, Generic[K, V], frozen=True):
     def entries(self) -> Iterator[tuple[int, K, V]]:
         """(number, key, value) of all that count, oldest first."""
         yield from self.since(self.first)
+
+
+def _merged(
+    older: dict[K, tuple[int, V]], newer: dict[K, tuple[int, V]], first: int
+) -> dict[K, tuple[int, V]]:
+    """Both layers, oldest first, so that `since` can stop early; without what has left."""
+    oldest, _ = next(iter(older.values()))
+    if oldest >= first:
+        merged = older | newer
+        if len(merged) == len(older) + len(newer):
+            return merged
+    kept = {k: e for k, e in older.items() if e[0] >= first and k not in newer}
+    kept.update(newer)
+    return kept
 
 
 def recent_from(entries: Iterable[tuple[int, K, V]], first: int, next_number: int) -> Recent[K, V]:

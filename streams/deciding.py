@@ -187,6 +187,7 @@ class Decider:
         )
 
 
+@lru_cache(maxsize=1024)
 def timestamp_text(timestamp_ms: int) -> str:
     """A record's time, RFC 3339 in UTC with milliseconds; kept within the years 1970 to 9999."""
     seconds, ms = divmod(min(max(timestamp_ms, 0), _LAST_MS), 1000)

@@ -20,6 +20,9 @@ from schemas.scalars import ID_LENGTH_MAX, is_timestamp
 
 _NO_ATTRIBUTES: Final = msgspec.Raw(b"{}")
 _CHARACTER_BYTES_MAX: Final = 4
+# As numbers: bytes in bytes are looked for several times as long.
+_BACKSLASH: Final = ord("\\")
+_DELETE: Final = 0x7F
 
 
 class _Lead(msgspec.Struct, gc=False):
@@ -59,7 +62,11 @@ def read_plain_batch(text: bytes, limits: Limits) -> PlainBatch | None:
     attributes = _texts([lead.attributes for lead in batch.leads])
     if (
         attributes is not None
-        and _fields_valid(batch, lead_ids, text)
+        and batch.type == "lead_batch"
+        and batch.schema_version >= 1
+        and _is_time(batch.created_at)
+        and len(set(lead_ids)) == len(lead_ids)
+        and _ids_valid([batch.channel, batch.batch_id, *lead_ids], text)
         and _bearable(attributes, text, limits)
     ):
         return PlainBatch(batch.channel, batch.batch_id, batch.created_at, lead_ids, attributes)
@@ -70,6 +77,9 @@ def _texts(raws: list[msgspec.Raw]) -> list[str] | None:
     """Each value's text, if all of them are JSON objects."""
     if not raws:
         return []
+    if len(raws) == 1:  # quicker by half a microsecond
+        text = str(raws[0], "utf-8")
+        return [text] if text[0] == "{" else None
     # NUL stands nowhere in JSON.
     joined = b"\x00".join(raws).decode()
     if joined[0] != "{" or joined.count("\x00{") != len(raws) - 1:
@@ -77,26 +87,13 @@ def _texts(raws: list[msgspec.Raw]) -> list[str] | None:
     return joined.split("\x00")
 
 
-def _fields_valid(batch: _Batch, lead_ids: list[str], text: bytes) -> bool:
-    ids = [batch.channel, batch.batch_id, *lead_ids]
-    different = set(lead_ids)
-    return (
-        batch.type == "lead_batch"
-        and batch.schema_version >= 1
-        and len(different) == len(lead_ids)
-        and "" not in different
-        and batch.channel != ""
-        and batch.batch_id != ""
-        and max(map(len, ids)) <= ID_LENGTH_MAX
-        and _is_time(batch.created_at)
-        and _printable(ids, text)
-    )
-
-
-def _printable(ids: list[str], text: bytes) -> bool:
-    """Whether no id holds a control character."""
-    # In JSON such characters stand as escapes, but for DEL and those beyond ASCII.
-    if b"\\" not in text and text.isascii() and b"\x7f" not in text:
+def _ids_valid(ids: list[str], text: bytes) -> bool:
+    """Whether all have a length that they may have, and none holds a control character."""
+    lengths = list(map(len, ids))
+    if min(lengths) == 0 or max(lengths) > ID_LENGTH_MAX:
+        return False
+    # In JSON control characters stand as escapes, but for DEL and those beyond ASCII.
+    if _BACKSLASH not in text and text.isascii() and _DELETE not in text:
         return True
     return "".join(ids).isprintable()
 
