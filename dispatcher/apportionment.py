@@ -21,11 +21,12 @@ correction has left more to fine-tune than there are leads.
 from collections.abc import Sequence
 from functools import lru_cache
 from heapq import heapify, heappop, heapreplace
+from operator import sub
 from typing import Final, NamedTuple
 
 from schemas.scalars import UNITS_PER_LEAD
 
-_FEW: Final = 4
+_FEW_LEADS: Final = 4
 
 SHARES_REMEMBERED_MAX: Final = 2_048
 _MEMBERS_REMEMBERED_MAX: Final = 100
@@ -57,14 +58,16 @@ def apportion(
     Raises ValueError when no weight is over 0: then there is nobody to divide among.
     """
     if len(weights_millionths) <= _MEMBERS_REMEMBERED_MAX:
-        one_lead, fair_shares = _fair_shares_remembered(batch_size, tuple(weights_millionths))
+        one_lead, fair_shares, all_take = _fair_shares_remembered(
+            batch_size, tuple(weights_millionths)
+        )
     else:
-        one_lead, fair_shares = _fair_shares(batch_size, weights_millionths)
+        one_lead, fair_shares, all_take = _fair_shares(batch_size, weights_millionths)
     # The ideals, negated: everyone's error if nobody got anything.
-    errors_after = [error - fair for error, fair in zip(errors, fair_shares, strict=True)]
+    errors_after = list(map(sub, errors, fair_shares))
     assigned = [0] * len(errors_after)
     surplus = -batch_size
-    if batch_size > _FEW:
+    if batch_size > _FEW_LEADS:
         half_lead = one_lead // 2  # exact: 10^12 is even
         rounded = [(half_lead - error) // one_lead for error in errors_after]
         if min(rounded) < 0:
@@ -78,18 +81,25 @@ def apportion(
             ]
     if surplus > 0:
         _take(assigned, errors_after, surplus, one_lead)
-    elif surplus < 0:
+    elif surplus >= -_FEW_LEADS and all_take:
+        # Most batches: a look at all of them costs less than a heap.
+        for _ in range(-surplus):
+            rank = errors_after.index(min(errors_after))
+            assigned[rank] += 1
+            errors_after[rank] += one_lead
+    else:
         _give(assigned, errors_after, -surplus, one_lead, weights_millionths)
     return Division(assigned, errors_after)
 
 
-def _fair_shares(batch_size: int, weights_millionths: Sequence[int]) -> tuple[int, list[int]]:
-    """One lead and everyone's fair share, numerators over W 10^12."""
+def _fair_shares(batch_size: int, weights_millionths: Sequence[int]) -> tuple[int, list[int], bool]:
+    """One lead, everyone's fair share (numerators over W 10^12), whether all weights are over 0."""
     weight_sum = sum(weights_millionths)
     if weight_sum <= 0:
         raise ValueError("nobody to take it: the sum of the active weights is 0")
     batch_unit = batch_size * UNITS_PER_LEAD
-    return weight_sum * UNITS_PER_LEAD, [batch_unit * weight for weight in weights_millionths]
+    fair_shares = [batch_unit * weight for weight in weights_millionths]
+    return weight_sum * UNITS_PER_LEAD, fair_shares, min(weights_millionths) > 0
 
 
 _fair_shares_remembered = lru_cache(maxsize=SHARES_REMEMBERED_MAX)(_fair_shares)
@@ -118,13 +128,6 @@ def _give(
     weights_millionths: Sequence[int],
 ) -> None:
     """Give leads one by one to whoever is owed most; of equals the first in rank."""
-    if shortage <= _FEW and min(weights_millionths) > 0:
-        # Most batches: a look at all of them costs less than a heap.
-        for _ in range(shortage):
-            rank = errors.index(min(errors))
-            assigned[rank] += 1
-            errors[rank] += one_lead
-        return
     heap = [
         (error, rank)
         for rank, error in enumerate(errors)

@@ -52,6 +52,10 @@ def encode_assignments(decision: Dispatched) -> list[str]:
         f',"batch_size":{size},"state_version":{version}'
         f',"decided_at":"{decision.decided_at}","attributes":'
     )
+    if size == 1:  # in a third of the time
+        (lead,) = json_ids(decision.lead_ids)
+        assignee = _assignee(decision.roster.members[decision.order[0]].assignee_id)
+        return [f"{head}{lead}{middle}{lead}{assignee}1{tail}{decision.attributes[0]}}}"]
     return [
         f"{head}{lead}{middle}{lead}{assignee}{position}{tail}{attributes}}}"
         for lead, assignee, position, attributes in zip(
@@ -77,6 +81,7 @@ def _assignees_by_rank(roster: Roster) -> list[str]:
     return [_assignee(member.assignee_id) for member in roster.members]
 
 
+@lru_cache(maxsize=65_536)
 def _assignee(assignee_id: str) -> str:
     return f'","assignee_id":{json_name(assignee_id)},"position":'
 

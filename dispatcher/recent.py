@@ -3,14 +3,18 @@
 States are immutable values, so that a transaction that aborts leaves no trace in what counts as
 a duplicate (a window changed in place would turn the retry into a duplicate, and lose its leads).
 Copying a window of 1,000 for each batch would cost more than the batch; so the entries stand in
-layers of doubling size that never change once they are built: adding merges the small ones, and a
-look-up asks about log2(n) of them. Entries leave at the front by number, not by being deleted.
+layers of doubling size that never change once they are built: the smallest is copied with each
+entry until it is full, then full ones of like size are merged, and a look-up asks about
+log2(n / 16) of them. Entries leave at the front by number, not by being deleted.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
+
+SMALLEST_FULL: Final = 16
+"""Entries of the newest layer."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -47,11 +51,14 @@ class Recent(msgspec.Struct, Generic[K, V], frozen=True):
         first = self.first
         if length_max is not None:
             first = max(first, number + 1 - length_max)
+        layers = self.layers
+        if layers and len(layers[0]) < SMALLEST_FULL and key not in layers[0]:
+            newest = {**layers[0], key: (number, value)}
+            return Recent((newest, *layers[1:]), first, number + 1)
         newest = {key: (number, value)}
-        rest = self.layers
-        while rest and len(rest[0]) <= len(newest):
-            newest = _merged(rest[0], newest, first)
-            rest = rest[1:]
+        rest = layers
+        while len(rest) > 1 and len(rest[1]) <= len(rest[0]):
+            rest = (_merged(rest[1], rest[0], first), *rest[2:])
         return Recent((newest, *rest), first, number + 1)
 
     def without_oldest(self) -> "Recent[K, V]":

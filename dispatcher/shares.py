@@ -10,13 +10,14 @@ come back, to this member or another, here or in another channel: they are remem
 bound.
 """
 
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from operator import itemgetter
 from typing import Final
 
 from dispatcher.decisions import Dispatched
 from dispatcher.json_texts import json_name
-from dispatcher.roster import Member, Roster
+from dispatcher.roster import Roster
 from schemas.scalars import (
     UNITS_PER_LEAD,
     decimal_text,
@@ -36,17 +37,13 @@ _MEMBERS_REMEMBERED_MAX: Final = 100
 def shares_text(decision: Dispatched, *, complete: bool) -> str:
     """The rows of everyone, or of those who received leads, as a JSON array."""
     roster, before, assigned = decision.roster, decision.errors_before, decision.assigned
-    batch_size = len(decision.lead_ids)
-    if len(roster) <= _MEMBERS_REMEMBERED_MAX:
-        listed = _listed_remembered(roster, batch_size)
-        if not complete:
-            listed = [row for row in listed if assigned[row[0]]]
+    ranks = roster.by_assignee_id
+    if complete and len(ranks) <= _MEMBERS_REMEMBERED_MAX:
+        listing = _listing_remembered(roster, len(decision.lead_ids))
     else:
-        ranks = roster.by_assignee_id
         chosen = ranks if complete else [rank for rank in ranks if assigned[rank]]
-        listed = _listed(roster, batch_size, chosen)
-    rows = [name + _numbers(frame, before[rank], assigned[rank]) for rank, name, frame in listed]
-    return f"[{','.join(rows)}]"
+        listing = _Listing(roster, len(decision.lead_ids), chosen)
+    return listing.text(before, assigned)
 
 
 class _Frame:
@@ -70,25 +67,39 @@ class _Frame:
 
 _frame = lru_cache(maxsize=NUMBERS_REMEMBERED_MAX)(_Frame)
 
-Listed = list[tuple[int, str, _Frame]]
-"""Rank, the row's text up to the numbers, what its numbers follow from."""
+
+class _Listing:
+    """The rows of some members of a roster, but for the numbers that follow from their errors."""
+
+    def __init__(self, roster: Roster, batch_size: int, ranks: Sequence[int]) -> None:
+        weight_sum = roster.error_denominator // UNITS_PER_LEAD
+        members = [roster.members[rank] for rank in ranks]
+        self._frames = [
+            _frame(member.weight_millionths, member.paused, weight_sum, batch_size)
+            for member in members
+        ]
+        # Who each row is of, and after it a place for the numbers.
+        self._parts: list[str] = []
+        for member in members:
+            self._parts += [f',{{"assignee_id":{json_name(member.assignee_id)}', ""]
+        # By one call, because this runs for each batch.
+        self._of_these = itemgetter(*ranks) if len(ranks) > 1 else partial(_alone, ranks)
+
+    def text(self, before: Sequence[int], assigned: Sequence[int]) -> str:
+        """With the errors before and the leads of everyone, by rank."""
+        parts = self._parts.copy()
+        of_these = self._of_these
+        parts[1::2] = map(_numbers, self._frames, of_these(before), of_these(assigned))
+        return f"[{''.join(parts)[1:]}]"
 
 
-def _listed(roster: Roster, batch_size: int, ranks: Iterable[int]) -> Listed:
-    weight_sum = roster.error_denominator // UNITS_PER_LEAD
-    return [
-        (rank, _named(member), _frame(member[2], member[3], weight_sum, batch_size))
-        for rank, member in ((rank, roster.members[rank]) for rank in ranks)
-    ]
+def _alone(ranks: Sequence[int], values: Sequence[int]) -> list[int]:
+    return [values[rank] for rank in ranks]
 
 
 @lru_cache(maxsize=ROSTERS_REMEMBERED_MAX)
-def _listed_remembered(roster: Roster, batch_size: int) -> Listed:
-    return _listed(roster, batch_size, roster.by_assignee_id)
-
-
-def _named(member: Member) -> str:
-    return f'{{"assignee_id":{json_name(member.assignee_id)}'
+def _listing_remembered(roster: Roster, batch_size: int) -> _Listing:
+    return _Listing(roster, batch_size, roster.by_assignee_id)
 
 
 @lru_cache(maxsize=NUMBERS_REMEMBERED_MAX)

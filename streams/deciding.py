@@ -82,22 +82,24 @@ class Decider:
     def fill(self, draft: Draft, tasks: Iterable[Task]) -> None:
         """Decide what is ready, up to the size and the time of a transaction."""
         deadline = self._monotonic() + self._settings.transaction_max_ms / 1000
+        size_max = self._settings.transaction_records_max
         for task in tasks:
-            while task.ready():
-                if draft.size >= self._settings.transaction_records_max:
-                    return
+            while draft.size < size_max and self._decide_next(task, draft):
                 draft.tasks[task.partition] = task
-                self._decide_next(task, draft)
                 if self._monotonic() >= deadline:
                     return
 
-    def _decide_next(self, task: Task, draft: Draft) -> None:
+    def _decide_next(self, task: Task, draft: Draft) -> bool:
+        """Decide one thing; False when nothing of the task is ready."""
         if task.overlay.releasing:
             self._release_one(task, draft)
         elif task.changes:
             self._decide_record(task, task.take_change(), read_change, draft)
         elif task.batch_ready():
             self._decide_record(task, task.take_batch(), read_batch, draft)
+        else:
+            return False
+        return True
 
     def _release_one(self, task: Task, draft: Draft) -> None:
         """R13: one parked batch; the cursor moves on in the state."""
@@ -105,7 +107,7 @@ class Decider:
         state = task.state(channel)
         released, dispatched = decide_release(state)
         task.put(state, evolve(evolve(state, released), dispatched))
-        self._emit(task, channel, (released, dispatched), draft)
+        self._emit(task, channel.encode(), (released, dispatched), draft)
 
     def _decide_record(self, task: Task, record: InputRecord, read: Read, draft: Draft) -> None:
         reference = InputRef(record.topic, record.partition, record.offset)
@@ -128,30 +130,40 @@ class Decider:
         after = before
         for decision in outcome:
             after = evolve(after, decision)
-            if isinstance(decision, Dispatched | Parked) and isinstance(event, BatchReceived):
+        if isinstance(event, BatchReceived) and event.rejected_leads:
+            self._bury_leads(record, event, outcome, draft)
+        task.put(before, after)
+        assert record.key is not None  # it is the channel
+        self._emit(task, record.key, outcome, draft)
+
+    def _bury_leads(
+        self, record: InputRecord, event: BatchReceived, outcome: Iterable[Decision], draft: Draft
+    ) -> None:
+        for decision in outcome:
+            if isinstance(decision, Dispatched | Parked):
                 for lead in decision.rejected_leads:
                     value = lead_value(event, lead)
                     self._bury(record, lead.reason, lead.detail, draft, value)
-        task.put(before, after)
-        self._emit(task, event.channel, outcome, draft)
 
-    def _emit(self, task: Task, channel: str, decisions: Iterable[Decision], draft: Draft) -> None:
-        key = channel.encode()
+    def _emit(self, task: Task, key: bytes, decisions: Iterable[Decision], draft: Draft) -> None:
+        """`key` is the channel, in UTF-8."""
         for decision in decisions:
-            if isinstance(decision, Dispatched):
-                draft.leads += len(decision.lead_ids)
-                draft.size += len(decision.lead_ids)
-                if decision.lead_ids:
-                    draft.records[self._assignments, task.partition].extend(
-                        [(key, value) for value in encode_assignments(decision)]
-                    )
+            if isinstance(decision, Dispatched) and decision.lead_ids:
+                leads = encode_assignments(decision)
+                draft.leads += len(leads)
+                draft.size += len(leads)
+                assignments = draft.records[self._assignments, task.partition]
+                if len(leads) == 1:
+                    assignments.append((key, leads[0]))
+                else:
+                    assignments += [(key, value) for value in leads]
             draft.size += 1
             draft.records[self._decisions, task.partition].append((key, encode_decision(decision)))
 
     def _check_place(self, record: InputRecord, channel: str, partition_count: int) -> None:
         """Raises Refused: wrong_key, wrong_partition."""
-        key = channel.encode()
-        if record.key != key:
+        key = record.key
+        if key != channel.encode():
             given = "no key" if record.key is None else "another key"
             raise Refused(
                 Reason.WRONG_KEY, f"the record has {given}; the key has to be the channel, in UTF-8"

@@ -8,6 +8,7 @@ the inputs that they hold are decided again.
 from collections import deque
 from typing import Final, NamedTuple
 
+from dispatcher.limits import Room
 from dispatcher.state import ChannelState
 from streams.broker import InputRecord
 
@@ -30,6 +31,7 @@ class Overlay:
         releasing: channels with a release under way, in the order in which it began (R13).
         parked_bytes: of the whole partition.
         new_channels: how many had no decision before.
+        room: what the partition can still take in, once it was asked for; put makes it None.
         changes, batches: the inputs that were decided, in order.
     """
 
@@ -40,6 +42,7 @@ class Overlay:
         "new_channels",
         "parked_bytes",
         "releasing",
+        "room",
         "states",
     )
 
@@ -50,6 +53,7 @@ class Overlay:
         self.releasing = dict(releasing)
         self.parked_bytes = parked_bytes
         self.new_channels = 0
+        self.room: Room | None = None
         self.changes: list[InputRecord] = []
         self.batches: list[WaitingBatch] = []
 
@@ -63,10 +67,13 @@ class Overlay:
     def put(self, before: ChannelState, after: ChannelState) -> None:
         """A decision's outcome."""
         channel = after.channel
-        if not before.exists:
-            self.new_channels += 1
         self.states[channel] = after
-        self.parked_bytes += after.parked_bytes - before.parked_bytes
+        if not before.state_version:
+            self.new_channels += 1
+            self.room = None
+        if after.parked_bytes != before.parked_bytes:
+            self.parked_bytes += after.parked_bytes - before.parked_bytes
+            self.room = None
         if after.release is not None:
             self.releasing.setdefault(channel)
         elif before.release is not None:

@@ -58,6 +58,8 @@ def read_plain_batch(text: bytes, limits: Limits) -> PlainBatch | None:
         batch = _decode(text)
     except (msgspec.DecodeError, RecursionError):
         return None
+    if len(batch.leads) == 1 and (plain := _read_single(batch, text, limits)) is not None:
+        return plain
     lead_ids = [lead.lead_id for lead in batch.leads]
     attributes = _texts([lead.attributes for lead in batch.leads])
     if (
@@ -73,13 +75,34 @@ def read_plain_batch(text: bytes, limits: Limits) -> PlainBatch | None:
     return None
 
 
+def _read_single(batch: _Batch, text: bytes, limits: Limits) -> PlainBatch | None:
+    """A short batch of one lead, in half the time; None: as others."""
+    (lead,) = batch.leads
+    attributes = str(lead.attributes, "utf-8")
+    if (
+        batch.type == "lead_batch"
+        and batch.schema_version >= 1
+        and _is_time(batch.created_at)
+        and 0 < len(batch.channel) <= ID_LENGTH_MAX
+        and 0 < len(batch.batch_id) <= ID_LENGTH_MAX
+        and 0 < len(lead.lead_id) <= ID_LENGTH_MAX
+        and attributes[0] == "{"
+        and len(text) <= limits.attributes_bytes_max
+        and _BACKSLASH not in text
+        and text.isascii()
+        and _DELETE not in text
+        and plainly_flat(text, limits.nesting_max)
+    ):
+        return PlainBatch(
+            batch.channel, batch.batch_id, batch.created_at, [lead.lead_id], [attributes]
+        )
+    return None
+
+
 def _texts(raws: list[msgspec.Raw]) -> list[str] | None:
     """Each value's text, if all of them are JSON objects."""
     if not raws:
         return []
-    if len(raws) == 1:  # quicker by half a microsecond
-        text = str(raws[0], "utf-8")
-        return [text] if text[0] == "{" else None
     # NUL stands nowhere in JSON.
     joined = b"\x00".join(raws).decode()
     if joined[0] != "{" or joined.count("\x00{") != len(raws) - 1:

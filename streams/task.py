@@ -91,13 +91,16 @@ class Task:
 
     def room(self, limits: Limits) -> Room:
         """What the partition can still take in."""
+        if self.overlay.room is not None:
+            return self.overlay.room
         channels = len(self.states) + len(self.cold) + self.overlay.new_channels
         if self.in_flight is not None:
             channels += self.in_flight.new_channels
-        return Room(
+        self.overlay.room = Room(
             channels=limits.channels_per_partition_max - channels,
             parked_bytes=limits.parked_bytes_per_partition_max - self.overlay.parked_bytes,
         )
+        return self.overlay.room
 
     def put(self, before: ChannelState, after: ChannelState) -> None:
         """A decision's outcome, to be committed."""
