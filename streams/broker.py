@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+import msgspec
+
 T = TypeVar("T")
 
 TopicPartition = tuple[str, int]
@@ -22,7 +24,7 @@ TopicPartition = tuple[str, int]
 Headers = Sequence[tuple[str, bytes | None]]
 
 
-class InputRecord(NamedTuple):
+class InputRecord(msgspec.Struct, frozen=True):
     """A record of an input topic. `timestamp_ms` is milliseconds since the epoch."""
 
     topic: str

@@ -6,7 +6,9 @@ the inputs that they hold are decided again.
 """
 
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from dispatcher.limits import Room
 from dispatcher.state import ChannelState
@@ -15,7 +17,7 @@ from streams.broker import InputRecord
 OVERLAYS_MAX: Final = 2
 
 
-class WaitingBatch(NamedTuple):
+class WaitingBatch(msgspec.Struct, frozen=True):
     """A batch record, and the end of the roster topic as asked after it was received (R5)."""
 
     record: InputRecord

@@ -11,7 +11,7 @@ Attributes are never decoded: their text passes through.
 """
 
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -39,7 +39,7 @@ class _Batch(msgspec.Struct, gc=False):
     leads: list[_Lead]
 
 
-class PlainBatch(NamedTuple):
+class PlainBatch(msgspec.Struct, frozen=True):
     """A batch of which everything is valid; attributes are JSON objects as text."""
 
     channel: str

@@ -1,6 +1,7 @@
 """What a member of the group is given of the partitions that it has."""
 
 import pytest
+from msgspec.structs import replace
 
 from streams.broker import InputLost, InputRecord, TopicPartition
 from tests.conformance.sides import Side, pair
@@ -23,7 +24,7 @@ def test_a_record_comes_as_it_was_written(side: Side) -> None:
     side.publish(batches, b"key", b"value", headers, TIMESTAMP_MS)
     side.publish(rosters, None, None, (), TIMESTAMP_MS + 1)
     found = side.delivered(consumer, 2)
-    found = [record._replace(headers=tuple(record.headers)) for record in found]
+    found = [replace(record, headers=tuple(record.headers)) for record in found]
     assert sorted(found) == [
         InputRecord(*batches, 0, TIMESTAMP_MS, b"key", b"value", headers),
         InputRecord(*rosters, 0, TIMESTAMP_MS + 1, None, None, ()),
