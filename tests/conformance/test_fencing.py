@@ -22,7 +22,7 @@ def _produce_unserved(side: Side, producer: Producer) -> None:
     """No call has served what the broker said: to produce is the first to find out."""
     deadline_ms = side.now_ms() + CALL_MS
     while side.now_ms() < deadline_ms:
-        producer.produce(*side.places()[2], b"late", b"1")
+        producer.produce(*side.places()[2], [(b"late", b"1")])
         side.wait(100)
 
 
