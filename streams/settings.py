@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         100, "ms", "how long a transaction gathers events before it commits", ge=1, le=5_000
     )
     transaction_records_max: int = _setting(
-        10_000, "records", "output records after which a transaction commits", ge=1, le=200_000
+        30_000, "records", "output records after which a transaction commits", ge=1, le=200_000
     )
     transaction_timeout_ms: int = _setting(
         10_000, "ms", "after which the broker aborts a transaction left open", ge=1_000
@@ -164,12 +164,12 @@ class Settings(BaseSettings):
     fenced_most: int = _setting(
         3, "times", "fenced so often within five minutes, the process stops (R6)", ge=1
     )
-    poll_records_max: int = _setting(500, "records", "one poll", ge=1, le=10_000)
+    poll_records_max: int = _setting(5_000, "records", "one poll", ge=1, le=10_000)
     poll_timeout_ms: int = _setting(
         50, "ms", "how long a poll waits when nothing is there", ge=1, le=1_000
     )
     buffered_records_max: int = _setting(
-        2_000, "records", "input read and not yet decided, per partition; then it is paused", ge=1
+        20_000, "records", "input read and not yet decided, per partition; then it is paused", ge=1
     )
     buffered_bytes_max: int = _setting(
         64 * 1024 * 1024, "bytes", "input read and not yet decided, per process", ge=1024
