@@ -88,12 +88,24 @@ class Overlay:
         self.applied[record.topic] = record.offset + 1
         return record
 
-    def take_batch(self, waiting: deque[WaitingBatch]) -> InputRecord:
-        """The first of the batches that wait, to be decided."""
-        batch = waiting.popleft()
-        self.batches.append(batch)
-        self.applied[batch.record.topic] = batch.record.offset + 1
-        return batch.record
+    def take_batches(
+        self, waiting: deque[WaitingBatch], roster_seen: int, count_max: int, bytes_max: int
+    ) -> list[InputRecord]:
+        """The first of the batches that wait, to be decided together."""
+        taken: list[InputRecord] = []
+        size = 0
+        while waiting and len(taken) < count_max and size < bytes_max:
+            batch = waiting[0]
+            if batch.roster_end > roster_seen:
+                break
+            waiting.popleft()
+            self.batches.append(batch)
+            record = batch.record
+            taken.append(record)
+            size += len(record.value or b"")
+        if taken:
+            self.applied[record.topic] = record.offset + 1
+        return taken
 
     def give_back(self, changes: deque[InputRecord], batches: deque[WaitingBatch]) -> None:
         """Put the inputs back to where they were taken from."""

@@ -110,9 +110,9 @@ class Task:
         """The next roster change to decide."""
         return self.overlay.take_change(self.changes)
 
-    def take_batch(self) -> InputRecord:
-        """The next batch to decide."""
-        return self.overlay.take_batch(self.batches)
+    def take_batches(self, count_max: int, bytes_max: int) -> list[InputRecord]:
+        """The next batches to decide, those whose rosters are all there (R5); one at least."""
+        return self.overlay.take_batches(self.batches, self.roster_seen, count_max, bytes_max)
 
     def begin(self) -> tuple[list[Record], dict[str, int]]:
         """Leave what is decided to a transaction, and go on deciding on top of it.
