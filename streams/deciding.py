@@ -96,6 +96,10 @@ class Decider:
                 if self._monotonic() >= deadline:
                     return
 
+    def is_full(self, draft: Draft) -> bool:
+        """Whether a transaction takes no more."""
+        return draft.size >= self._settings.transaction_records_max
+
     def _decide_next(self, task: Task, draft: Draft) -> bool:
         """Decide one thing; False when nothing of the task is ready."""
         if task.overlay.releasing:

@@ -145,8 +145,11 @@ class Processor:
 
     def _poll_wait_ms(self) -> int:
         restoring = self._restorer.busy and not self._restorer.waiting
-        busy = restoring or self._starting or self._reception.busy or self._ahead.tasks
-        if busy or any(task.ready() for task in self.tasks.values() if self._may_decide(task)):
+        if restoring or self._starting or self._reception.busy:
+            return 0
+        if self._ahead.tasks:
+            return self._transactions.gap_left_ms()
+        if any(task.ready() for task in self.tasks.values() if self._may_decide(task)):
             return 0
         return self._settings.poll_timeout_ms
 
@@ -260,7 +263,9 @@ class Processor:
         if not self._is_current(self._ahead):
             self._drop_ahead()
         self._decide(self._ahead)
-        if not self._ahead.tasks:
+        if not self._ahead.tasks or (
+            self._transactions.gap_left_ms() and not self._decider.is_full(self._ahead)
+        ):
             return
         # R4: as of the poll of this turn; without a real generation nothing would be fenced.
         metadata = self._consumer.group_metadata()

@@ -122,6 +122,13 @@ class Settings(BaseSettings):
     transaction_records_max: int = _setting(
         30_000, "records", "output records after which a transaction commits", ge=1, le=200_000
     )
+    transaction_gap_ms: int = _setting(
+        5,
+        "ms",
+        "from a commit to the next transaction, for its markers to be written",
+        ge=0,
+        le=1_000,
+    )
     transaction_timeout_ms: int = _setting(
         10_000, "ms", "after which the broker aborts a transaction left open", ge=1_000
     )

@@ -22,6 +22,7 @@ The rules (design, R4 and R6):
 - R6 Fenced three times in five minutes: two processes run with one slot. Stop, and name it.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -91,11 +92,20 @@ class Transactions:
         self._sleep = sleep
         self._fenced_at: deque[float] = deque(maxlen=settings.fenced_most)
         self._producer: Producer | None = None
+        self._ended_at_s = -float("inf")
 
     @property
     def is_open(self) -> bool:
         """Whether there is a producer to run transactions with."""
         return self._producer is not None
+
+    def gap_left_ms(self) -> int:
+        """How long to wait before the next one, for the last one's markers to be written.
+
+        Before that no partition can be added, and librdkafka asks again only after 20 ms.
+        """
+        gap_s = self._ended_at_s + self._settings.transaction_gap_ms / 1000 - self._monotonic()
+        return math.ceil(gap_s * 1000) if gap_s > 0 else 0
 
     def open(self) -> None:
         """Make a producer and fence whoever had this transactional id before.
@@ -158,6 +168,7 @@ class Transactions:
         except CallFailed as failed:
             self._after_failure(producer, failed, start)
         self._be_certain(start, end)
+        self._ended_at_s = end.at_s
         return word.changelog_ends
 
     def _finish(
@@ -224,6 +235,7 @@ class Transactions:
         except _EndUnknown as unknown:
             self._give_up(unknown.failed)
         self._be_certain(start, end)
+        self._ended_at_s = end.at_s
         raise Aborted(str(failed)) from failed
 
     def _end(self, producer: Producer, call: Callable[[int], None]) -> "_Known":

@@ -57,7 +57,8 @@ class KafkaProducer:
         self._connections = _ConnectionLog(logger, lowest_level=lowest_level)
         self._producer = Producer(
             {
-                "linger.ms": 5,
+                # What is produced waits for its partition to be added to the transaction anyway.
+                "linger.ms": 0,
                 "compression.type": "lz4",
                 "batch.size": 1_000_000,
                 "queue.buffering.max.messages": 500_000,

@@ -303,6 +303,22 @@ def test_a_producer_that_cannot_start_is_closed_again() -> None:
     assert not transactions.is_open
 
 
+def test_the_next_transaction_leaves_the_brokers_time_to_end_the_last_one() -> None:
+    """Before its markers are written no partition can be added to another."""
+    producer = ScriptedProducer(Clock(), send_offsets=[Remedy.ABORT])
+    transactions = opened(producer)
+    assert transactions.gap_left_ms() == 0
+    with pytest.raises(Aborted):
+        run(transactions)
+    for _ in range(2):
+        assert transactions.gap_left_ms() == SETTINGS.transaction_gap_ms > 0
+        producer.clock.sleep(0.002)
+        assert transactions.gap_left_ms() == SETTINGS.transaction_gap_ms - 2
+        producer.clock.sleep(1.0)
+        assert transactions.gap_left_ms() == 0
+        run(transactions)
+
+
 @pytest.mark.parametrize(
     "changed", [{"offsets": {}}, {"offsets": {("leads.batches", 3): -1001}}, {"generation": -1}]
 )
