@@ -18,6 +18,9 @@ The rules, in the order in which an event meets them:
 - The errors of a channel sum to exactly zero after every decision.
 """
 
+from functools import lru_cache
+from typing import Final
+
 from dispatcher.apportionment import apportion
 from dispatcher.decisions import (
     Decision,
@@ -31,10 +34,14 @@ from dispatcher.decisions import (
 from dispatcher.events import BatchReceived, ChangeReceived
 from dispatcher.interleaving import interleave
 from dispatcher.limits import RECENT_LENGTH_MAX, Limits, Room
-from dispatcher.roster import CannotApply, settle
+from dispatcher.roster import CannotApply, Roster, settle
 from dispatcher.state import ChannelState, ParkedBatch, Release, Seen
 from schemas.inputs import AssigneeJoined, CumulativeErrorCorrected, RosterReplaced
 from schemas.reasons import Reason
+
+DIVISIONS_REMEMBERED_MAX: Final = 4_096
+_MEMBERS_REMEMBERED_MAX: Final = 20
+"""Together 10 MB at most."""
 
 Outcome = tuple[Decision, ...] | Rejected
 
@@ -168,23 +175,15 @@ def _divided(
     state: ChannelState, event: BatchReceived, state_version: int, *, released: bool
 ) -> Dispatched:
     """The four steps over the active members, then the order."""
-    roster = state.roster
+    roster, errors = state.roster, state.errors
     batch_size = len(event.lead_ids)
-    everyone_active = len(roster.active) == len(roster)
-    errors = state.errors
-    active_errors = errors if everyone_active else [errors[rank] for rank in roster.active]
-    counts, moved = apportion(batch_size, roster.active_weights, active_errors)
-    order = interleave(counts)
-    if everyone_active:
-        assigned, after = tuple(counts), tuple(moved)
+    if len(roster) <= _MEMBERS_REMEMBERED_MAX:
+        division = _division_remembered(roster, batch_size, errors)
     else:
-        assigned_by_rank = [0] * len(roster)
-        after_by_rank = list(errors)
-        for rank, count, error in zip(roster.active, counts, moved, strict=True):
-            assigned_by_rank[rank] = count
-            after_by_rank[rank] = error
-        assigned = tuple(assigned_by_rank)
-        after = tuple(after_by_rank)
+        division = _division(roster, batch_size, errors)
+    counts, assigned, after = division
+    order = interleave(counts)
+    if len(counts) < len(roster):
         order = tuple([roster.active[index] for index in order])
     return Dispatched(
         channel=state.channel,
@@ -204,6 +203,27 @@ def _divided(
         rejected_leads=event.rejected_leads,
         released=released,
     )
+
+
+def _division(
+    roster: Roster, batch_size: int, errors: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Leads of each active member, in order of rank; of each member; and the errors after."""
+    if len(roster.active) == len(roster):
+        counts, moved = map(tuple, apportion(batch_size, roster.active_weights, errors))
+        return counts, counts, moved
+    active_errors = [errors[rank] for rank in roster.active]
+    counts, moved = map(tuple, apportion(batch_size, roster.active_weights, active_errors))
+    assigned = [0] * len(roster)
+    after = list(errors)
+    for rank, count, error in zip(roster.active, counts, moved, strict=True):
+        assigned[rank] = count
+        after[rank] = error
+    return counts, tuple(assigned), tuple(after)
+
+
+# With weights of few digits, a channel's errors come back after some batches of one size.
+_division_remembered = lru_cache(maxsize=DIVISIONS_REMEMBERED_MAX)(_division)
 
 
 def _decide_change(

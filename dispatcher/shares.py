@@ -33,11 +33,17 @@ ROSTERS_REMEMBERED_MAX: Final = 4_096
 _MEMBERS_REMEMBERED_MAX: Final = 100
 """Together at most 60 MB, if all of them are as large."""
 
+TEXTS_REMEMBERED_MAX: Final = 4_096
+_TEXTS_REMEMBERED_MEMBERS_MAX: Final = 20
+"""Together 25 MB at most."""
+
 
 def shares_text(decision: Dispatched, *, complete: bool) -> str:
     """The rows of everyone, or of those who received leads, as a JSON array."""
     roster, before, assigned = decision.roster, decision.errors_before, decision.assigned
     ranks = roster.by_assignee_id
+    if complete and len(ranks) <= _TEXTS_REMEMBERED_MEMBERS_MAX:
+        return _text_remembered(roster, len(decision.lead_ids), before, assigned)
     if complete and len(ranks) <= _MEMBERS_REMEMBERED_MAX:
         listing = _listing_remembered(roster, len(decision.lead_ids))
     else:
@@ -100,6 +106,14 @@ def _alone(ranks: Sequence[int], values: Sequence[int]) -> list[int]:
 @lru_cache(maxsize=ROSTERS_REMEMBERED_MAX)
 def _listing_remembered(roster: Roster, batch_size: int) -> _Listing:
     return _Listing(roster, batch_size, roster.by_assignee_id)
+
+
+@lru_cache(maxsize=TEXTS_REMEMBERED_MAX)
+def _text_remembered(
+    roster: Roster, batch_size: int, before: tuple[int, ...], assigned: tuple[int, ...]
+) -> str:
+    """A channel with weights of few digits comes back to the same errors."""
+    return _listing_remembered(roster, batch_size).text(before, assigned)
 
 
 @lru_cache(maxsize=NUMBERS_REMEMBERED_MAX)

@@ -3,7 +3,7 @@
 Time differs from run to run; the number of instructions hardly does. Counted by valgrind, for few
 and for many batches: the difference is the batches' own, without the start.
 
-    python -m tests.benchmarks.instructions BATCHES BATCH_SIZE    the work that is counted
+    python -m tests.benchmarks.instructions CASE BATCHES    the work that is counted
 """
 
 import json
@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from dispatcher.channel import decide, evolve
 from dispatcher.decisions import Dispatched
@@ -28,30 +28,48 @@ from tests.support.machine import LeftOut
 from .workload import Workload
 
 RECORDED: Final = Path(__file__).with_name("instructions.json")
-"""{python: {batch size: instructions for each lead}}; a change says why in its commit."""
-BATCHES: Final = {1: (200, 600), 100: (20, 60)}
-"""Few and many, by batch size."""
+"""{python: {case: instructions for each lead}}; a change says why in its commit."""
 TIMEOUT_S: Final = 300
 DECIDED_AT: Final = "2026-11-21T09:00:00.000Z"
 _COUNT = re.compile(r"I\s+refs:\s+([\d,]+)")
 
 
-def counted(batch_size: int) -> float:
-    """Instructions for each lead in batches of this size. Raises LeftOut."""
-    few, many = BATCHES[batch_size]
-    difference = _instructions(many, batch_size) - _instructions(few, batch_size)
-    return difference / ((many - few) * batch_size)
+class Case(NamedTuple):
+    """Batches of one channel of ten members.
+
+    Attributes:
+        few, many: how many batches; the first few make what is remembered.
+    """
+
+    batch_size: int
+    weight_decimals: int
+    few: int
+    many: int
 
 
-def recorded(batch_size: int) -> float | None:
+CASES: Final = {
+    "batches of 1": Case(1, 1, 300, 900),
+    "batches of 1, weights of six decimals": Case(1, 6, 300, 900),
+    "batches of 100": Case(100, 1, 100, 200),
+}
+
+
+def counted(name: str) -> float:
+    """Instructions for each lead of a case. Raises LeftOut."""
+    case = CASES[name]
+    difference = _instructions(name, case.many) - _instructions(name, case.few)
+    return difference / ((case.many - case.few) * case.batch_size)
+
+
+def recorded(name: str) -> float | None:
     """As recorded for this version of Python; None where there is no record."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     figures = json.loads(RECORDED.read_text()).get(version, {})
-    figure = figures.get(str(batch_size))
+    figure = figures.get(name)
     return None if figure is None else float(figure)
 
 
-def _instructions(batches: int, batch_size: int) -> int:
+def _instructions(name: str, batches: int) -> int:
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         raise LeftOut("no valgrind", "install it (on Debian and Ubuntu the package valgrind)")
@@ -64,8 +82,8 @@ def _instructions(batches: int, batch_size: int) -> int:
             sys.executable,
             "-m",
             "tests.benchmarks.instructions",
+            name,
             str(batches),
-            str(batch_size),
         ],
         env={**os.environ, "PYTHONPATH": CODE, "PYTHONHASHSEED": "0"},
         capture_output=True,
@@ -79,17 +97,17 @@ def _instructions(batches: int, batch_size: int) -> int:
     return int(found[1].replace(",", ""))
 
 
-def work(batches: int, batch_size: int) -> None:
-    """Decide batches of one channel of ten members."""
-    workload = Workload(leads=batches * batch_size, batch_size=batch_size, channels=1)
+def work(name: str, batches: int) -> None:
+    """Decide so many batches of a case."""
+    case = CASES[name]
     # All batches there can be: making them must not count.
-    most = BATCHES[batch_size][-1]
-    values = [
-        value
-        for _, value in Workload(
-            leads=most * batch_size, batch_size=batch_size, channels=1
-        ).batch_events()
-    ][:batches]
+    workload = Workload(
+        leads=case.many * case.batch_size,
+        batch_size=case.batch_size,
+        channels=1,
+        decimals=case.weight_decimals,
+    )
+    values = [value for _, value in workload.batch_events()][:batches]
     limits, room = Limits(), Room(channels=1, parked_bytes=0)
     reference = InputRef("leads.batches", 0, 0)
     ((channel, roster),) = workload.rosters()
@@ -109,4 +127,4 @@ def work(batches: int, batch_size: int) -> None:
 
 
 if __name__ == "__main__":
-    work(int(sys.argv[1]), int(sys.argv[2]))
+    work(sys.argv[1], int(sys.argv[2]))
