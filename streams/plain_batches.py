@@ -128,9 +128,10 @@ def _bearable(attributes: list[str], text: bytes, limits: Limits) -> bool:
         most = max(map(len, attributes))
         if most > (bytes_max if text.isascii() else bytes_max // _CHARACTER_BYTES_MAX):
             return False
-    # Each lead is an object, and so are its attributes unless they were left out.
+    # Each lead is an object, and so are its attributes unless they were left out: of all these
+    # three at most stand in one another, the event, a lead, its attributes.
     objects_known = 1 + 2 * len(attributes) - attributes.count("{}")
-    return plainly_flat(text, limits.nesting_max, objects_known)
+    return plainly_flat(text, limits.nesting_max - 3, objects_known)
 
 
 def plainly_flat(text: bytes, nesting_max: int, objects_known: int = 0) -> bool:

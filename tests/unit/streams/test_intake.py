@@ -1,6 +1,7 @@
 """From bytes to events: the quick reading is what the models say, the rest is refused."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from schemas.inputs import LeadBatch
 from schemas.reasons import Reason
 from streams import intake
 from streams.intake import Refused, read_batch, read_change
+from tests import reading
 
 REF = InputRef("leads.batches", 0, 0)
 LIMITS = Limits(input_bytes_max=100_000)
@@ -269,6 +271,30 @@ def test_the_quick_reading_gives_what_the_models_give(
     elif quick is Reason.INVALID_EVENT:
         with pytest.raises(ValidationError):
             LeadBatch.model_validate_json(value)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_ways_read_odd_and_damaged_batches_alike(seed: int) -> None:
+    """`tests/run reading` does the same with millions."""
+    assert reading.search(5_000, seed, Counter()) is None
+
+
+def test_what_is_nested_too_deep_is_found_by_both_ways() -> None:
+    """The event, the list, a lead and its attributes are four levels."""
+    for levels, limit in ((3, 7), (4, 7), (96, 100), (97, 100)):
+        deep = "[" * levels + "]" * levels
+        value = (
+            json.dumps({**ENVELOPE, "leads": [{"lead_id": "L", "attributes": {"a": 0}}] * 2})
+            .replace('"L"', '"M"', 1)
+            .replace("0}}]", deep + "}}]")
+        )
+        limits = Limits(nesting_max=limit)
+        assert reading.difference(value.encode(), limits) is None
+        if 4 + levels <= limit:
+            assert read(value.encode(), limits).lead_ids == ["M", "L"]
+        else:
+            with pytest.raises(Refused, match="nested deeper"):
+                read(value.encode(), limits)
 
 
 @settings(max_examples=400, deadline=None)
