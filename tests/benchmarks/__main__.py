@@ -2,7 +2,8 @@
 
     tests/run benchmarks [PART...] [--quick] [--rounds N] [--directory DIR]
 
-PART is throughput, single, latency, scaling, recovery, views; all of them if none is named.
+PART is throughput, single, latency, scaling, steps, sizes, start, recovery or views; all of them if
+none is named.
 """
 
 import argparse
@@ -15,9 +16,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import latency, scaling
+from . import latency, scaling, sizes, start, steps
 from .contestants import Contestant, Faust, KafkaStreams, Partidor, Quix
-from .report import latency_table, scaling_table, throughput_plot, throughput_table
+from .report import (
+    latency_plot,
+    latency_table,
+    scaling_table,
+    sizes_table,
+    start_table,
+    steps_table,
+    throughput_plot,
+    throughput_table,
+)
 from .throughput import Row, measure
 from .workload import Workload
 
@@ -92,6 +102,7 @@ def _latency(options: argparse.Namespace, console: Console) -> None:
     console.print(latency_table(found))
     content = [each._asdict() for each in found]
     (options.directory / "latency.json").write_text(json.dumps(content, indent=2))
+    latency_plot(found, options.directory)
 
 
 def _scaling(options: argparse.Namespace, console: Console) -> None:
@@ -102,6 +113,26 @@ def _scaling(options: argparse.Namespace, console: Console) -> None:
     curves = scaling.measured(axes, 1 if options.quick else min(options.rounds, 3), say)
     console.print(scaling_table(curves))
     scaling.written(curves, options.directory)
+
+
+def _steps(options: argparse.Namespace, console: Console) -> None:
+    found = {name: steps.measured(workload) for name, workload in steps.WORKLOADS.items()}
+    console.print(steps_table(found))
+    content = {name: {each.name: each.us_per_lead for each in of} for name, of in found.items()}
+    (options.directory / "steps.json").write_text(json.dumps(content, indent=2))
+
+
+def _sizes(options: argparse.Namespace, console: Console) -> None:
+    found = sizes.measured()
+    console.print(sizes_table(found))
+    content = [each._asdict() for each in found]
+    (options.directory / "sizes.json").write_text(json.dumps(content, indent=2))
+
+
+def _start(options: argparse.Namespace, console: Console) -> None:
+    found = start.measured()
+    console.print(start_table(found))
+    (options.directory / "start.json").write_text(json.dumps(found, indent=2))
 
 
 def _by_pytest(name: str) -> "Part":
@@ -119,6 +150,9 @@ PARTS: dict[str, Part] = {
     "single": _single,
     "latency": _latency,
     "scaling": _scaling,
+    "steps": _steps,
+    "sizes": _sizes,
+    "start": _start,
     "recovery": _by_pytest("test_recovery.py"),
     "views": _by_pytest("test_views.py"),
 }

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from .workload import CREATED_AT, Workload, load
 WARM_S = 6.0
 LAST_S = 20.0
 QUIET_S = 5.0
+WARM_UP_S = 30.0
 POLL_S = 0.1
 MARK = b'"batch_id":"t-'
 CHANNELS = 20
@@ -41,6 +43,7 @@ class Pace(NamedTuple):
     leads_per_batch: int
 
 
+WARM_UP_PACE = Pace(1_000, 1)
 PACES = (Pace(50, 1), Pace(1_000, 1), Pace(20_000, 20))
 
 
@@ -67,9 +70,11 @@ def measure(
         LocalStack(performance=True) as stack,
         tempfile.TemporaryDirectory(prefix="partidor-benchmarks-") as scratch,
     ):
+        _warm_up(stack, contestants, Path(scratch))
         for number in range(rounds):
             for pace in PACES:
-                for contestant in contestants:
+                # Who comes first in one round comes last in the next.
+                for contestant in contestants[:: -1 if number % 2 else 1]:
                     directory = Path(scratch, f"{number}-{len(found)}")
                     directory.mkdir()
                     with Installation(
@@ -87,6 +92,16 @@ def measure(
                         f"p99 {latency.p99:.1f}, p99.9 {latency.p999:.1f} ms"
                     )
     return found
+
+
+def _warm_up(stack: LocalStack, contestants: Sequence[Contestant], scratch: Path) -> None:
+    """A broker that has just started is slow for a minute: its code is still being compiled."""
+    directory = scratch / "warm-up"
+    directory.mkdir()
+    with Installation(stack.bootstrap_servers, stack.redis_url, directory) as installation:
+        with suppress(LeftOut):
+            _one(contestants[0], installation, WARM_UP_PACE, WARM_UP_S, directory)
+        delete_topics(installation)
 
 
 def _one(

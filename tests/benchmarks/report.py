@@ -8,6 +8,8 @@ from rich.table import Table
 
 from .latency import Latency
 from .scaling import Point
+from .sizes import Size
+from .steps import Step
 from .throughput import RAW, Row
 from .workload import Workload
 
@@ -82,6 +84,67 @@ def scaling_table(curves: Mapping[str, Sequence[Point]]) -> Table:
             figures = (median(rates), min(rates), max(rates))
             table.add_row(axis, f"{point.at:,}", *(f"{figure:,.0f}" for figure in figures))
     return table
+
+
+def steps_table(found: Mapping[str, Sequence[Step]]) -> Table:
+    """A row for each step, a column for each kind of input."""
+    table = Table(title="What each step costs for a lead, microseconds")
+    table.add_column("")
+    for name in found:
+        table.add_column(name, justify="right")
+    for place, step in enumerate(next(iter(found.values()))):
+        table.add_row(step.name, *(f"{of[place].us_per_lead:.2f}" for of in found.values()))
+    totals = [sum(step.us_per_lead for step in of) for of in found.values()]
+    table.add_row("together", *(f"{total:.2f}" for total in totals))
+    return table
+
+
+def sizes_table(found: Sequence[Size]) -> Table:
+    """A row for each kind of channel."""
+    table = Table(title="What a channel of ten members takes, bytes")
+    for column in ("", "memory", "Redis", "changelog, uncompressed"):
+        table.add_column(column, justify="left" if not column else "right")
+    for size in found:
+        table.add_row(size.kind, *(f"{each:,.0f}" for each in size[1:]))
+    return table
+
+
+def start_table(found: Mapping[str, float]) -> Table:
+    """A row for each."""
+    table = Table(title="How long it takes to start, ms (median)")
+    table.add_column("")
+    table.add_column("ms", justify="right")
+    for name, took_ms in found.items():
+        table.add_row(name, f"{took_ms:,.0f}")
+    return table
+
+
+def latency_plot(found: Sequence[Latency], directory: Path) -> None:
+    """For each pace, the quantiles of each contestant; medians over the rounds."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    paces = list(dict.fromkeys(each.pace for each in found))
+    names = list(dict.fromkeys(each.name for each in found))
+    figure, places = plt.subplots(1, len(paces), figsize=(4 * len(paces), 3.5), squeeze=False)
+    for axes, pace in zip(places.flat, paces, strict=True):
+        for place, name in enumerate(names):
+            rounds = [each for each in found if (each.pace, each.name) == (pace, name)]
+            heights = [
+                median(getattr(each, quantile) for each in rounds)
+                for quantile in ("p50", "p99", "p999")
+            ]
+            at = [group + place / (len(names) + 1) for group in range(3)]
+            axes.bar(at, heights, width=1 / (len(names) + 1), label=name)
+        axes.set_xticks([group + 0.2 for group in range(3)], ["p50", "p99", "p99.9"])
+        axes.set_title(f"{pace.leads_per_s:,} leads a second")
+        axes.set_ylabel("ms")
+        axes.legend()
+    figure.tight_layout()
+    figure.savefig(directory / "latency.png", dpi=120)
+    plt.close(figure)
 
 
 def throughput_plot(name: str, rows: Sequence[Row], directory: Path) -> None:

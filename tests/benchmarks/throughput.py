@@ -82,7 +82,7 @@ def measure(
             ) as installation:
                 load(installation, workload)
                 say(f"round {number + 1}: {workload.leads:,} leads are there")
-                for contestant in contestants:
+                for contestant in contestants[:: -1 if number % 2 else 1]:
                     if contestant.name in rows and rows[contestant.name].left_out:
                         continue
                     try:
