@@ -159,7 +159,7 @@ class KafkaProducer:
 
     def flush(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        if self._call("flush", timeout_ms / 1000):
+        if self._bounded_call("flush", timeout_ms):
             raise CallFailed(Remedy.RETRY, "records are still on their way")
 
     def commit(self, timeout_ms: int) -> None:
@@ -187,10 +187,10 @@ class KafkaProducer:
         self._calls.close()
         del self._producer
 
-    def _bounded_call(self, name: str, timeout_ms: int, *arguments: Any) -> None:
+    def _bounded_call(self, name: str, timeout_ms: int, *arguments: Any) -> Any:
         timeout_s = timeout_ms / 1000
         with _failures():
-            self._calls.run(name, timeout_s, self._by_name, name, *arguments, timeout_s)
+            return self._calls.run(name, timeout_s, self._by_name, name, *arguments, timeout_s)
 
     def _call(self, name: str, *arguments: Any) -> Any:
         with _failures():

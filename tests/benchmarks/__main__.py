@@ -40,6 +40,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one small round of each")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--leads", type=int, default=2_000_000, help="of a round of throughput")
+    parser.add_argument("--seconds", type=float, default=15.0, help="of a round of latency")
     parser.add_argument("--only", default="", help="contestants whose name holds this")
     parser.add_argument(
         "--directory", type=Path, default=Path("benchmarks"), help="for tables, JSON and plots"
@@ -96,7 +97,7 @@ def _latency(options: argparse.Namespace, console: Console) -> None:
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False)
 
-    seconds = 5.0 if options.quick else 30.0
+    seconds = 5.0 if options.quick else options.seconds
     chosen = [each for each in (Partidor(), KafkaStreams(1)) if options.only in each.name]
     found = latency.measure(chosen, 1 if options.quick else options.rounds, seconds, say)
     console.print(latency_table(found))

@@ -78,7 +78,7 @@ class _HeldProducer(KafkaProducer):
         self, offsets: Mapping[TopicPartition, int], metadata: bytes, timeout_ms: int
     ) -> None:
         """See `broker.Producer`."""
-        held = self._hold.pass_through("send_offsets")
+        held = self._pass_through("send_offsets")
         try:
             super().send_offsets(offsets, metadata, timeout_ms)
         except CallFailed as failed:
@@ -86,9 +86,13 @@ class _HeldProducer(KafkaProducer):
                 self._hold.failure = failed
             raise
 
+    def _pass_through(self, call: str) -> bool:
+        # So long a stand doesn't count as a call that is stuck.
+        return self._calls.run("held", HOLD_S, self._hold.pass_through, call)
+
     def commit(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        held = self._hold.pass_through("commit")
+        held = self._pass_through("commit")
         super().commit(timeout_ms)
         if held:
             raise Dead
