@@ -165,7 +165,12 @@ class Peer(Contestant):
         log = directory / "log"
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [*command, str(path)], stdout=file, stderr=file, cwd=directory
+                [*command, str(path)],
+                stdout=file,
+                stderr=file,
+                cwd=directory,
+                # Of ours it sees `work` alone: its packages have to be its own.
+                env={**os.environ, "PYTHONPATH": str(setting_up.HERE)},
             )
         return Running([process], name, name, log)
 
