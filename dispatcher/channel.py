@@ -209,11 +209,11 @@ def _division(
     roster: Roster, batch_size: int, errors: tuple[int, ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Leads of each active member, in order of rank; of each member; and the errors after."""
-    if len(roster.active) == len(roster):
-        counts, moved = map(tuple, apportion(batch_size, roster.active_weights, errors))
-        return counts, counts, moved
-    active_errors = [errors[rank] for rank in roster.active]
+    everyone_active = len(roster.active) == len(roster)
+    active_errors = errors if everyone_active else [errors[rank] for rank in roster.active]
     counts, moved = map(tuple, apportion(batch_size, roster.active_weights, active_errors))
+    if everyone_active:
+        return counts, counts, moved
     assigned = [0] * len(roster)
     after = list(errors)
     for rank, count, error in zip(roster.active, counts, moved, strict=True):

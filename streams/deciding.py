@@ -89,9 +89,8 @@ class Decider:
     def fill(self, draft: Draft, tasks: Iterable[Task]) -> None:
         """Decide what is ready, up to the size and the time of a transaction."""
         deadline = self._monotonic() + self._settings.transaction_max_ms / 1000
-        size_max = self._settings.transaction_records_max
         for task in tasks:
-            while draft.size < size_max and self._decide_next(task, draft):
+            while not self.is_full(draft) and self._decide_next(task, draft):
                 draft.tasks[task.partition] = task
                 if self._monotonic() >= deadline:
                     return

@@ -6,15 +6,12 @@ the inputs that they hold are decided again.
 """
 
 from collections import deque
-from typing import Final
 
 import msgspec
 
 from dispatcher.limits import Room
 from dispatcher.state import ChannelState
 from streams.broker import InputRecord
-
-OVERLAYS_MAX: Final = 2
 
 
 class WaitingBatch(msgspec.Struct, frozen=True):

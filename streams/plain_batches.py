@@ -58,15 +58,16 @@ def read_plain_batch(text: bytes, limits: Limits) -> PlainBatch | None:
         batch = _decode(text)
     except (msgspec.DecodeError, RecursionError):
         return None
+    if not (
+        batch.type == "lead_batch" and batch.schema_version >= 1 and _is_time(batch.created_at)
+    ):
+        return None
     if len(batch.leads) == 1 and (plain := _read_single(batch, text, limits)) is not None:
         return plain
     lead_ids = [lead.lead_id for lead in batch.leads]
     attributes = _texts([lead.attributes for lead in batch.leads])
     if (
         attributes is not None
-        and batch.type == "lead_batch"
-        and batch.schema_version >= 1
-        and _is_time(batch.created_at)
         and len(set(lead_ids)) == len(lead_ids)
         and _ids_valid([batch.channel, batch.batch_id, *lead_ids], text)
         and _bearable(attributes, text, limits)
@@ -80,17 +81,12 @@ def _read_single(batch: _Batch, text: bytes, limits: Limits) -> PlainBatch | Non
     (lead,) = batch.leads
     attributes = str(lead.attributes, "utf-8")
     if (
-        batch.type == "lead_batch"
-        and batch.schema_version >= 1
-        and _is_time(batch.created_at)
-        and 0 < len(batch.channel) <= ID_LENGTH_MAX
+        0 < len(batch.channel) <= ID_LENGTH_MAX
         and 0 < len(batch.batch_id) <= ID_LENGTH_MAX
         and 0 < len(lead.lead_id) <= ID_LENGTH_MAX
         and attributes[0] == "{"
         and len(text) <= limits.attributes_bytes_max
-        and _BACKSLASH not in text
-        and text.isascii()
-        and _DELETE not in text
+        and _free_of_controls(text)
         and plainly_flat(text, limits.nesting_max)
     ):
         return PlainBatch(
@@ -115,10 +111,15 @@ def _ids_valid(ids: list[str], text: bytes) -> bool:
     lengths = list(map(len, ids))
     if min(lengths) == 0 or max(lengths) > ID_LENGTH_MAX:
         return False
-    # In JSON control characters stand as escapes, but for DEL and those beyond ASCII.
-    if _BACKSLASH not in text and text.isascii() and _DELETE not in text:
-        return True
-    return "".join(ids).isprintable()
+    return _free_of_controls(text) or "".join(ids).isprintable()
+
+
+def _free_of_controls(text: bytes) -> bool:
+    """Whether no string in it can hold a control character.
+
+    In JSON they stand as escapes, but for DEL and those beyond ASCII.
+    """
+    return _BACKSLASH not in text and text.isascii() and _DELETE not in text
 
 
 def _bearable(attributes: list[str], text: bytes, limits: Limits) -> bool:

@@ -16,12 +16,12 @@ The rules:
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from streams.own_command import PARTIDOR
 from streams.settings import Settings
 
 LOOK_S: Final = 0.1
@@ -29,6 +29,8 @@ STEADY_S: Final = 60.0
 """Who ran for so long is no longer failing."""
 
 Command = Sequence[str]
+DISPATCHER: Final[Command] = (*PARTIDOR, "run", "--with-starter")
+"""One that ends with its starter."""
 
 
 class _Slot:
@@ -137,9 +139,3 @@ def end_with_starter() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=listen, name="starter", daemon=True).start()
-
-
-def own_command() -> Command:
-    """A dispatcher that ends with its starter, run by this Python."""
-    program = "import sys; from streams.cli import main; sys.exit(main())"
-    return [sys.executable, "-c", program, "run", "--with-starter"]

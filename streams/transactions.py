@@ -92,7 +92,7 @@ class Transactions:
         self._sleep = sleep
         self._fenced_at: deque[float] = deque(maxlen=settings.fenced_most)
         self._producer: Producer | None = None
-        self._ended_at_s = -float("inf")
+        self._ended_at_s = -math.inf
 
     @property
     def is_open(self) -> bool:

@@ -33,11 +33,11 @@ def run(
         import structlog
 
         from streams.logs import configure_logs
-        from streams.slots import own_command, run_slots
+        from streams.slots import DISPATCHER, run_slots
 
         configure_logs(settings)
         logger = structlog.get_logger("partidor").bind(slot=settings.slot)
-        raise typer.Exit(run_slots(settings, processes, own_command(), logger=logger))
+        raise typer.Exit(run_slots(settings, processes, DISPATCHER, logger=logger))
     if with_starter:
         from streams.slots import end_with_starter
 

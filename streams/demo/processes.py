@@ -4,7 +4,6 @@ In: whether they are to run on afterwards. Out: the settings to reach them, and 
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,18 +15,12 @@ from streams.failure import Failed
 from streams.kafka_clients import admin_client
 from streams.local import LocalStack, LocalStackError, ServerProcess, kept_endpoints
 from streams.local.ports import HOST, free_ports
+from streams.own_command import PARTIDOR
 from streams.settings import ENVIRONMENT_PREFIX, Settings
 from streams.topic_admin import ensure_topics
 
 PARTITIONS: Final = 6
 CACHE_VARIABLE: Final = "PARTIDOR_CACHE_DIR"
-# The command of the environment that this program runs in, whatever stands on the PATH.
-PARTIDOR: Final = (
-    sys.executable,
-    "-P",
-    "-c",
-    "import sys; from streams.cli import main; sys.exit(main())",
-)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,10 @@ class _Limit(NamedTuple):
     at_s: float
 
 
+def _limit(name: str, timeout_s: float) -> _Limit:
+    return _Limit(name, time.monotonic() + timeout_s + GRACE_S)
+
+
 class BoundedCalls:
     """A thread that makes one call after another, for one other thread.
 
@@ -59,7 +63,7 @@ class BoundedCalls:
         After that no more calls can be made.
         """
         if threading.current_thread() is self._thread:  # one of those that were started
-            self._limit = _Limit(name, time.monotonic() + timeout_s + GRACE_S)
+            self._limit = _limit(name, timeout_s)
             return call(*arguments)
         return self.start(name, timeout_s, call, *arguments)()
 
@@ -73,7 +77,7 @@ class BoundedCalls:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="client-calls", daemon=True)
             self._thread.start()
-        self._limit = _Limit(name, time.monotonic() + timeout_s + GRACE_S)
+        self._limit = _limit(name, timeout_s)
         self._jobs.put((call, arguments))
         return self._wait
 

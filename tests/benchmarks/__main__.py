@@ -21,6 +21,7 @@ from .contestants import Contestant, Faust, KafkaStreams, Partidor, Quix
 from .report import (
     latency_plot,
     latency_table,
+    scaling_plot,
     scaling_table,
     sizes_table,
     start_table,
@@ -113,7 +114,9 @@ def _scaling(options: argparse.Namespace, console: Console) -> None:
     axes = [axis for axis in scaling.AXES if options.only in axis]
     curves = scaling.measured(axes, 1 if options.quick else min(options.rounds, 3), say)
     console.print(scaling_table(curves))
-    scaling.written(curves, options.directory)
+    content = {axis: [point._asdict() for point in points] for axis, points in curves.items()}
+    (options.directory / "scaling.json").write_text(json.dumps(content, indent=2))
+    scaling_plot(curves, options.directory)
 
 
 def _steps(options: argparse.Namespace, console: Console) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from streams.own_command import PARTIDOR
 from tests.support.dispatchers import CODE
 from tests.support.installation import Installation
 
@@ -22,7 +23,6 @@ from .workload import Workload
 LINGER_MS: Final = 5
 BATCH_BYTES: Final = 1_000_000
 STOP_S: Final = 30.0
-RUN: Final = "import sys; from streams.cli import main; sys.exit(main(['run']))"
 LIBRDKAFKA: Final[Mapping[str, Any]] = {
     "linger.ms": LINGER_MS,
     "compression.type": "lz4",
@@ -121,7 +121,7 @@ class Partidor(Contestant):
         with log.open("ab") as file:
             processes = [
                 subprocess.Popen(
-                    [sys.executable, "-c", RUN],
+                    [*PARTIDOR, "run"],
                     stdout=file,
                     stderr=file,
                     env={**environment, "PARTIDOR_SLOT": str(slot)},

@@ -15,22 +15,17 @@ import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from dispatcher.channel import decide, evolve
 from dispatcher.decisions import Dispatched
 from dispatcher.encoding import encode_assignments, encode_decision
-from dispatcher.events import InputRef
-from dispatcher.limits import Limits, Room
-from dispatcher.state import ChannelState
-from streams.intake import read_batch, read_change
 from tests.support.dispatchers import CODE
 from tests.support.machine import LeftOut
 
+from .deciding import decided, first_state, read
 from .workload import Workload
 
 RECORDED: Final = Path(__file__).with_name("instructions.json")
 """{python: {case: instructions for each lead}}; a change says why in its commit."""
 TIMEOUT_S: Final = 300
-DECIDED_AT: Final = "2026-11-21T09:00:00.000Z"
 _COUNT = re.compile(r"I\s+refs:\s+([\d,]+)")
 
 
@@ -108,20 +103,11 @@ def work(name: str, batches: int) -> None:
         decimals=case.weight_decimals,
     )
     values = [value for _, value in workload.batch_events()][:batches]
-    limits, room = Limits(), Room(channels=1, parked_bytes=0)
-    reference = InputRef("leads.batches", 0, 0)
     ((channel, roster),) = workload.rosters()
-    state = ChannelState(channel)
-    change = read_change(roster, limits, reference, DECIDED_AT)
-    settled = decide(state, change, limits, room)
-    assert isinstance(settled, tuple)
-    state = evolve(state, settled[0])
+    state = first_state(channel, roster)
     for value in values:
-        outcome = decide(state, read_batch(value, limits, reference, DECIDED_AT), limits, room)
-        assert isinstance(outcome, tuple)
-        (decision,) = outcome
+        _, decision, state = decided(state, read(value))
         assert isinstance(decision, Dispatched)
-        state = evolve(state, decision)
         encode_assignments(decision)
         encode_decision(decision)
 

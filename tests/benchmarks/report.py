@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from rich.table import Table
 
@@ -119,13 +120,35 @@ def start_table(found: Mapping[str, float]) -> Table:
     return table
 
 
-def latency_plot(found: Sequence[Latency], directory: Path) -> None:
-    """For each pace, the quantiles of each contestant; medians over the rounds."""
+def _pyplot() -> Any:
+    """Imported only for a plot, and for files alone."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
+    return plt
+
+
+def scaling_plot(curves: Mapping[str, Sequence[Point]], directory: Path) -> None:
+    """A curve for each axis; medians."""
+    plt = _pyplot()
+    figure, places = plt.subplots(2, 3, figsize=(13, 7))
+    for axes, (axis, points) in zip(places.flat, curves.items(), strict=False):
+        values = [point.at for point in points]
+        axes.plot(values, [median(point.leads_per_s) for point in points], marker="o")
+        axes.set_xscale("log")
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(axis.replace("_", " "))
+        axes.set_ylabel("leads a second")
+    figure.tight_layout()
+    figure.savefig(directory / "scaling.png", dpi=120)
+    plt.close(figure)
+
+
+def latency_plot(found: Sequence[Latency], directory: Path) -> None:
+    """For each pace, the quantiles of each contestant; medians over the rounds."""
+    plt = _pyplot()
     paces = list(dict.fromkeys(each.pace for each in found))
     names = list(dict.fromkeys(each.name for each in found))
     figure, places = plt.subplots(1, len(paces), figsize=(4 * len(paces), 3.5), squeeze=False)
@@ -149,11 +172,7 @@ def latency_plot(found: Sequence[Latency], directory: Path) -> None:
 
 def throughput_plot(name: str, rows: Sequence[Row], directory: Path) -> None:
     """Bars of medians, with the least and the most."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
+    plt = _pyplot()
     shown = sorted((row for row in rows if row.leads_per_s), key=lambda row: row.median)
     figure, axes = plt.subplots(figsize=(9, 0.5 * len(shown) + 1.5))
     medians = [row.median for row in shown]

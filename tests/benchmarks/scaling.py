@@ -3,10 +3,8 @@
 Each point is Partidor alone on an input of its own; everything but the axis is as in throughput.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from .contestants import Partidor
@@ -72,29 +70,3 @@ def measured(
 
 def _point(at: int, row: Row) -> Point:
     return Point(at, row.leads_per_s)
-
-
-def written(curves: Mapping[str, Sequence[Point]], directory: Path) -> None:
-    """As JSON and as plots."""
-    content = {axis: [point._asdict() for point in points] for axis, points in curves.items()}
-    (directory / "scaling.json").write_text(json.dumps(content, indent=2))
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, places = plt.subplots(2, 3, figsize=(13, 7))
-    for axes, (axis, points) in zip(places.flat, curves.items(), strict=False):
-        values = [point.at for point in points]
-        axes.plot(values, [_median(point.leads_per_s) for point in points], marker="o")
-        axes.set_xscale("log")
-        axes.set_ylim(bottom=0)
-        axes.set_xlabel(axis.replace("_", " "))
-        axes.set_ylabel("leads a second")
-    figure.tight_layout()
-    figure.savefig(directory / "scaling.png", dpi=120)
-    plt.close(figure)
-
-
-def _median(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2]

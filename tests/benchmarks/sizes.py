@@ -11,20 +11,16 @@ from typing import Final, NamedTuple
 
 import redis
 
-from dispatcher.channel import decide, evolve
-from dispatcher.events import InputRef
-from dispatcher.limits import RECENT_LENGTH_MAX, Limits, Room
+from dispatcher.limits import RECENT_LENGTH_MAX
 from dispatcher.state import ChannelState
 from dispatcher.state_records import all_records
-from streams.intake import read_batch, read_change
 from streams.local import LocalStack
 
+from .deciding import decided, first_state, read
 from .workload import Workload
 
 IDLE_BATCHES: Final = 3
 CHANNELS: Final = {"idle": 5_000, "active": 50}
-DECIDED_AT: Final = "2026-11-21T09:00:00.000Z"
-_REFERENCE: Final = InputRef("leads.batches", 0, 0)
 
 
 class Size(NamedTuple):
@@ -66,19 +62,11 @@ def _size(kind: str, channels: int, batches: int, client: "redis.Redis") -> Size
 
 
 def _states(channels: int, batches: int) -> Iterator[ChannelState]:
-    limits, room = Limits(), Room(channels=1, parked_bytes=0)
+    workload = Workload(leads=batches, batch_size=1, channels=1)
+    ((named, roster),) = workload.rosters()
     for number in range(channels):
-        workload = Workload(leads=batches, batch_size=1, channels=1)
         name = f"channel-{number:06d}"
-        ((_, roster),) = workload.rosters()
-        state = ChannelState(name)
-        event = roster.replace(b"channel-00000", name.encode())
-        settled = decide(state, read_change(event, limits, _REFERENCE, DECIDED_AT), limits, room)
-        assert isinstance(settled, tuple)
-        state = evolve(state, settled[0])
+        state = first_state(name, roster.replace(named.encode(), name.encode()))
         for _, value in workload.batch_events():
-            event = value.replace(b"channel-00000", name.encode())
-            outcome = decide(state, read_batch(event, limits, _REFERENCE, DECIDED_AT), limits, room)
-            assert isinstance(outcome, tuple)
-            state = evolve(state, outcome[0])
+            state = decided(state, read(value.replace(named.encode(), name.encode()))).after
         yield state

@@ -1,18 +1,15 @@
 """How long it takes to start: the help, the imports, and until all partitions run."""
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 from streams.local import LocalStack
-from tests.support.dispatchers import CODE
 from tests.support.installation import Installation
+from tests.support.interpreter import output_of
 
 ROUNDS: Final = 9
 _IMPORT: Final = (
@@ -24,9 +21,9 @@ _IMPORT: Final = (
 def measured() -> dict[str, float]:
     """Milliseconds, medians: {what: how long}."""
     found = {
-        "python -c pass": median(_run(["-c", "pass"]) for _ in range(ROUNDS)),
+        "python -c pass": median(_run("pass") for _ in range(ROUNDS)),
         "partidor --help": median(
-            _run(["-c", "import sys; from streams.cli import main; sys.exit(main(['--help']))"])
+            _run("import sys; from streams.cli import main; sys.exit(main(['--help']))")
             for _ in range(ROUNDS)
         ),
         "import of all that `partidor run` needs": median(_imported() for _ in range(ROUNDS)),
@@ -47,20 +44,11 @@ def measured() -> dict[str, float]:
     return found
 
 
-def _run(arguments: list[str]) -> float:
+def _run(program: str) -> float:
     began = time.perf_counter()
-    subprocess.run(
-        [sys.executable, *arguments], env=_environment(), stdout=subprocess.DEVNULL, check=True
-    )
+    output_of(program)
     return (time.perf_counter() - began) * 1000
 
 
 def _imported() -> float:
-    done = subprocess.run(
-        [sys.executable, "-c", _IMPORT], env=_environment(), capture_output=True, check=True
-    )
-    return float(json.loads(done.stdout)) * 1000
-
-
-def _environment() -> Mapping[str, str]:
-    return {"PYTHONPATH": CODE}
+    return float(json.loads(output_of(_IMPORT))) * 1000

@@ -5,7 +5,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,10 +15,10 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.partitioning import partition_of
+from streams.own_command import PARTIDOR
 
 PARTITIONS = 3
 CREATED_AT = "2026-11-21T09:00:00Z"
-PARTIDOR = [sys.executable, "-c", "import sys; from streams.cli import main; sys.exit(main())"]
 PATIENCE_S = 60
 
 

@@ -3,19 +3,17 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from streams.own_command import PARTIDOR
 from tests.reference import events
 from tests.support.dispatchers import CODE
 from tests.support.installation import QUICK, Installation
 from tests.support.waiting import wait_until
-
-COMMAND = [sys.executable, "-c", "import sys; from streams.cli import main; sys.exit(main())"]
 
 
 class Launched:
@@ -25,7 +23,7 @@ class Launched:
         self.log_path = directory / "launched.log"
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "run", "--processes", "2"],
+                [*PARTIDOR, "run", "--processes", "2"],
                 stdin=subprocess.DEVNULL,
                 stderr=log,
                 env={
