@@ -176,7 +176,11 @@ class Settings(BaseSettings):
         50, "ms", "how long a poll waits when nothing is there", ge=1, le=1_000
     )
     buffered_records_max: int = _setting(
-        20_000, "records", "input read and not yet decided, per partition; then it is paused", ge=1
+        20_000,
+        "records",
+        "input read and not yet decided, per partition; then it is paused (what an abort "
+        "gives back comes on top)",
+        ge=1,
     )
     buffered_bytes_max: int = _setting(
         64 * 1024 * 1024, "bytes", "input read and not yet decided, per process", ge=1024

@@ -119,6 +119,7 @@ class World:
         self.healing = False
         self._closing_sent = False
         self._unflushed: dict[Task, tuple[int, int]] = {}
+        self._waiting: dict[Task, tuple[dict[str, int], dict[str, int]]] = {}
 
     def settings_of(self, slot: str) -> Settings:
         """The settings of a dispatcher."""
@@ -140,10 +141,7 @@ class World:
         if process.processor is None:
             return
         for task in process.processor.tasks.values():
-            batches, changes = len(task.batches), len(task.changes)
-            most = self.base.buffered_records_max + 2 * self.base.poll_records_max
-            if max(batches, changes) > most:
-                raise Violation(f"bounds: {batches} batches and {changes} changes wait, {most}")
+            self._bound_waiting(task)
             fields, was_at = self._unflushed.get(task, (0, 0))
             now_at = sum(task.applied.values())
             if fields > self.base.redis_unflushed_fields_max and now_at > was_at:
@@ -151,6 +149,23 @@ class World:
             # A restore may move it forward: it takes over what others did, and decides nothing.
             fields = len(task.redis.unflushed) if task.life is Life.RUNNING else 0
             self._unflushed[task] = (fields, now_at)
+
+    def _bound_waiting(self, task: Task) -> None:
+        waiting = {
+            self.topics.lead_batches: len(task.batches),
+            self.topics.roster_changes: len(task.changes),
+        }
+        most = self.base.buffered_records_max + 2 * self.base.poll_records_max
+        # What an abort gives back comes on top: two transactions at most, each input with a record.
+        with_given_back = most + 2 * (self.base.transaction_records_max + 1)
+        was_waiting, was_received = self._waiting.get(task, ({}, {}))
+        for topic, records in waiting.items():
+            goes_on = was_waiting.get(topic, 0) > most and task.received.get(
+                topic, 0
+            ) > was_received.get(topic, 0)
+            if records > with_given_back or (records > most and goes_on):
+                raise Violation(f"bounds: {records} records of {topic} wait, {most}")
+        self._waiting[task] = (waiting, dict(task.received))
 
     # -- the run
 
