@@ -2,10 +2,11 @@
 
 States are immutable values, so that a transaction that aborts leaves no trace in what counts as
 a duplicate (a window changed in place would turn the retry into a duplicate, and lose its leads).
-Copying a window of 1,000 for each batch would cost more than the batch; so the entries stand in
-layers of doubling size that never change once they are built: the smallest is copied with each
-entry until it is full, then full ones of like size are merged, and a look-up asks about
-log2(n / 16) of them. Entries leave at the front by number, not by being deleted.
+Copying a window of 1,000 for each batch would cost more than the batch; so the queues that come
+one after another share one log of entries by number, and each knows which numbers count for it.
+An entry goes to the end of the log itself if nobody has gone on from here before; whoever goes on
+from an earlier queue a second time, after an abort, gets a log of its own. So a log's entries never
+change, and what stands in it beyond a queue's own numbers is invisible to that queue.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
@@ -13,23 +14,33 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-SMALLEST_FULL: Final = 16
-"""Entries of the newest layer."""
+SPARE: Final = 16
+"""Entries that have left stay in the log until they are so many, and a quarter of what counts."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(msgspec.Struct, Generic[K, V], frozen=True):
+class _Log(Generic[K, V]):
+    """Entries in order of their numbers: {key: (number, value)}; the next one gets `end`."""
+
+    __slots__ = ("end", "entries")
+
+    def __init__(self, entries: dict[K, tuple[int, V]], end: int) -> None:
+        self.entries = entries
+        self.end = end
+
+
+class Recent(msgspec.Struct, Generic[K, V], frozen=True, eq=False):
     """Entries numbered `first` to `next_number` - 1, oldest first.
 
     Attributes:
-        layers: newest first; each maps a key to (number, value) and is never changed.
+        log: where they stand, among others; None if there are none.
         first: the number of the oldest entry that still counts.
         next_number: the number that the next entry gets.
     """
 
-    layers: tuple[dict[K, tuple[int, V]], ...] = ()
+    log: _Log[K, V] | None = None
     first: int = 0
     next_number: int = 0
 
@@ -38,34 +49,38 @@ class Recent(msgspec.Struct, Generic[K, V], frozen=True):
         return self.next_number - self.first
 
     def get(self, key: K) -> V | None:
-        """The newest value under the key, or None."""
-        for layer in self.layers:
-            found = layer.get(key)
-            if found is not None:
-                return found[1] if found[0] >= self.first else None
-        return None
+        """The value under the key, or None."""
+        if self.log is None:
+            return None
+        found = self.log.entries.get(key)
+        return found[1] if found is not None and self.first <= found[0] < self.next_number else None
 
     def added(self, key: K, value: V, length_max: int | None = None) -> "Recent[K, V]":
-        """With one more entry at the end; beyond `length_max` the oldest leave."""
+        """With one more entry at the end; beyond `length_max` the oldest leave.
+
+        The key must not be among those that count.
+        """
         number = self.next_number
         first = self.first
-        if length_max is not None:
-            first = max(first, number + 1 - length_max)
-        layers = self.layers
-        if layers and len(layers[0]) < SMALLEST_FULL and key not in layers[0]:
-            newest = {**layers[0], key: (number, value)}
-            return Recent((newest, *layers[1:]), first, number + 1)
-        newest = {key: (number, value)}
-        rest = layers
-        while len(rest) > 1 and len(rest[1]) <= len(rest[0]):
-            rest = (_merged(rest[1], rest[0], first), *rest[2:])
-        return Recent((newest, *rest), first, number + 1)
+        if length_max is not None and number - first >= length_max:
+            first = number + 1 - length_max
+        log = self.log
+        if (
+            log is None
+            or log.end != number
+            or key in log.entries
+            or len(log.entries) > SPARE + (number - first) * 5 // 4
+        ):
+            log = _Log({k: (at, v) for at, k, v in self.since(first)}, number)
+        log.entries[key] = (number, value)
+        log.end = number + 1
+        return Recent(log, first, number + 1)
 
     def without_oldest(self) -> "Recent[K, V]":
         """Without the entry at the front."""
         if self.first + 1 >= self.next_number:
-            return Recent((), self.next_number, self.next_number)
-        return Recent(self.layers, self.first + 1, self.next_number)
+            return Recent(None, self.next_number, self.next_number)
+        return Recent(self.log, self.first + 1, self.next_number)
 
     def since(self, number: int) -> list[tuple[int, K, V]]:
         """(number, key, value) of the entries from `number` on, oldest first.
@@ -73,11 +88,13 @@ class Recent(msgspec.Struct, Generic[K, V], frozen=True):
         Costs as much as what it returns, not as much as what the queue holds.
         """
         number = max(number, self.first)
-        found = []
-        for layer in self.layers:
-            for key, (at, value) in reversed(layer.items()):
-                if at < number:
-                    break
+        found: list[tuple[int, K, V]] = []
+        if self.log is None or number >= self.next_number:
+            return found
+        for key, (at, value) in reversed(self.log.entries.items()):
+            if at < number:
+                break
+            if at < self.next_number:
                 found.append((at, key, value))
         found.reverse()
         return found
@@ -87,22 +104,10 @@ class Recent(msgspec.Struct, Generic[K, V], frozen=True):
         yield from self.since(self.first)
 
 
-def _merged(
-    older: dict[K, tuple[int, V]], newer: dict[K, tuple[int, V]], first: int
-) -> dict[K, tuple[int, V]]:
-    """Both layers, oldest first, so that `since` can stop early; without what has left."""
-    oldest, _ = next(iter(older.values()))
-    if oldest >= first:
-        merged = older | newer
-        if len(merged) == len(older) + len(newer):
-            return merged
-    kept = {k: e for k, e in older.items() if e[0] >= first and k not in newer}
-    kept.update(newer)
-    return kept
-
-
 def recent_from(entries: Iterable[tuple[int, K, V]], first: int, next_number: int) -> Recent[K, V]:
     """Build the queue from stored (number, key, value), in any order; others are left out."""
     counted = sorted((e for e in entries if first <= e[0] < next_number), key=lambda e: e[0])
-    layer = {key: (number, value) for number, key, value in counted}
-    return Recent((layer,) if layer else (), first, next_number)
+    if not counted:
+        return Recent(None, first, next_number)
+    log = _Log({key: (number, value) for number, key, value in counted}, next_number)
+    return Recent(log, first, next_number)

@@ -53,10 +53,36 @@ def test_what_is_stored_and_read_back_is_the_same_queue(first: int, length: int)
     assert length == len(read)
 
 
-def test_layers_stay_few() -> None:
-    """About log2(n) look-ups."""
+@given(
+    st.lists(st.tuples(st.integers(0, 15), st.integers(0, 25)), max_size=80),
+    st.sampled_from([1, 3, 10, None]),
+)
+def test_queues_that_share_a_log_do_not_see_each_other(
+    steps: list[tuple[int, int]], length_max: int | None
+) -> None:
+    """Any queue of before can be gone on from, again and again, as after an abort."""
+    family: list[tuple[Recent[int, int], list[tuple[int, int, int]]]] = [(Recent(), [])]
+    for at, (which, key) in enumerate(steps):
+        recent, plain = family[-1 - which % min(len(family), 4)]
+        if any(each == key for _, each, _ in plain):
+            family.append((recent.without_oldest(), plain[1:]))
+            continue
+        kept = [*plain, (recent.next_number, key, at)]
+        kept = kept if length_max is None else kept[-length_max:]
+        family.append((recent.added(key, at, length_max), kept))
+        for each, expected in family:
+            assert expected == list(each.entries())
+            values = {found: value for _, found, value in expected}
+            assert [values.get(key) for key in range(26)] == [each.get(key) for key in range(26)]
+
+
+def test_what_has_left_is_not_kept_for_ever() -> None:
+    """A quarter more than what counts, and nothing is copied in between."""
     recent: Recent[int, None] = Recent()
+    logs = set()
     for number in range(5_000):
         recent = recent.added(number, None, 1_000)
-        assert len(recent.layers) <= 12
-    assert sum(map(len, recent.layers)) <= 3_000
+        assert recent.log is not None
+        logs.add(id(recent.log))
+        assert len(recent.log.entries) <= 1_000 * 5 // 4 + 20
+    assert len(logs) <= 5_000 // 200
