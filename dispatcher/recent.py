@@ -10,6 +10,7 @@ change, and what stands in it beyond a queue's own numbers is invisible to that 
 """
 
 from collections.abc import Hashable, Iterable, Iterator
+from itertools import islice
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -65,13 +66,11 @@ class Recent(msgspec.Struct, Generic[K, V], frozen=True, eq=False):
         if length_max is not None and number - first >= length_max:
             first = number + 1 - length_max
         log = self.log
-        if (
-            log is None
-            or log.end != number
-            or key in log.entries
-            or len(log.entries) > SPARE + (number - first) * 5 // 4
-        ):
+        if log is None or log.end != number:
             log = _Log({k: (at, v) for at, k, v in self.since(first)}, number)
+        elif key in log.entries or len(log.entries) > SPARE + (number - first) * 5 // 4:
+            left = len(log.entries) - (number - first)
+            log = _Log(dict(islice(log.entries.items(), left, None)), number)
         log.entries[key] = (number, value)
         log.end = number + 1
         return Recent(log, first, number + 1)
