@@ -27,10 +27,10 @@ from .contestants import Contestant
 from .throughput import delete_topics
 from .workload import CREATED_AT, Workload, load
 
-WARM_S = 6.0
+WARM_S = 10.0
 LAST_S = 20.0
 QUIET_S = 5.0
-WARM_UP_S = 30.0
+WARM_UP_S = 90.0
 POLL_S = 0.1
 MARK = b'"batch_id":"t-'
 CHANNELS = 20
