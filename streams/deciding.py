@@ -36,6 +36,9 @@ TOGETHER_RECORDS_MAX: Final = 64
 TOGETHER_BYTES_MAX: Final = 262_144
 """Of batches that are decided together; one at least. A draft is longer by so much at most."""
 
+SHORTER_AFTER_FAILURE: Final = 8
+"""Three failures make five hundred times as short: fewer would be taken for a rival (R6)."""
+
 Read = Callable[[bytes | None, Limits, InputRef, str | None], BatchReceived | ChangeReceived]
 _LAST_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999; producers may write any time."""
@@ -67,7 +70,11 @@ class Draft:
 
 
 class Decider:
-    """Decides what waits in tasks."""
+    """Decides what waits in tasks.
+
+    A transaction that failed may have been too long for a slow network or broker, and would be so
+    for ever; so the next one is shorter, and each that succeeds lets the next be longer again.
+    """
 
     def __init__(
         self,
@@ -85,6 +92,15 @@ class Decider:
         self._decisions = settings.topics.decisions
         self._dead_letter_partitions = dead_letter_partitions
         self._monotonic = monotonic
+        self._records_max = settings.transaction_records_max
+
+    def failed(self) -> None:
+        """A transaction came to nothing."""
+        self._records_max = max(1, self._records_max // SHORTER_AFTER_FAILURE)
+
+    def succeeded(self) -> None:
+        """A transaction was committed."""
+        self._records_max = min(self._settings.transaction_records_max, 2 * self._records_max)
 
     def fill(self, draft: Draft, tasks: Iterable[Task]) -> None:
         """Decide what is ready, up to the size and the time of a transaction."""
@@ -97,7 +113,7 @@ class Decider:
 
     def is_full(self, draft: Draft) -> bool:
         """Whether a transaction takes no more."""
-        return draft.size >= self._settings.transaction_records_max
+        return draft.size >= self._records_max
 
     def _decide_next(self, task: Task, draft: Draft) -> bool:
         """Decide one thing; False when nothing of the task is ready."""
@@ -106,7 +122,8 @@ class Decider:
         elif task.changes:
             self._decide_together(task, [task.take_change()], read_change, draft)
         elif task.batch_ready():
-            batches = task.take_batches(TOGETHER_RECORDS_MAX, TOGETHER_BYTES_MAX)
+            most = min(TOGETHER_RECORDS_MAX, max(1, self._records_max - draft.size))
+            batches = task.take_batches(most, TOGETHER_BYTES_MAX)
             self._decide_together(task, batches, read_batch, draft)
         else:
             return False

@@ -220,6 +220,7 @@ class Processor:
     def _start_over(self, why: str) -> None:
         """R6: nobody knows what was committed. A new producer, and all tasks from the start."""
         self._log.warning("starting over with a new producer", why=why)
+        self._decider.failed()
         for task in self._suspended.values():
             task.enter(Life.CLOSED)
         self._suspended.clear()
@@ -314,6 +315,7 @@ class Processor:
                 outputs, offsets, metadata, generation, lambda: self._decide(self._ahead)
             )
         except Aborted:
+            self._decider.failed()
             self._drop_ahead()
             for task in draft.tasks.values():
                 task.rollback()
@@ -321,6 +323,7 @@ class Processor:
             return
         for partition, task in draft.tasks.items():
             task.commit(records[partition], stored[partition])
+        self._decider.succeeded()
         self.leads_dispatched += draft.leads
 
     # -- Redis

@@ -120,7 +120,12 @@ class Settings(BaseSettings):
         100, "ms", "how long a transaction gathers events before it commits", ge=1, le=5_000
     )
     transaction_records_max: int = _setting(
-        30_000, "records", "output records after which a transaction commits", ge=1, le=200_000
+        30_000,
+        "records",
+        "output records after which a transaction commits; an eighth after one that failed, "
+        "twice as many after each that succeeded",
+        ge=1,
+        le=200_000,
     )
     transaction_gap_ms: int = _setting(
         5,
