@@ -315,8 +315,8 @@ class Processor:
                 outputs, offsets, metadata, generation, lambda: self._decide(self._ahead)
             )
         except Aborted:
-            self._decider.failed()
             self._drop_ahead()
+            self._decider.failed()
             for task in draft.tasks.values():
                 task.rollback()
             self._sleep(0.02)
