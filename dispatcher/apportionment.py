@@ -63,6 +63,68 @@ def apportion(
         )
     else:
         one_lead, fair_shares, all_take = _fair_shares(batch_size, weights_millionths)
+    return four_steps(batch_size, one_lead, fair_shares, all_take, weights_millionths, errors)
+
+
+def apportion_within(
+    batch_size: int,
+    weights_millionths: Sequence[int],
+    errors: Sequence[int],
+    one_lead: int,
+) -> tuple[list[int], Division]:
+    """Divide leads among some of the active assignees: those who may take these leads.
+
+    Args:
+        batch_size, weights_millionths, errors: as for `apportion`, of those who may take them.
+        one_lead: the denominator of the errors, W 10^12 with W the sum of *all* active weights.
+
+    Returns: the fair shares, and the division. A fair share within a set need not be a whole count
+    of 1/(W 10^12) leads: they are rounded down, the missing units go one each to the largest
+    remainders, of equals the last in rank. Within all active assignees nothing is rounded, and the
+    division is that of `apportion`.
+
+    Raises ValueError when no weight is over 0.
+    """
+    weight_sum = sum(weights_millionths)
+    if weight_sum <= 0:
+        raise ValueError("nobody to take it: the sum of the weights is 0")
+    total = batch_size * one_lead
+    fair_shares = spread(total, weights_millionths, weight_sum)
+    all_take = min(weights_millionths) > 0
+    division = four_steps(batch_size, one_lead, fair_shares, all_take, weights_millionths, errors)
+    return fair_shares, division
+
+
+def spread(total: int, weights: Sequence[int], weight_sum: int) -> list[int]:
+    """Whole units by weight, with the sum `total`; missing ones to the largest remainders."""
+    parts = [divmod(total * weight, weight_sum) for weight in weights]
+    return with_missing_units([part for part, _ in parts], [rest for _, rest in parts], total)
+
+
+def with_missing_units(floors: list[int], remainders: Sequence[int], total: int) -> list[int]:
+    """One more unit each for the largest remainders, of equals the last, until the sum is right."""
+    missing = total - sum(floors)
+    if missing:
+        by_remainder = sorted(
+            range(len(floors)), key=lambda rank: (remainders[rank], rank), reverse=True
+        )
+        for rank in by_remainder[:missing]:
+            floors[rank] += 1
+    return floors
+
+
+def four_steps(
+    batch_size: int,
+    one_lead: int,
+    fair_shares: Sequence[int],
+    all_take: bool,
+    weights_millionths: Sequence[int],
+    errors: Sequence[int],
+) -> Division:
+    """Steps 2 to 4, with the fair shares given (numerators over `one_lead`).
+
+    `all_take` says whether all weights are over 0.
+    """
     # The ideals, negated: everyone's error if nobody got anything.
     errors_after = list(map(sub, errors, fair_shares))
     assigned = [0] * len(errors_after)

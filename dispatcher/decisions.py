@@ -2,9 +2,11 @@
 
 import msgspec
 
+from dispatcher.division import Group
+from dispatcher.eligibility import Eligibility
 from dispatcher.events import BatchReceived, ChangeReceived, InputRef, RejectedLead
+from dispatcher.parking import ParkedBatch, Parking
 from dispatcher.roster import Roster
-from dispatcher.state import ParkedBatch
 from schemas.reasons import Reason
 
 
@@ -32,7 +34,11 @@ class Dispatched(Decision, frozen=True, kw_only=True):
         assigned: leads per rank, in order of rank; 0 for paused members.
         errors_before, errors_after: numerators over `roster.error_denominator`, by rank.
         rejected_leads: those of its event that became dead letters with it.
+        parking_after: what waits after it; None where nothing was parked or released.
         released: whether it was parked before.
+        accrued: where not everybody may take everything, what each was due, numerators over
+            `roster.error_denominator`, by rank; None elsewhere: fair shares follow from weights.
+        groups: likewise, how its leads were grouped.
     """
 
     batch_id: str
@@ -45,7 +51,10 @@ class Dispatched(Decision, frozen=True, kw_only=True):
     errors_before: tuple[int, ...]
     errors_after: tuple[int, ...]
     rejected_leads: tuple[RejectedLead, ...] = ()
+    parking_after: Parking | None = None
     released: bool = False
+    accrued: tuple[int, ...] | None = None
+    groups: tuple[Group, ...] = ()
 
 
 class RosterSettled(Decision, frozen=True, kw_only=True):
@@ -56,6 +65,8 @@ class RosterSettled(Decision, frozen=True, kw_only=True):
         roster, errors: after it.
         errors_before: by rank of the new roster, numerators over `denominator_before`.
         left: who left, with their error before, likewise.
+        eligibility: who may take what after it; None for everybody everything.
+        by_timer: whether it happened by itself; its input is then the record that set the timer.
     """
 
     received: ChangeReceived
@@ -64,19 +75,51 @@ class RosterSettled(Decision, frozen=True, kw_only=True):
     errors_before: tuple[int, ...]
     denominator_before: int
     left: tuple[tuple[str, int], ...]
+    eligibility: Eligibility | None = None
+    by_timer: bool = False
+
+
+class DayBegan(Decision, frozen=True, kw_only=True):
+    """A day of a channel ended, and with it the counts of leads that day.
+
+    Attributes:
+        day: that begins, as in "2026-11-22".
+        ends_at_ms: when it ends, milliseconds since 1970; None where calendars end.
+    """
+
+    day: str
+    ends_at_ms: int | None
+    eligibility: Eligibility
 
 
 class Parked(Decision, frozen=True, kw_only=True):
-    """Nobody could take a batch."""
+    """Nobody could take a batch.
 
-    batch: ParkedBatch
+    Attributes:
+        leads: how many wait.
+        entries: they, by what they ask; one without leads for an empty batch.
+        groups: likewise, with why; empty where everybody may take everything.
+    """
+
+    batch_id: str
+    content_hash: str
+    leads: int
+    entries: tuple[ParkedBatch, ...]
+    roster: Roster
+    groups: tuple[Group, ...] = ()
     rejected_leads: tuple[RejectedLead, ...] = ()
 
 
 class Released(Decision, frozen=True, kw_only=True):
-    """The oldest parked batch is let go; `Dispatched` follows."""
+    """The oldest leads that somebody may take are let go; `Dispatched` follows.
+
+    Attributes:
+        batch: their entry as it was parked.
+        leads: how many of its leads go.
+    """
 
     batch: ParkedBatch
+    leads: int
 
 
 class DuplicateIgnored(Decision, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from dispatcher.decisions import (
+    DayBegan,
     Decision,
     Dispatched,
     DuplicateIgnored,
@@ -19,11 +20,14 @@ from dispatcher.decisions import (
     Released,
     RosterSettled,
 )
+from dispatcher.division import Group
+from dispatcher.eligibility import Eligibility
 from dispatcher.events import InputRef
 from dispatcher.json_texts import json_ids, json_name, json_text
 from dispatcher.roster import Roster
 from dispatcher.shares import shares_text
-from schemas.inputs import CumulativeErrorCorrected, RosterReplaced
+from dispatcher.times import timestamp_text
+from schemas.inputs import ChannelConfigured, CumulativeErrorCorrected, RosterReplaced
 from schemas.scalars import decimal_text, weight_text
 
 ALL_MEMBERS_LISTED_MAX = 20
@@ -38,6 +42,7 @@ _DECISION_TYPES: dict[type[Decision], str] = {
     Parked: "batch_parked",
     Released: "batch_released",
     DuplicateIgnored: "duplicate_ignored",
+    DayBegan: "day_began",
 }
 
 
@@ -109,13 +114,22 @@ def encode_decision(decision: Decision) -> bytes:
     if isinstance(decision, RosterSettled):
         _settled(event, decision)
     elif isinstance(decision, Parked):
-        _batch_head(event, decision, decision.batch.batch_id, len(decision.batch.lead_ids))
-        event["content_hash"] = decision.batch.content_hash
+        _batch_head(event, decision, decision.batch_id, decision.leads)
+        event["content_hash"] = decision.content_hash
+        if decision.groups:
+            event["groups"] = _groups(decision.groups, decision.roster)
     elif isinstance(decision, Released):
-        _batch_head(event, decision, decision.batch.batch_id, len(decision.batch.lead_ids))
+        _batch_head(event, decision, decision.batch.batch_id, decision.leads)
         event["parked_input"] = _reference(decision.batch.input)
+        if still_parked := len(decision.batch.lead_ids) - decision.leads:
+            event["still_parked"] = still_parked
     elif isinstance(decision, DuplicateIgnored):
         _duplicate(event, decision)
+    elif isinstance(decision, DayBegan):
+        ends_at_ms = decision.ends_at_ms
+        event["day"] = decision.day
+        event["day_ends_at"] = None if ends_at_ms is None else timestamp_text(ends_at_ms)
+        _common(event, decision)
     return _encode(event)
 
 
@@ -152,15 +166,42 @@ def _encode_dispatched(decision: Dispatched) -> bytes:
         f',"content_hash":"{decision.content_hash}"'
         f',"shares":{shares_text(decision, complete=complete)}'
         f',"shares_complete":{"true" if complete else "false"}'
-        f',"error_denominator":"{decision.roster.error_denominator}"}}'
+        f',"error_denominator":"{decision.roster.error_denominator}"{_groups_text(decision)}}}'
     ).encode()
+
+
+def _groups_text(decision: Dispatched) -> str:
+    """Nothing where everybody may take everything."""
+    if decision.accrued is None:
+        return ""
+    groups = _encode(_groups(decision.groups, decision.roster)).decode()
+    return f',"released":{"true" if decision.released else "false"},"groups":{groups}'
+
+
+def _groups(groups: Iterable[Group], roster: Roster) -> list[dict[str, Any]]:
+    return [_group(group, roster) for group in groups]
+
+
+def _group(group: Group, roster: Roster) -> dict[str, Any]:
+    parked = len(group.parked_places)
+    row: dict[str, Any] = {
+        "required_skills": group.requirement.skills,
+        "excluded": group.requirement.excluded,
+        "leads": len(group.places),
+        "able": len(group.takers),
+        "capped": sorted(roster.members[rank].assignee_id for rank in group.capped),
+        "parked": parked,
+    }
+    if parked:
+        row["parked_because"] = group.why_parked(roster)
+    return row
 
 
 def _settled(event: dict[str, Any], decision: RosterSettled) -> None:
     change = decision.received.change
     event["change_id"] = change.change_id
     event["change_type"] = change.type
-    if not isinstance(change, RosterReplaced):
+    if not isinstance(change, RosterReplaced | ChannelConfigured):
         event["assignee_id"] = change.assignee_id
     if isinstance(change, CumulativeErrorCorrected):
         event["amount"] = change.amount
@@ -176,6 +217,11 @@ def _settled(event: dict[str, Any], decision: RosterSettled) -> None:
         }
         for assignee_id, error in decision.left
     ]
+    eligibility = decision.eligibility
+    if decision.by_timer:
+        event["by_timer"] = True
+    if eligibility is not None:
+        event["rules"] = eligibility.rules
     event["shares"] = list(_standings(decision))
     event["shares_complete"] = True
     event["error_denominator"] = str(decision.roster.error_denominator)
@@ -185,7 +231,7 @@ def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
     roster = decision.roster
     for rank in roster.by_assignee_id:
         member = roster.members[rank]
-        yield {
+        row = {
             "assignee_id": member.assignee_id,
             "weight": weight_text(member.weight_millionths),
             "paused": member.paused,
@@ -195,6 +241,21 @@ def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
             "cumulative_error_after": decimal_text(decision.errors[rank], roster.error_denominator),
             "cumulative_error_numerator": str(decision.errors[rank]),
         }
+        if decision.eligibility is not None:
+            row |= _terms(decision.eligibility, rank, member.assignee_id)
+        yield row
+
+
+def _terms(eligibility: Eligibility, rank: int, assignee_id: str) -> dict[str, Any]:
+    """What of an assignee's terms isn't as it is for everybody."""
+    terms = eligibility.terms[rank]
+    until = [timer.at_ms for timer in eligibility.timers if timer.assignee_id == assignee_id]
+    row = {
+        "skills": terms.skills or None,
+        "per_day": terms.per_day,
+        "paused_until": timestamp_text(until[0]) if until else None,
+    }
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def _duplicate(event: dict[str, Any], decision: DuplicateIgnored) -> None:

@@ -2,11 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from schemas.inputs import RosterChange
 from schemas.reasons import Reason
+
+_ADDED_LATER: Final = ("until",)
 
 
 class InputRef(msgspec.Struct, frozen=True):
@@ -72,6 +75,17 @@ class ChangeReceived(msgspec.Struct, frozen=True):
         return self.change.channel
 
 
+class TimerDue(msgspec.Struct, frozen=True):
+    """The first timer of a channel is due.
+
+    Attributes:
+        now_ms: the time, milliseconds since 1970; at or after that of the timer.
+    """
+
+    channel: str
+    now_ms: int
+
+
 def batch_content_hash(lead_ids: Sequence[str]) -> str:
     """The content of a batch as R10 compares it: its sequence of lead_ids, 128 bits in hex.
 
@@ -83,4 +97,8 @@ def batch_content_hash(lead_ids: Sequence[str]) -> str:
 def change_content_hash(change: RosterChange) -> str:
     """The content of a change as R10 compares it: all but `created_at`, 128 bits in hex."""
     content = change.model_dump(mode="json", exclude={"created_at"})
+    # Fields that came later: without them a change has the content that it always had.
+    for name in _ADDED_LATER:
+        if content.get(name, 0) is None:
+            del content[name]
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:32]

@@ -30,6 +30,13 @@ class Limits(msgspec.Struct, frozen=True):
     parked_bytes_per_partition_max: int = 256 * 1024 * 1024
     nesting_max: int = 100
 
+    def too_many_channels(self) -> str:
+        """What is said of a channel beyond the bound."""
+        return (
+            "a channel never seen before; a partition keeps at most "
+            f"{self.channels_per_partition_max} channels"
+        )
+
 
 class Room(msgspec.Struct, frozen=True):
     """What a partition can still take in, as `decide` is told it.

@@ -25,14 +25,18 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from dispatcher.apportionment import spread, with_missing_units
 from schemas.inputs import (
     AssigneeJoined,
     AssigneeLeft,
     AssigneePaused,
     AssigneeResumed,
+    CapacityChanged,
+    ChannelConfigured,
     CumulativeErrorCorrected,
     RosterChange,
     RosterReplaced,
+    SkillsChanged,
     WeightChanged,
 )
 from schemas.reasons import Reason
@@ -185,6 +189,10 @@ def settle(channel: str, roster: Roster, errors: Sequence[int], change: RosterCh
             members, units = _replace(channel, roster, units, change)
         case CumulativeErrorCorrected():
             _correct(roster, units, change)
+        case CapacityChanged() | SkillsChanged():
+            roster.rank(change.assignee_id)  # what it changes stands in `eligibility`
+        case ChannelConfigured():
+            pass
     after = {m.assignee_id: u for m, u in zip(members, units, strict=False)}
     new_roster = Roster(members)
     scale = new_roster.error_denominator // UNITS_PER_LEAD
@@ -243,12 +251,9 @@ def _correct(roster: Roster, units: list[int], change: CumulativeErrorCorrected)
             Reason.NO_COUNTERPARTY,
             "nobody is active with a weight over 0 to take the counter-entry",
         )
-    parts = [divmod(-amount * weight, roster.weight_sum) for weight in roster.active_weights]
-    spread = _with_missing_units(
-        [part for part, _ in parts], [remainder for _, remainder in parts], -amount
-    )
+    parts = spread(-amount, roster.active_weights, roster.weight_sum)
     units[rank] += amount
-    for active_rank, part in zip(roster.active, spread, strict=True):
+    for active_rank, part in zip(roster.active, parts, strict=True):
         units[active_rank] += part
 
 
@@ -257,19 +262,7 @@ def rounded_units(errors: Sequence[int], scale: int) -> list[int]:
     if scale == 1:
         return list(errors)
     parts = [divmod(error, scale) for error in errors]
-    return _with_missing_units([unit for unit, _ in parts], [rest for _, rest in parts], 0)
-
-
-def _with_missing_units(floors: list[int], remainders: Sequence[int], total: int) -> list[int]:
-    """One more unit each for the largest remainders, of equals the last, until the sum is right."""
-    missing = total - sum(floors)
-    if missing:
-        by_remainder = sorted(
-            range(len(floors)), key=lambda rank: (remainders[rank], rank), reverse=True
-        )
-        for rank in by_remainder[:missing]:
-            floors[rank] += 1
-    return floors
+    return with_missing_units([unit for unit, _ in parts], [rest for _, rest in parts], 0)
 
 
 def cancel(units: list[int], leaver_units: int) -> None:

@@ -42,6 +42,8 @@ def shares_text(decision: Dispatched, *, complete: bool) -> str:
     """The rows of everyone, or of those who received leads, as a JSON array."""
     roster, before, assigned = decision.roster, decision.errors_before, decision.assigned
     ranks = roster.by_assignee_id
+    if decision.accrued is not None:
+        return _accrued_text(decision, decision.accrued, complete=complete)
     if complete and len(ranks) <= _TEXTS_REMEMBERED_MEMBERS_MAX:
         return _text_remembered(roster, len(decision.lead_ids), before, assigned)
     if complete and len(ranks) <= _MEMBERS_REMEMBERED_MAX:
@@ -134,3 +136,25 @@ def _numbers(frame: _Frame, before: int, assigned: int) -> str:
 
 
 _before_text = lru_cache(maxsize=NUMBERS_REMEMBERED_MAX)(decimal_text)
+
+
+def _accrued_text(decision: Dispatched, accrued: Sequence[int], *, complete: bool) -> str:
+    """Where not everybody may take everything, what each was due doesn't follow from weights."""
+    roster, denominator = decision.roster, decision.roster.error_denominator
+    rows = []
+    for rank in roster.by_assignee_id:
+        if not (complete or decision.assigned[rank] or accrued[rank]):
+            continue
+        member, before = roster.members[rank], decision.errors_before[rank]
+        paused = ',"paused":true' if member.paused else ""
+        rows.append(
+            f'{{"assignee_id":{json_name(member.assignee_id)}'
+            f',"weight":"{weight_text(member.weight_millionths)}"{paused}'
+            f',"fair_share":"{decimal_text(accrued[rank], denominator)}"'
+            f',"cumulative_error_before":"{decimal_text(before, denominator)}"'
+            f',"ideal":"{decimal_text(accrued[rank] - before, denominator)}"'
+            f',"assigned":{decision.assigned[rank]}'
+            f',"cumulative_error_after":"{decimal_text(decision.errors_after[rank], denominator)}"'
+            f',"cumulative_error_numerator":"{decision.errors_after[rank]}"}}'
+        )
+    return f"[{','.join(rows)}]"

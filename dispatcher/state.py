@@ -1,10 +1,15 @@
 """The state of a channel: an immutable value. `channel.evolve` makes the next one."""
 
+from collections.abc import Iterable
+
 import msgspec
 
+from dispatcher.eligibility import Eligibility
 from dispatcher.events import InputRef
+from dispatcher.parking import NOBODY_WAITS, ParkedBatch, Parking
 from dispatcher.promise import Promise
 from dispatcher.recent import Recent
+from dispatcher.requirements import Requirement
 from dispatcher.roster import EMPTY_ROSTER, Roster
 
 
@@ -24,30 +29,6 @@ class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
     size: int
     decided_at: str
     kind: str
-
-
-class ParkedBatch(msgspec.Struct, frozen=True):
-    """A batch that waits until somebody can take it; its attributes are kept for that time.
-
-    Attributes:
-        lead_ids, attributes: of the leads to dispatch; attributes are JSON objects as bytes.
-        input: the record that it came in.
-        parked_at: the time of that record, RFC 3339.
-    """
-
-    batch_id: str
-    created_at: str
-    content_hash: str
-    lead_ids: tuple[str, ...]
-    attributes: tuple[bytes, ...]
-    input: InputRef
-    parked_at: str
-
-    @property
-    def size_bytes(self) -> int:
-        """About what it takes in memory: ids and attributes, and a fixed part for each lead."""
-        ids = sum(map(len, self.lead_ids))
-        return ids + sum(map(len, self.attributes)) + 100 * (1 + len(self.lead_ids))
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -73,9 +54,9 @@ class ChannelState(msgspec.Struct, frozen=True):
         errors: cumulative errors in order of rank, numerators over `roster.error_denominator`;
             their sum is 0 after every decision.
         batches, changes: the last 1,000 of each, by id.
-        parked: by batch_id, oldest first; `parked_by_number` the same by number.
-        parked_leads, parked_bytes: how many leads they hold, and about how many bytes.
-        release: set while parked batches are being released.
+        parking: the leads that wait for somebody who may take them.
+        release: set while parked leads are being released.
+        eligibility: who may take what; None where everybody who is active may take everything.
     """
 
     channel: str
@@ -86,17 +67,32 @@ class ChannelState(msgspec.Struct, frozen=True):
     promise: Promise = Promise()
     batches: Recent[str, Seen] = Recent()
     changes: Recent[str, Seen] = Recent()
-    parked: Recent[str, ParkedBatch] = Recent()
-    parked_by_number: Recent[int, ParkedBatch] = Recent()
-    parked_leads: int = 0
-    parked_bytes: int = 0
+    parking: Parking = NOBODY_WAITS
     release: Release | None = None
+    eligibility: Eligibility | None = None
 
     @property
     def exists(self) -> bool:
         """Whether anything was ever decided; a channel without a decision leaves no trace."""
         return self.state_version > 0
 
-    def oldest_parked(self) -> ParkedBatch | None:
-        """The batch that is released next."""
-        return self.parked_by_number.get(self.parked_by_number.first)
+    @property
+    def next_timer_ms(self) -> int | None:
+        """When something happens by itself, milliseconds since 1970."""
+        if self.eligibility is None or not self.eligibility.timers:
+            return None
+        return self.eligibility.timers[0].at_ms
+
+    def takeable(self) -> tuple[int, ParkedBatch] | None:
+        """The number and leads of the entry that is released next, if somebody may take any."""
+        if not self.parking.entries or not self.roster.weight_sum:
+            return None
+        requirements: Iterable[Requirement] = self.parking.queues
+        if self.eligibility is not None:
+            rooms = self.eligibility.rooms()
+            requirements = [
+                each
+                for each in requirements
+                if self.eligibility.somebody_may_take(self.roster, each, rooms)
+            ]
+        return self.parking.oldest(requirements)

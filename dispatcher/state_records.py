@@ -20,12 +20,15 @@ from urllib.parse import unquote
 
 import msgspec
 
+from dispatcher.eligibility import Eligibility
 from dispatcher.events import InputRef
 from dispatcher.limits import RECENT_LENGTH_MAX
+from dispatcher.parking import ParkedBatch, Parking, parking_of
 from dispatcher.promise import Promise
 from dispatcher.recent import Recent, recent_from
+from dispatcher.requirements import NOTHING, Requirement
 from dispatcher.roster import Member, Roster, rank_digest
-from dispatcher.state import ChannelState, ParkedBatch, Release, Seen
+from dispatcher.state import ChannelState, Release, Seen
 
 SEGMENT_LENGTH: Final = 25
 SEGMENTS: Final = RECENT_LENGTH_MAX // SEGMENT_LENGTH
@@ -58,14 +61,22 @@ class _Window(msgspec.Struct, frozen=True):
     open: list[tuple[str, Seen]]
 
 
-class _Parked(msgspec.Struct, frozen=True):
+class ParkedNumbers(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which entries wait: all from `first` on below `next`, or those in `runs`, ends excluded."""
+
     first: int
     next: int
     leads: int
     bytes: int
+    runs: list[tuple[int, int]] | None = None
+
+    def numbers(self) -> Iterator[int]:
+        """Of the entries, ascending."""
+        for first, end in [(self.first, self.next)] if self.runs is None else self.runs:
+            yield from range(first, end)
 
 
-class _Main(msgspec.Struct, frozen=True):
+class _Main(msgspec.Struct, frozen=True, omit_defaults=True):
     channel: str
     state_version: int
     roster_version: int
@@ -73,9 +84,10 @@ class _Main(msgspec.Struct, frozen=True):
     promise: Promise
     batches: _Window
     changes: _Window
-    parked: _Parked
+    parked: ParkedNumbers
     release: Release | None
-    schema_version: int = 1
+    schema_version: int
+    eligibility: Eligibility | None = None
 
 
 class _Segment(msgspec.Struct, frozen=True):
@@ -83,13 +95,14 @@ class _Segment(msgspec.Struct, frozen=True):
     entries: list[tuple[str, Seen]]
 
 
-class _ParkedRecord(msgspec.Struct, frozen=True):
+class _ParkedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     batch_id: str
     created_at: str
     content_hash: str
     input: InputRef
     parked_at: str
     leads: list[tuple[str, msgspec.Raw]]
+    requirement: Requirement = NOTHING
 
 
 _encode = msgspec.json.Encoder().encode
@@ -116,11 +129,7 @@ def changed_records(before: ChannelState, after: ChannelState) -> Iterator[Recor
     key = channel_key(after.channel)
     yield from _segments(key + b"/batches/", before.batches, after.batches)
     yield from _segments(key + b"/changes/", before.changes, after.changes)
-    for number, _, batch in after.parked_by_number.since(before.parked_by_number.next_number):
-        yield _parked_key(key, number), _parked_value(batch)
-    for number in range(before.parked_by_number.first, after.parked_by_number.first):
-        if number < before.parked_by_number.next_number:
-            yield _parked_key(key, number), None
+    yield from _parked(key, before.parking, after.parking)
     yield key, _main_value(after)
 
 
@@ -129,12 +138,22 @@ def all_records(state: ChannelState) -> Iterator[Record]:
     return changed_records(ChannelState(state.channel), state)
 
 
+def _parked(key: bytes, before: Parking, after: Parking) -> Iterator[Record]:
+    if before.entries is after.entries:
+        return
+    for number, batch in after.in_order():
+        if before.entries.get(number) is not batch:
+            yield _parked_key(key, number), _parked_value(batch)
+    for number, _ in before.in_order():
+        if number not in after.entries:
+            yield _parked_key(key, number), None
+
+
 def _main_value(state: ChannelState) -> bytes:
     members = [
         (member.assignee_id, member.weight_millionths, member.paused, str(error))
         for member, error in zip(state.roster.members, state.errors, strict=True)
     ]
-    parked = state.parked_by_number
     return _encode(
         _Main(
             state.channel,
@@ -144,10 +163,26 @@ def _main_value(state: ChannelState) -> bytes:
             state.promise,
             _window(state.batches),
             _window(state.changes),
-            _Parked(parked.first, parked.next_number, state.parked_leads, state.parked_bytes),
+            _parked_numbers(state.parking),
             state.release,
+            1,
+            state.eligibility,
         )
     )
+
+
+def _parked_numbers(parking: Parking) -> ParkedNumbers:
+    numbers = sorted(parking.entries)
+    end = parking.next_number
+    if not numbers or numbers[0] + len(numbers) == end:
+        return ParkedNumbers(end - len(numbers), end, parking.leads, parking.size_bytes)
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number:
+            runs[-1] = (runs[-1][0], number + 1)
+        else:
+            runs.append((number, number + 1))
+    return ParkedNumbers(numbers[0], end, parking.leads, parking.size_bytes, runs)
 
 
 def _window(recent: Recent[str, Seen]) -> _Window:
@@ -191,6 +226,7 @@ def _parked_value(batch: ParkedBatch) -> bytes:
             batch.input,
             batch.parked_at,
             leads,
+            batch.requirement if batch.requirement != NOTHING else NOTHING,
         )
     )
 
@@ -209,7 +245,7 @@ def read_state(records: Mapping[bytes, bytes]) -> ChannelState:
     # Stored in order of rank, and read in it.
     parked = [
         (number, _read_parked(records[_parked_key(main_key, number)]))
-        for number in range(main.parked.first, main.parked.next)
+        for number in main.parked.numbers()
     ]
     return ChannelState(
         channel=main.channel,
@@ -220,19 +256,9 @@ def read_state(records: Mapping[bytes, bytes]) -> ChannelState:
         promise=main.promise,
         batches=_read_window(main.batches, main_key + b"/batches/", records),
         changes=_read_window(main.changes, main_key + b"/changes/", records),
-        parked=recent_from(
-            ((number, batch.batch_id, batch) for number, batch in parked),
-            main.parked.first,
-            main.parked.next,
-        ),
-        parked_by_number=recent_from(
-            ((number, number, batch) for number, batch in parked),
-            main.parked.first,
-            main.parked.next,
-        ),
-        parked_leads=main.parked.leads,
-        parked_bytes=main.parked.bytes,
+        parking=parking_of(parked, main.parked.next),
         release=main.release,
+        eligibility=main.eligibility,
     )
 
 
@@ -262,6 +288,7 @@ def _read_parked(value: bytes) -> ParkedBatch:
         attributes=tuple(bytes(attributes) for _, attributes in record.leads),
         input=record.input,
         parked_at=record.parked_at,
+        requirement=record.requirement,
     )
 
 

@@ -35,12 +35,16 @@ EVENTS: Final[dict[str, type[BaseModel]]] = {
     "assignee_resumed": inputs.AssigneeResumed,
     "roster_replaced": inputs.RosterReplaced,
     "cumulative_error_corrected": inputs.CumulativeErrorCorrected,
+    "channel_configured": inputs.ChannelConfigured,
+    "capacity_changed": inputs.CapacityChanged,
+    "skills_changed": inputs.SkillsChanged,
     "lead_assigned": outputs.LeadAssigned,
     "batch_dispatched": outputs.BatchDispatched,
     "roster_changed": outputs.RosterChanged,
     "batch_parked": outputs.BatchParked,
     "batch_released": outputs.BatchReleased,
     "duplicate_ignored": outputs.DuplicateIgnored,
+    "day_began": outputs.DayBegan,
     "dead_letter": outputs.DeadLetter,
 }
 """Every event by its `type`."""
@@ -55,6 +59,9 @@ EVENTS_ON: Final[dict[str, tuple[str, ...]]] = {
         "assignee_resumed",
         "roster_replaced",
         "cumulative_error_corrected",
+        "channel_configured",
+        "capacity_changed",
+        "skills_changed",
     ),
     ASSIGNMENTS.name: ("lead_assigned",),
     DECISIONS.name: (
@@ -63,6 +70,7 @@ EVENTS_ON: Final[dict[str, tuple[str, ...]]] = {
         "batch_parked",
         "batch_released",
         "duplicate_ignored",
+        "day_began",
     ),
     # Not for others to read or write: their own format, and the original bytes.
     CHANGELOG.name: (),

@@ -4,11 +4,16 @@ These models are the only definition of the input events. Unknown fields are ign
 a source may send more than this version knows; nothing is coerced ("1" is no number, 1 no text).
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from schemas.scalars import Amount, Id, Timestamp, Weight
+from schemas.time_zones import TimeZone
+
+CAPACITY_MAX: Final = 1_000_000
+SKILLS_MAX: Final = 100
+SKILL_ATTRIBUTES_MAX: Final = 20
 
 SchemaVersion = Annotated[int, Field(ge=1, strict=True)]
 """Rises only with optional fields, so every version from 1 on can be read."""
@@ -87,10 +92,14 @@ class WeightChanged(RosterChangeEvent):
 
 
 class AssigneePaused(RosterChangeEvent):
-    """Gets no leads, and the cumulative error stays as it is, until resumed."""
+    """Gets no leads, and the cumulative error stays as it is, until resumed.
+
+    With `until` that happens by itself; a later pause without it takes that back.
+    """
 
     type: Literal["assignee_paused"]
     assignee_id: Id
+    until: Timestamp | None = None
 
 
 class AssigneeResumed(RosterChangeEvent):
@@ -140,6 +149,37 @@ class CumulativeErrorCorrected(RosterChangeEvent):
     counter_assignee_id: Id | None = None
 
 
+class CapacityChanged(RosterChangeEvent):
+    """How many leads an assignee takes in a day of the channel; left out or null: any number.
+
+    What would go over it is parked.
+    """
+
+    type: Literal["capacity_changed"]
+    assignee_id: Id
+    per_day: int | None = Field(default=None, ge=0, le=CAPACITY_MAX)
+
+
+class SkillsChanged(RosterChangeEvent):
+    """All skills of an assignee: texts such as "language=vi", as a lead may require them."""
+
+    type: Literal["skills_changed"]
+    assignee_id: Id
+    skills: list[Id] = Field(max_length=SKILLS_MAX)
+
+
+class ChannelConfigured(RosterChangeEvent):
+    """The rules of a channel, all of them at once; what is left out has its default."""
+
+    type: Literal["channel_configured"]
+    time_zone: TimeZone = "UTC"
+    required_skills: list[Id] = Field(
+        default_factory=list,
+        max_length=SKILL_ATTRIBUTES_MAX,
+        description='names of attributes: a lead with {"language":"vi"} requires "language=vi"',
+    )
+
+
 RosterChange = Annotated[
     AssigneeJoined
     | AssigneeLeft
@@ -147,7 +187,10 @@ RosterChange = Annotated[
     | AssigneePaused
     | AssigneeResumed
     | RosterReplaced
-    | CumulativeErrorCorrected,
+    | CumulativeErrorCorrected
+    | CapacityChanged
+    | SkillsChanged
+    | ChannelConfigured,
     Field(discriminator="type"),
 ]
 ROSTER_CHANGE: TypeAdapter[RosterChange] = TypeAdapter(RosterChange)

@@ -13,6 +13,10 @@ from schemas.inputs import SchemaVersion
 from schemas.reasons import Reason
 from schemas.scalars import Decimal12, Id, Timestamp, Weight, WholeNumber
 
+ParkedBecause = Literal[
+    "nobody_active", "nobody_with_the_skills", "returned_by_everybody", "capacity_reached"
+]
+
 
 class OutputEvent(BaseModel):
     """What all output events share. Readers ignore fields that they don't know."""
@@ -61,6 +65,25 @@ class Share(OutputEvent):
     )
 
 
+class Group(OutputEvent):
+    """Leads of a batch that ask the same, where not everybody may take everything."""
+
+    required_skills: list[str]
+    excluded: list[str] = Field(description="assignees who may not take them")
+    leads: int = Field(ge=0)
+    able: int = Field(ge=0, description="how many are active, have the skills, aren't excluded")
+    capped: list[str] = Field(description="who reached their capacity with it")
+    parked: int = Field(ge=0, description="leads that nobody could take, the last of them")
+    parked_because: ParkedBecause | None = None
+
+
+class RulesInForce(OutputEvent):
+    """The rules of a channel."""
+
+    time_zone: str
+    required_skills: list[str]
+
+
 class Standing(OutputEvent):
     """Where a roster change leaves one assignee; amounts in leads."""
 
@@ -70,6 +93,9 @@ class Standing(OutputEvent):
     cumulative_error_before: Decimal12
     cumulative_error_after: Decimal12
     cumulative_error_numerator: WholeNumber
+    skills: list[str] | None = None
+    per_day: int | None = Field(default=None, description="leads at most in a day")
+    paused_until: Timestamp | None = None
 
 
 class Leaver(OutputEvent):
@@ -100,6 +126,10 @@ class BatchDispatched(Decision):
     shares: list[Share]
     shares_complete: bool = Field(description="false: only those who received leads are listed")
     error_denominator: WholeNumber
+    released: bool | None = Field(
+        default=None, description="in channels with rules: whether its leads were parked before"
+    )
+    groups: list[Group] | None = Field(default=None, description="in channels with rules")
 
 
 class RosterChanged(Decision):
@@ -115,6 +145,10 @@ class RosterChanged(Decision):
     reason: str | None = None
     content_hash: str
     left: list[Leaver] = Field(default_factory=list)
+    by_timer: bool | None = Field(
+        default=None, description="it happened by itself; its input is what set the timer"
+    )
+    rules: RulesInForce | None = Field(default=None, description="in channels with rules")
     shares: list[Standing]
     shares_complete: Literal[True] = True
     error_denominator: WholeNumber
@@ -127,15 +161,17 @@ class BatchParked(Decision):
     batch_id: str
     batch_size: int = Field(ge=0)
     content_hash: str
+    groups: list[Group] | None = Field(default=None, description="in channels with rules")
 
 
 class BatchReleased(Decision):
-    """A parked batch is let go; its `batch_dispatched` follows."""
+    """A parked batch, or some of its leads, is let go; the `batch_dispatched` of them follows."""
 
     type: Literal["batch_released"]
     batch_id: str
-    batch_size: int = Field(ge=0)
+    batch_size: int = Field(ge=0, description="leads that are let go")
     parked_input: InputReference
+    still_parked: int | None = Field(default=None, description="leads that asked the same and stay")
 
 
 class DuplicateIgnored(Decision):
@@ -149,8 +185,16 @@ class DuplicateIgnored(Decision):
     )
 
 
+class DayBegan(Decision):
+    """A day of the channel began, in its time zone; leads of a day count from 0 again."""
+
+    type: Literal["day_began"]
+    day: str = Field(description='as in "2026-11-22"')
+    day_ends_at: Timestamp | None = None
+
+
 AnyDecision = Annotated[
-    BatchDispatched | RosterChanged | BatchParked | BatchReleased | DuplicateIgnored,
+    BatchDispatched | RosterChanged | BatchParked | BatchReleased | DuplicateIgnored | DayBegan,
     Field(discriminator="type"),
 ]
 DECISION: TypeAdapter[AnyDecision] = TypeAdapter(AnyDecision)

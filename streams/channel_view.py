@@ -6,8 +6,11 @@ In: a channel's state. Out: one JSON object; `partidor show` prints it, as it is
 from fractions import Fraction
 from typing import Any
 
+import msgspec
+
 from dispatcher.promise import Promise
 from dispatcher.state import ChannelState
+from dispatcher.times import timestamp_text
 from schemas.scalars import UNITS_PER_LEAD, decimal_text, weight_text
 from streams.state_reader import FoundChannel
 
@@ -18,6 +21,7 @@ def channel_view(found: FoundChannel, last: int) -> dict[str, Any]:
     Amounts are in leads, as decimal strings; numerators are exact, over `error_denominator`.
     """
     state = found.state
+    eligibility = state.eligibility
     return {
         "channel": state.channel,
         "partition": found.partition,
@@ -25,10 +29,11 @@ def channel_view(found: FoundChannel, last: int) -> dict[str, Any]:
         "roster_version": state.roster_version,
         "members": _members(state),
         "error_denominator": str(state.roster.error_denominator),
+        "rules": msgspec.to_builtins(eligibility.rules) if eligibility else None,
         "promise": _promise(state),
         "last_decisions": _last_decisions(state, last),
         "parked_batches": _parked(state),
-        "parked_leads": state.parked_leads,
+        "parked_leads": state.parking.leads,
         "release_under_way": state.release is not None,
         "changelog_next_offset": found.restore_point.next_offset if found.restore_point else None,
         "written_at_ms": found.restore_point.written_at_ms if found.restore_point else None,
@@ -44,9 +49,24 @@ def _members(state: ChannelState) -> list[dict[str, Any]]:
             "paused": roster.members[rank].paused,
             "cumulative_error": decimal_text(state.errors[rank], roster.error_denominator),
             "cumulative_error_numerator": str(state.errors[rank]),
+            **_terms(state, rank),
         }
         for rank in roster.by_assignee_id
     ]
+
+
+def _terms(state: ChannelState, rank: int) -> dict[str, Any]:
+    """What an assignee can do and how much they take, in a channel with rules."""
+    if (eligibility := state.eligibility) is None:
+        return {}
+    assignee_id = state.roster.members[rank].assignee_id
+    ends = [timer.at_ms for timer in eligibility.timers if timer.assignee_id == assignee_id]
+    return {
+        "skills": list(eligibility.terms[rank].skills),
+        "per_day": eligibility.terms[rank].per_day,
+        "taken_today": eligibility.taken_today[rank],
+        "paused_until": timestamp_text(ends[0]) if ends else None,
+    }
 
 
 def _promise(state: ChannelState) -> dict[str, Any]:
@@ -94,11 +114,12 @@ def _parked(state: ChannelState) -> list[dict[str, Any]]:
             "batch_id": batch.batch_id,
             "batch_size": len(batch.lead_ids),
             "parked_at": batch.parked_at,
+            "required_skills": list(batch.requirement.skills),
             "input": {
                 "topic": batch.input.topic,
                 "partition": batch.input.partition,
                 "offset": batch.input.offset,
             },
         }
-        for _, _, batch in state.parked_by_number.entries()
+        for _, batch in state.parking.in_order()
     ]

@@ -3,9 +3,9 @@
 In: tasks with records that are ready. Out: a draft, its outputs in order; the tasks' overlays hold
 the states behind it.
 
-For each task: releases under way first (R13), then roster changes, then batches whose rosters are
-all there (R5). A draft ends with the first events that make it long or late enough; the rest waits
-for the next transaction.
+For each task: releases under way first (R13), then timers that are due, then roster changes, then
+batches whose rosters are all there (R5). A draft ends with the first events that make it long or
+late enough; the rest waits for the next transaction.
 
 Batches are decided some at a time: all are read, then all are decided, in order, then all are
 written. Each of these steps is a quarter faster for following its own kind.
@@ -14,15 +14,14 @@ written. Each of these steps is a quarter faster for following its own kind.
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Final
 
-from dispatcher.channel import decide, decide_release, evolve
+from dispatcher.channel import Event, decide, decide_release, evolve
 from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
 from dispatcher.encoding import encode_assignments, encode_decision
-from dispatcher.events import BatchReceived, ChangeReceived, InputRef
+from dispatcher.events import BatchReceived, ChangeReceived, InputRef, TimerDue
 from dispatcher.limits import Limits
+from dispatcher.times import timestamp_text
 from schemas.partitioning import partition_of
 from schemas.reasons import Reason
 from streams.broker import InputRecord, KeyValue, TopicPartition
@@ -40,8 +39,6 @@ SHORTER_AFTER_FAILURE: Final = 8
 """Three failures make five hundred times as short: fewer would be taken for a rival (R6)."""
 
 Read = Callable[[bytes | None, Limits, InputRef, str | None], BatchReceived | ChangeReceived]
-_LAST_MS: Final = 253_402_300_799_999
-"""The last millisecond of the year 9999; producers may write any time."""
 
 
 class Draft:
@@ -81,9 +78,13 @@ class Decider:
         settings: Settings,
         *,
         dead_letter_partitions: int,
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`dead_letter_partitions` is the partition count of the dead-letter topic."""
+        """`dead_letter_partitions` is the partition count of the dead-letter topic.
+
+        `wall_ms` is the time in milliseconds since the epoch: what timers go by.
+        """
         self._settings = settings
         self._limits = settings.limits.limits()
         self._dead_letters = settings.topics.dead_letters
@@ -91,6 +92,7 @@ class Decider:
         self._assignments = settings.topics.assignments
         self._decisions = settings.topics.decisions
         self._dead_letter_partitions = dead_letter_partitions
+        self._wall_ms = wall_ms
         self._monotonic = monotonic
         self._records_max = settings.transaction_records_max
 
@@ -119,6 +121,8 @@ class Decider:
         """Decide one thing; False when nothing of the task is ready."""
         if task.overlay.releasing:
             self._release_one(task, draft)
+        elif task.timers and (channel := task.timer_due(now_ms := self._wall_ms())) is not None:
+            self._let_happen(task, TimerDue(channel, now_ms), draft)
         elif task.changes:
             self._decide_together(task, [task.take_change()], read_change, draft)
         elif task.batch_ready():
@@ -136,6 +140,11 @@ class Decider:
         released, dispatched = decide_release(state)
         task.put(state, evolve(evolve(state, released), dispatched))
         self._emit(task, [(channel.encode(), (released, dispatched))], draft)
+
+    def _let_happen(self, task: Task, timer: TimerDue, draft: Draft) -> None:
+        outcome = self._decided(task, timer)
+        assert not isinstance(outcome, Rejected)  # a timer is never refused
+        self._emit(task, [(timer.channel.encode(), outcome)], draft)
 
     def _decide_together(
         self, task: Task, records: Sequence[InputRecord], read: Read, draft: Draft
@@ -167,9 +176,7 @@ class Decider:
             return refusal
         return event
 
-    def _decided(
-        self, task: Task, event: BatchReceived | ChangeReceived
-    ) -> tuple[Decision, ...] | Rejected:
+    def _decided(self, task: Task, event: Event) -> tuple[Decision, ...] | Rejected:
         """What is decided; it stands in the task's overlay."""
         before = task.state(event.channel)
         outcome = decide(before, event, self._limits, task.room(self._limits))
@@ -245,15 +252,3 @@ class Decider:
                 value=value,
             )
         )
-
-
-@lru_cache(maxsize=1024)
-def timestamp_text(timestamp_ms: int) -> str:
-    """A record's time, RFC 3339 in UTC with milliseconds; kept within the years 1970 to 9999."""
-    seconds, ms = divmod(min(max(timestamp_ms, 0), _LAST_MS), 1000)
-    return f"{_second_text(seconds)}.{ms:03d}Z"
-
-
-@lru_cache(maxsize=1024)
-def _second_text(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

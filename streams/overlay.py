@@ -70,8 +70,8 @@ class Overlay:
         if not before.state_version:
             self.new_channels += 1
             self.room = None
-        if after.parked_bytes != before.parked_bytes:
-            self.parked_bytes += after.parked_bytes - before.parked_bytes
+        if after.parking is not before.parking:
+            self.parked_bytes += after.parking.size_bytes - before.parking.size_bytes
             self.room = None
         if after.release is not None:
             self.releasing.setdefault(channel)

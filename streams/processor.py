@@ -103,7 +103,10 @@ class Processor:
             monotonic=monotonic,
         )
         self._decider = Decider(
-            settings, dead_letter_partitions=dead_letter_partitions, monotonic=monotonic
+            settings,
+            dead_letter_partitions=dead_letter_partitions,
+            wall_ms=wall_ms,
+            monotonic=monotonic,
         )
         self.tasks: dict[int, Task] = {}
         self._suspended: dict[int, Task] = {}
@@ -149,7 +152,8 @@ class Processor:
             return 0
         if self._ahead.tasks:
             return self._transactions.gap_left_ms()
-        if any(task.ready() for task in self.tasks.values() if self._may_decide(task)):
+        now_ms = self._wall_ms()
+        if any(task.ready(now_ms) for task in self.tasks.values() if self._may_decide(task)):
             return 0
         return self._settings.poll_timeout_ms
 
@@ -291,7 +295,10 @@ class Processor:
 
     def _decide(self, draft: Draft) -> None:
         """Decide what is ready."""
-        ready = [task for task in self.tasks.values() if self._may_decide(task) and task.ready()]
+        now_ms = self._wall_ms()
+        ready = [
+            task for task in self.tasks.values() if self._may_decide(task) and task.ready(now_ms)
+        ]
         if ready:
             # Whoever comes first may fill the transaction, so the next one begins with another.
             turn = int(self._monotonic() * 1000) % len(ready)

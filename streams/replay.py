@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from dispatcher.channel import decide, decide_release, evolve
+from dispatcher.channel import Event, decide, decide_release, evolve
 from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
 from dispatcher.encoding import encode_assignments, encode_decision
-from dispatcher.events import BatchReceived, ChangeReceived, InputRef, RejectedLead
+from dispatcher.events import BatchReceived, ChangeReceived, InputRef, RejectedLead, TimerDue
 from dispatcher.limits import Limits, Room
 from dispatcher.state import ChannelState
+from dispatcher.times import milliseconds
 from schemas.reasons import Reason
 from schemas.topics import LEAD_BATCHES, ROSTER_CHANGES
 from streams.intake import Refused, read_batch, read_change
@@ -33,7 +34,7 @@ class Replay:
         """Starts with no channel. `limits` as for a partition."""
         self.limits = limits
         self.states: dict[str, ChannelState] = {}
-        self._parked_bytes = 0
+        self.parked_bytes = 0
 
     def lines(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """The output events of all lines, in order, without line breaks; blank ones are skipped."""
@@ -48,19 +49,16 @@ class Replay:
             event = self.read(text, line_number)
         except Refused as refusal:
             return [_refused_line(refusal, line_number)]
+        outputs = _decision_lines(self.timers(event.channel, milliseconds(event.decided_at)))
         outcome = self.decide(event)
         if isinstance(outcome, Rejected):
-            return [_rejected_line(outcome, line_number)]
-        outputs: list[bytes] = []
+            return [*outputs, _rejected_line(outcome, line_number)]
         for decision in outcome:
             if isinstance(decision, Dispatched | Parked):
                 outputs.extend(
                     _lead_line(event, lead, line_number) for lead in decision.rejected_leads
                 )
-            if isinstance(decision, Dispatched):
-                outputs.extend(map(str.encode, encode_assignments(decision)))
-            outputs.append(encode_decision(decision))
-        return outputs
+        return outputs + _decision_lines(outcome)
 
     def read(self, text: bytes, line_number: int) -> BatchReceived | ChangeReceived:
         """Read one event of either topic. Raises Refused."""
@@ -76,30 +74,49 @@ class Replay:
         reference = InputRef(ROSTER_CHANGES.name, 0, line_number - 1)
         return read_change(text, self.limits, reference, None)
 
-    def decide(self, event: BatchReceived | ChangeReceived) -> list[Decision] | Rejected:
+    def timers(self, channel: str, now_ms: int) -> list[Decision]:
+        """Let the timers of a channel happen that are due by then; the states move on."""
+        decisions: list[Decision] = []
+        while (
+            (state := self.states.get(channel)) is not None
+            and (due_ms := state.next_timer_ms) is not None
+            and due_ms <= now_ms
+        ):
+            outcome = self.decide(TimerDue(channel, now_ms))
+            if isinstance(outcome, Rejected):
+                raise AssertionError("a timer is never refused")
+            decisions += outcome
+        return decisions
+
+    def decide(self, event: Event) -> list[Decision] | Rejected:
         """Decide one event, with the release that it sets off; the states move on."""
-        state = self.states.get(event.channel)
-        if state is None:
-            state = ChannelState(event.channel)
+        before = state = self.states.get(event.channel) or ChannelState(event.channel)
         room = Room(
             channels=self.limits.channels_per_partition_max - len(self.states),
-            parked_bytes=self.limits.parked_bytes_per_partition_max - self._parked_bytes,
+            parked_bytes=self.limits.parked_bytes_per_partition_max - self.parked_bytes,
         )
         outcome = decide(state, event, self.limits, room)
         if isinstance(outcome, Rejected):
             return outcome
         decisions = list(outcome)
         for decision in outcome:
-            if isinstance(decision, Parked):
-                self._parked_bytes += decision.batch.size_bytes
             state = evolve(state, decision)
         while state.release is not None:
             released, dispatched = decide_release(state)
-            self._parked_bytes -= released.batch.size_bytes
             state = evolve(evolve(state, released), dispatched)
             decisions += (released, dispatched)
+        self.parked_bytes += state.parking.size_bytes - before.parking.size_bytes
         self.states[event.channel] = state
         return decisions
+
+
+def _decision_lines(decisions: Iterable[Decision]) -> list[bytes]:
+    lines: list[bytes] = []
+    for decision in decisions:
+        if isinstance(decision, Dispatched):
+            lines.extend(map(str.encode, encode_assignments(decision)))
+        lines.append(encode_decision(decision))
+    return lines
 
 
 def _dead_letter(

@@ -15,6 +15,7 @@ import redis
 from dispatcher.state import ChannelState
 from dispatcher.state_records import (
     SEGMENTS,
+    ParkedNumbers,
     channel_key,
     read_applied_offsets,
     read_state,
@@ -29,13 +30,8 @@ _ATTEMPTS_MAX: Final = 20
 _KEYS_PER_SCAN: Final = 1_000
 
 
-class _ParkedRange(msgspec.Struct):
-    first: int
-    next: int
-
-
 class _MainParked(msgspec.Struct):
-    parked: _ParkedRange
+    parked: ParkedNumbers
 
 
 class DispatcherStatus(msgspec.Struct, frozen=True):
@@ -141,8 +137,7 @@ class StateReader:
             raise Failed(f"there is no channel {channel!r} in Redis (partition {partition})")
         fields = dict(zip(asked[1:], [main, *segments], strict=True))
         try:
-            parked = _decode_main(main).parked
-            numbers = range(parked.first, parked.next)
+            numbers = _decode_main(main).parked.numbers()
             names = [b"%b/parked/%d" % (key, number) for number in numbers]
             for start in range(0, len(names), _FIELDS_PER_CALL_MAX):
                 part = names[start : start + _FIELDS_PER_CALL_MAX]

@@ -4,10 +4,14 @@ While a process owns a partition, that partition's state is here, in memory; Red
 changelog hold copies of it. Everything decided since the last commit stands in an overlay: `begin`
 leaves it to a transaction and goes on with another on top, `commit` makes it the state,
 `rollback` drops all that is not committed and puts the inputs back.
+
+- R14 A timer is part of its channel's state, and what is known here of when timers are due follows
+  from the states: it is made anew by a restore, and whatever an abort takes back is due again.
 """
 
 from collections import deque
 from collections.abc import Iterator
+from heapq import heappop, heappush
 
 from dispatcher.limits import Limits, Room
 from dispatcher.state import ChannelState
@@ -39,6 +43,7 @@ class Task:
         changes, batches: inputs that wait to be decided.
         roster_seen: every roster change below this offset has been received.
         releasing: channels with a release under way, in the order in which it began (R13).
+        timers: a heap of (milliseconds since 1970, channel); some may be of the past of a channel.
         overlay: what is decided and in no transaction yet.
         in_flight: the overlay below it, whose transaction is under way.
         redis: what is known of the copy in Redis.
@@ -62,6 +67,7 @@ class Task:
         self.roster_seen = 0
         self.releasing: dict[str, None] = {}
         self.parked_bytes = 0
+        self.timers: list[tuple[int, str]] = []
         self.paused = False
         self.redis = RedisCopy()
         self._clear_overlays()
@@ -105,6 +111,24 @@ class Task:
     def put(self, before: ChannelState, after: ChannelState) -> None:
         """A decision's outcome, to be committed."""
         self.overlay.put(before, after)
+        if (
+            after.eligibility is not before.eligibility
+            and after.next_timer_ms != before.next_timer_ms
+        ):
+            self._expect(after)
+
+    def _expect(self, state: ChannelState) -> None:
+        if (at_ms := state.next_timer_ms) is not None:
+            heappush(self.timers, (at_ms, state.channel))
+
+    def timer_due(self, now_ms: int) -> str | None:
+        """The channel whose timer is due and was set for the earliest time."""
+        while self.timers and self.timers[0][0] <= now_ms:
+            at_ms, channel = self.timers[0]
+            if self.state(channel).next_timer_ms == at_ms:
+                return channel
+            heappop(self.timers)  # taken back, or decided
+        return None
 
     def take_change(self) -> InputRecord:
         """The next roster change to decide."""
@@ -153,7 +177,16 @@ class Task:
         for overlay in (self.overlay, self.in_flight):
             if overlay is not None:
                 overlay.give_back(self.changes, self.batches)
+        undecided = {
+            channel
+            for overlay in (self.overlay, self.in_flight)
+            if overlay is not None
+            for channel, state in overlay.states.items()
+            if state.eligibility is not None
+        }
         self._clear_overlays()
+        for channel in undecided:
+            self._expect(self.state(channel))
 
     def _applied_value(self, applied: dict[str, int]) -> bytes:
         inputs = {
@@ -181,9 +214,13 @@ class Task:
         """Whether a batch waits whose rosters are all there (R5)."""
         return bool(self.batches) and self.batches[0].roster_end <= self.roster_seen
 
-    def ready(self) -> bool:
-        """Whether anything can be decided."""
-        return bool(self.overlay.releasing or self.changes) or self.batch_ready()
+    def ready(self, now_ms: int) -> bool:
+        """Whether anything can be decided, at this time."""
+        return (
+            bool(self.overlay.releasing or self.changes)
+            or self.batch_ready()
+            or bool(self.timers and self.timer_due(now_ms) is not None)
+        )
 
     # -- restoring
 
@@ -191,18 +228,21 @@ class Task:
         """Take over restored records: {channel: {key: value}}.
 
         Channels are read when they are first asked for; only those where something is parked or
-        being released are read now, since both count for the partition.
+        being released are read now, since both count for the partition, and those with rules,
+        which may have timers.
         """
         self.states = {}
         self.cold = records
         self.releasing = {}
         self.parked_bytes = 0
+        self.timers = []
         busy = [channel for channel, parts in records.items() if _is_busy(parts)]
         for channel in busy:
             state = self.state(channel)
-            self.parked_bytes += state.parked_bytes
+            self.parked_bytes += state.parking.size_bytes
             if state.release is not None:
                 self.releasing[channel] = None
+            self._expect(state)
         self._clear_overlays()
 
     def every_record(self) -> Iterator[Record]:
@@ -246,6 +286,7 @@ def group_by_channel(records: dict[bytes, bytes]) -> dict[str, dict[bytes, bytes
 
 def _is_busy(parts: dict[bytes, bytes]) -> bool:
     return any(
-        b"/parked/" in key or (b"/" not in key and b'"release":null' not in value)
+        b"/parked/" in key
+        or (b"/" not in key and (b'"release":null' not in value or b',"eligibility":{' in value))
         for key, value in parts.items()
     )

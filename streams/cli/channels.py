@@ -40,6 +40,8 @@ def show(
         print_json(view)
         return
     print_listings(_roster(view), _decisions(view))
+    if view["rules"] is not None:
+        print_listings(_terms(view))
     if view["parked_batches"]:
         print_listings(_parked(view))
     _notes(view)
@@ -61,6 +63,23 @@ def _roster(view: dict[str, Any]) -> Listing:
     return shown
 
 
+def _terms(view: dict[str, Any]) -> Listing:
+    rules = view["rules"]
+    required = ", ".join(rules["required_skills"]) or "nothing"
+    shown = Listing(
+        f"Who takes what; days of {rules['time_zone']}; skills are required by: {required}",
+        "assignee", "skills", "today", "a day", "paused until",
+        right=["today", "a day"],
+    )  # fmt: skip
+    for member in view["members"]:
+        shown.add(
+            member["assignee_id"], ", ".join(member["skills"]) or "-", member["taken_today"],
+            "-" if member["per_day"] is None else member["per_day"],
+            member["paused_until"] or "-",
+        )  # fmt: skip
+    return shown
+
+
 def _decisions(view: dict[str, Any]) -> Listing:
     shown = Listing(
         "Last decisions", "version", "what", "batch or change", "leads or members", "decided at",
@@ -75,16 +94,21 @@ def _decisions(view: dict[str, Any]) -> Listing:
 
 
 def _parked(view: dict[str, Any]) -> Listing:
-    shown = Listing("Parked, oldest first", "batch", "leads", "parked at", right=["leads"])
+    shown = Listing(
+        "Parked, oldest first", "batch", "leads", "parked at", "requires", right=["leads"]
+    )
     for batch in view["parked_batches"]:
-        shown.add(batch["batch_id"], batch["batch_size"], batch["parked_at"])
+        requires = ", ".join(batch["required_skills"]) or "-"
+        shown.add(batch["batch_id"], batch["batch_size"], batch["parked_at"], requires)
     return shown
 
 
 def _notes(view: dict[str, Any]) -> None:
     promise = view["promise"]
     bounds = f"{friendly(promise['low'])} to {friendly(promise['high'])} leads"
-    if promise["corrected"]:
+    if view["rules"] is not None:
+        typer.echo("With rules no bound is promised: whoever has the skills may be few.")
+    elif promise["corrected"]:
         typer.echo(f"The promise ({bounds}) rests: a correction is still being worked off.")
     elif promise["kept"]:
         typer.echo(f"Promised: {bounds}; {promise['used']:.0%} of it is used.")

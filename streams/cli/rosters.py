@@ -139,6 +139,10 @@ def weight(
 def pause(
     channel: Channel,
     assignee: Assignee,
+    until: Annotated[
+        str | None,
+        typer.Option(help="When it ends by itself: a time such as 2026-11-30T09:00:00+11:00."),
+    ] = None,
     reason: Reason = None,
     changed_by: ChangedBy = None,
     change_id: ChangeId = None,
@@ -148,8 +152,9 @@ def pause(
 
     Examples:
       partidor roster pause web A --reason lunch
+      partidor roster pause web A --until 2026-11-30T09:00:00+11:00 --reason leave
     """
-    fields = {"assignee_id": assignee}
+    fields = {"assignee_id": assignee} | ({"until": until} if until is not None else {})
     _publish("assignee_paused", channel, reason, changed_by, change_id, as_json, **fields)
 
 
@@ -202,6 +207,82 @@ def replace(
     if expected_roster_version is not None:
         fields["expected_roster_version"] = expected_roster_version
     _publish("roster_replaced", channel, reason, changed_by, change_id, as_json, **fields)
+
+
+@app.command()
+def capacity(
+    channel: Channel,
+    assignee: Assignee,
+    per_day: Annotated[
+        int | None,
+        typer.Option(help="Leads at most in a day of the channel; left out: any number."),
+    ] = None,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How many leads an assignee takes; what nobody has room for waits for the next day.
+
+    Whoever is full gets no further from their fair share: what others get
+    meanwhile is not owed to them. Days are those of the channel's time zone.
+
+    Examples:
+      partidor roster capacity web A --per-day 20
+      partidor roster capacity web A --reason "any number again"
+    """
+    fields: dict[str, Any] = {"assignee_id": assignee, "per_day": per_day}
+    _publish("capacity_changed", channel, reason, changed_by, change_id, as_json, **fields)
+
+
+@app.command()
+def skills(
+    channel: Channel,
+    assignee: Assignee,
+    skill: Annotated[
+        list[str] | None, typer.Argument(help="All of them, such as language=vi; none: no skill.")
+    ] = None,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """All skills of an assignee. `roster configure` says which attributes require skills.
+
+    Examples:
+      partidor roster skills web A language=vi product=home
+      partidor roster skills web A
+    """
+    fields: dict[str, Any] = {"assignee_id": assignee, "skills": skill or []}
+    _publish("skills_changed", channel, reason, changed_by, change_id, as_json, **fields)
+
+
+@app.command()
+def configure(
+    channel: Channel,
+    time_zone: Annotated[
+        str, typer.Option(help="Whose days count, such as Australia/Sydney.")
+    ] = "UTC",
+    required_skill: Annotated[
+        list[str] | None,
+        typer.Option(help="An attribute whose value is a skill that a lead requires; several."),
+    ] = None,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The rules of a channel, all at once: what is left out has its default from then on.
+
+    With --required-skill language a lead whose attributes say "language":"vi"
+    goes to those with the skill language=vi only.
+
+    Examples:
+      partidor roster configure web --time-zone Australia/Sydney
+      partidor roster configure web --required-skill language --required-skill product
+    """
+    fields: dict[str, Any] = {"time_zone": time_zone, "required_skills": required_skill or []}
+    _publish("channel_configured", channel, reason, changed_by, change_id, as_json, **fields)
 
 
 @app.command()

@@ -24,6 +24,12 @@ class ShareRead(msgspec.Struct, frozen=True):
     paused: bool = False
 
 
+class GroupRead(msgspec.Struct, frozen=True):
+    """Leads of a batch that ask the same, in a channel with rules."""
+
+    parked: int
+
+
 class DecisionRead(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """What all decisions share; a field that a type of decision doesn't have is None."""
 
@@ -48,6 +54,8 @@ class BatchDispatched(DecisionRead, frozen=True, kw_only=True, tag="batch_dispat
     shares: list[ShareRead]
     shares_complete: bool
     error_denominator: str
+    released: bool | None = None
+    groups: list[GroupRead] | None = None
 
 
 class RosterChanged(DecisionRead, frozen=True, kw_only=True, tag="roster_changed"):
@@ -66,7 +74,7 @@ class BatchParked(DecisionRead, frozen=True, kw_only=True, tag="batch_parked"):
 
 
 class BatchReleased(DecisionRead, frozen=True, kw_only=True, tag="batch_released"):
-    """A parked batch is let go."""
+    """A parked batch, or so many of its leads, is let go."""
 
     batch_id: str
     batch_size: int
@@ -76,7 +84,13 @@ class DuplicateIgnored(DecisionRead, frozen=True, kw_only=True, tag="duplicate_i
     """A batch or change that was seen before."""
 
 
-AnyDecisionRead = BatchDispatched | RosterChanged | BatchParked | BatchReleased | DuplicateIgnored
+class DayBegan(DecisionRead, frozen=True, kw_only=True, tag="day_began"):
+    """A day of the channel began."""
+
+
+AnyDecisionRead = (
+    BatchDispatched | RosterChanged | BatchParked | BatchReleased | DuplicateIgnored | DayBegan
+)
 
 _decoder: Final[msgspec.json.Decoder[AnyDecisionRead]] = msgspec.json.Decoder(AnyDecisionRead)
 

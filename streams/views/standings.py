@@ -29,6 +29,7 @@ from streams.views.decisions import (
     BatchParked,
     BatchReleased,
     DuplicateIgnored,
+    GroupRead,
     RosterChanged,
     ShareRead,
     type_of,
@@ -58,6 +59,7 @@ class MemberStanding(msgspec.Struct, frozen=True, kw_only=True):
         leads_before: of the leads divided under this roster, how many went before `counted_from`.
         known_numerator: the cumulative error after `known_at` leads were divided under this
             roster, over the standing's denominator.
+        fair_numerator: fair shares under this roster by the channel's rules, likewise.
     """
 
     weight_millionths: int
@@ -68,6 +70,7 @@ class MemberStanding(msgspec.Struct, frozen=True, kw_only=True):
     leads_before: int
     known_numerator: int
     known_at: int
+    fair_numerator: int = 0
 
 
 class DecisionInShort(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -127,6 +130,7 @@ def error_numerator(standing: ChannelStanding, member: MemberStanding) -> int:
 def fair_share_numerator(standing: ChannelStanding, member: MemberStanding) -> int:
     """The member's fair shares since they are counted, over the standing's denominator."""
     earlier = member.earlier_fair_units * (standing.denominator // UNITS_PER_LEAD)
+    earlier += member.fair_numerator
     if member.paused:
         return earlier
     leads_since = standing.leads_under_roster - member.leads_before
@@ -147,15 +151,17 @@ def fold(standing: ChannelStanding | None, decision: AnyDecisionRead) -> Channel
         standing = _from_here(decision)
     match decision:
         case BatchDispatched():
-            standing = _dispatched(standing, decision)
+            if decision.groups is None:
+                standing = _dispatched(standing, decision)
+            else:
+                standing = _dispatched_by_rules(standing, decision, decision.groups)
         case RosterChanged():
             standing = _roster_changed(standing, decision)
         case BatchParked():
             parked = {**standing.parked, decision.batch_id: decision.batch_size}
             standing = msgspec.structs.replace(standing, parked=parked)
         case BatchReleased():
-            left = {k: v for k, v in standing.parked.items() if k != decision.batch_id}
-            standing = msgspec.structs.replace(standing, parked=left)
+            standing = _released(standing, decision)
         case DuplicateIgnored():
             standing = msgspec.structs.replace(standing, duplicates=standing.duplicates + 1)
     return msgspec.structs.replace(
@@ -236,6 +242,50 @@ def _dispatched(standing: ChannelStanding, decision: BatchDispatched) -> Channel
         batches=standing.batches + 1,
         leads=standing.leads + decision.batch_size,
     )
+
+
+def _dispatched_by_rules(
+    standing: ChannelStanding, decision: BatchDispatched, groups: Sequence[GroupRead]
+) -> ChannelStanding:
+    """Where not everybody may take everything, only the errors of those who are listed moved."""
+    denominator = int(decision.error_denominator)
+    members = dict(standing.members)
+    for share in decision.shares:
+        known = members.get(share.assignee_id)
+        after = int(share.cumulative_error_numerator)
+        before = after if known is None else error_numerator(standing, known)
+        fair = before + share.assigned * denominator - after
+        members[share.assignee_id] = MemberStanding(
+            weight_millionths=_weight_millionths(share.weight),
+            paused=share.paused,
+            counted_from=known.counted_from if known else _here(decision),
+            leads=(known.leads if known else 0) + share.assigned,
+            earlier_fair_units=known.earlier_fair_units if known else 0,
+            leads_before=known.leads_before if known else standing.leads_under_roster,
+            known_numerator=after,
+            known_at=standing.leads_under_roster,
+            fair_numerator=(known.fair_numerator if known else 0) + fair,
+        )
+    parked = dict(standing.parked)
+    if not decision.released and (waits := sum(group.parked for group in groups)):
+        parked[decision.batch_id] = waits
+    return msgspec.structs.replace(
+        standing,
+        roster_complete=standing.roster_complete or decision.shares_complete,
+        members=members,
+        denominator=denominator,
+        batches=standing.batches + 1,
+        leads=standing.leads + decision.batch_size,
+        parked=parked,
+    )
+
+
+def _released(standing: ChannelStanding, decision: BatchReleased) -> ChannelStanding:
+    waits = standing.parked.get(decision.batch_id, 0) - decision.batch_size
+    parked = {**standing.parked, decision.batch_id: waits}
+    if waits <= 0:
+        del parked[decision.batch_id]
+    return msgspec.structs.replace(standing, parked=parked)
 
 
 def _roster_changed(standing: ChannelStanding, decision: RosterChanged) -> ChannelStanding:

@@ -1,0 +1,285 @@
+"""What is decided about a lead batch: divided, parked, known already, or over a limit.
+
+- R10 A batch whose id is among the channel's last 1,000, or of which anything is parked, is a
+  duplicate if its content is the same, and a dead letter if it isn't.
+- R11 Beyond a limit it is a dead letter.
+- Where everybody may take everything (no `eligibility`), a batch is divided whole, or parked whole
+  when no weight is active. Else see `division`: some of its leads may be dispatched, others parked.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from dispatcher.apportionment import apportion
+from dispatcher.decisions import Decision, Dispatched, Parked, Rejected, Released
+from dispatcher.division import Group, divide
+from dispatcher.duplicates import duplicate
+from dispatcher.eligibility import Eligibility
+from dispatcher.events import BatchReceived
+from dispatcher.interleaving import interleave
+from dispatcher.limits import Limits, Room
+from dispatcher.parking import ParkedBatch
+from dispatcher.requirements import NOTHING, Requirement, required_of
+from dispatcher.roster import Roster
+from dispatcher.state import ChannelState
+from schemas.reasons import Reason
+
+DIVISIONS_REMEMBERED_MAX: Final = 4_096
+_MEMBERS_REMEMBERED_MAX: Final = 20
+"""Together 10 MB at most."""
+
+
+def decide_batch(
+    state: ChannelState, event: BatchReceived, limits: Limits, room: Room
+) -> tuple[Decision, ...] | Rejected:
+    """Decide a batch; as `channel.decide`."""
+    seen = state.batches.get(event.batch_id)
+    known_hash = seen.content_hash if seen else state.parking.content_hash(event.batch_id)
+    if known_hash is not None:
+        if known_hash != event.content_hash:
+            detail = f"batch_id {event.batch_id!r} was used before for other leads"
+            return Rejected(event, Reason.BATCH_ID_REUSED, detail)
+        return (duplicate(state, event, batch_id=event.batch_id, seen=seen),)
+    if event.leads_in_event > limits.leads_per_batch_max:
+        detail = f"{event.leads_in_event} leads in a batch; at most {limits.leads_per_batch_max}"
+        return Rejected(event, Reason.LIMIT_EXCEEDED, detail)
+    if not state.exists and room.channels <= 0:
+        return Rejected(event, Reason.LIMIT_EXCEEDED, limits.too_many_channels())
+    if state.eligibility is not None:
+        return _decide_by_eligibility(state, state.eligibility, event, limits, room)
+    if state.roster.weight_sum == 0:
+        return _parked(
+            state, event, [_parked_part(event, range(len(event.lead_ids)))], limits, room
+        )
+    return (_divided_whole(state, event, state.state_version + 1),)
+
+
+def _divided_whole(state: ChannelState, event: BatchReceived, state_version: int) -> Dispatched:
+    """The four steps over the active members, then the order."""
+    roster, errors = state.roster, state.errors
+    batch_size = len(event.lead_ids)
+    if len(roster) <= _MEMBERS_REMEMBERED_MAX:
+        division = _division_remembered(roster, batch_size, errors)
+    else:
+        division = _division(roster, batch_size, errors)
+    counts, assigned, after = division
+    order = interleave(counts)
+    if len(counts) < len(roster):
+        order = tuple([roster.active[index] for index in order])
+    return Dispatched(
+        channel=state.channel,
+        state_version=state_version,
+        roster_version=state.roster_version,
+        input=event.input,
+        decided_at=event.decided_at,
+        batch_id=event.batch_id,
+        content_hash=event.content_hash,
+        lead_ids=tuple(event.lead_ids),
+        attributes=tuple(event.attributes),
+        order=order,
+        assigned=assigned,
+        roster=roster,
+        errors_before=errors,
+        errors_after=after,
+        rejected_leads=event.rejected_leads,
+    )
+
+
+def _division(
+    roster: Roster, batch_size: int, errors: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Leads of each active member, in order of rank; of each member; and the errors after."""
+    everyone_active = len(roster.active) == len(roster)
+    active_errors = errors if everyone_active else [errors[rank] for rank in roster.active]
+    counts, moved = map(tuple, apportion(batch_size, roster.active_weights, active_errors))
+    if everyone_active:
+        return counts, counts, moved
+    assigned = [0] * len(roster)
+    after = list(errors)
+    for rank, count, error in zip(roster.active, counts, moved, strict=True):
+        assigned[rank] = count
+        after[rank] = error
+    return counts, tuple(assigned), tuple(after)
+
+
+# With weights of few digits, a channel's errors come back after some batches of one size.
+_division_remembered = lru_cache(maxsize=DIVISIONS_REMEMBERED_MAX)(_division)
+
+
+def _decide_by_eligibility(
+    state: ChannelState,
+    eligibility: Eligibility,
+    event: BatchReceived,
+    limits: Limits,
+    room: Room,
+) -> tuple[Decision, ...] | Rejected:
+    """Some leads are dispatched, others parked; all parked is a decision of its own kind."""
+    names = eligibility.rules.required_skills
+    dispatched = _divided(
+        state,
+        eligibility,
+        event,
+        [required_of(attributes, names) for attributes in event.attributes],
+        state.state_version + 1,
+    )
+    groups = dispatched.groups
+    entries = [
+        _parked_part(event, group.parked_places, group) for group in groups if group.parked_places
+    ]
+    if not dispatched.lead_ids and (event.lead_ids or not state.roster.weight_sum):
+        return _parked(state, event, entries or [_parked_part(event, ())], limits, room, groups)
+    if not entries:
+        return (dispatched,)
+    if refusal := _no_room(state, event, entries, limits, room):
+        return refusal
+    parking = state.parking
+    for entry in entries:
+        parking = parking.added(entry)
+    return (msgspec.structs.replace(dispatched, parking_after=parking),)
+
+
+def _divided(
+    state: ChannelState,
+    eligibility: Eligibility,
+    event: BatchReceived,
+    requirements: list[Requirement],
+    state_version: int,
+) -> Dispatched:
+    """Those of the leads that somebody may take, divided among them."""
+    roster = state.roster
+    divided = divide(requirements, roster, state.errors, eligibility)
+    places = [place for place, taker in enumerate(divided.takers) if taker is not None]
+    return Dispatched(
+        channel=state.channel,
+        state_version=state_version,
+        roster_version=state.roster_version,
+        input=event.input,
+        decided_at=event.decided_at,
+        batch_id=event.batch_id,
+        content_hash=event.content_hash,
+        lead_ids=tuple([event.lead_ids[place] for place in places]),
+        attributes=tuple([event.attributes[place] for place in places]),
+        order=tuple([taker for taker in divided.takers if taker is not None]),
+        assigned=divided.assigned,
+        roster=roster,
+        errors_before=state.errors,
+        errors_after=divided.errors,
+        rejected_leads=event.rejected_leads,
+        accrued=divided.accrued,
+        groups=divided.groups,
+    )
+
+
+def _parked_part(
+    event: BatchReceived, places: Iterable[int], group: Group | None = None
+) -> ParkedBatch:
+    places = list(places)
+    return ParkedBatch(
+        batch_id=event.batch_id,
+        created_at=event.created_at,
+        content_hash=event.content_hash,
+        lead_ids=tuple([event.lead_ids[place] for place in places]),
+        attributes=tuple([event.attributes[place].encode() for place in places]),
+        input=event.input,
+        parked_at=event.decided_at,
+        requirement=NOTHING if group is None else group.requirement,
+    )
+
+
+def _no_room(
+    state: ChannelState,
+    event: BatchReceived,
+    entries: list[ParkedBatch],
+    limits: Limits,
+    room: Room,
+) -> Rejected | None:
+    if state.parking.leads + sum(len(entry.lead_ids) for entry in entries) > (
+        limits.parked_leads_per_channel_max
+    ):
+        detail = f"over {limits.parked_leads_per_channel_max} leads of this channel would be parked"
+        return Rejected(event, Reason.LIMIT_EXCEEDED, detail)
+    if sum(entry.size_bytes for entry in entries) > room.parked_bytes:
+        detail = (
+            f"over {limits.parked_bytes_per_partition_max} bytes would be parked in a partition"
+        )
+        return Rejected(event, Reason.LIMIT_EXCEEDED, detail)
+    return None
+
+
+def _parked(
+    state: ChannelState,
+    event: BatchReceived,
+    entries: list[ParkedBatch],
+    limits: Limits,
+    room: Room,
+    groups: tuple[Group, ...] = (),
+) -> tuple[Parked] | Rejected:
+    if refusal := _no_room(state, event, entries, limits, room):
+        return refusal
+    decision = Parked(
+        channel=state.channel,
+        state_version=state.state_version + 1,
+        roster_version=state.roster_version,
+        input=event.input,
+        decided_at=event.decided_at,
+        batch_id=event.batch_id,
+        content_hash=event.content_hash,
+        leads=len(event.lead_ids),
+        entries=tuple(entries),
+        groups=groups,
+        roster=state.roster,
+        rejected_leads=event.rejected_leads,
+    )
+    return (decision,)
+
+
+def decide_release(state: ChannelState) -> tuple[Released, Dispatched]:
+    """Let the oldest leads that somebody may take go: one step of the release under way (R13)."""
+    taken = state.takeable()
+    if state.release is None or taken is None:
+        raise AssertionError("no release is under way")
+    cause = state.release
+    number, batch = taken
+    received = BatchReceived(
+        channel=state.channel,
+        batch_id=batch.batch_id,
+        created_at=batch.created_at,
+        lead_ids=batch.lead_ids,
+        attributes=[attributes.decode() for attributes in batch.attributes],
+        rejected_leads=(),
+        content_hash=batch.content_hash,
+        decided_at=cause.decided_at,
+        input=cause.input,
+    )
+    state_version = state.state_version + 2
+    if state.eligibility is None:
+        dispatched, rest = _divided_whole(state, received, state_version), None
+    else:
+        requirements = [batch.requirement] * len(batch.lead_ids)
+        dispatched = _divided(state, state.eligibility, received, requirements, state_version)
+        rest = _rest(batch, dispatched)
+    released = Released(
+        channel=state.channel,
+        state_version=state.state_version + 1,
+        roster_version=state.roster_version,
+        input=cause.input,
+        decided_at=cause.decided_at,
+        batch=batch,
+        leads=len(dispatched.lead_ids),
+    )
+    return released, msgspec.structs.replace(
+        dispatched, released=True, parking_after=state.parking.without(number, rest)
+    )
+
+
+def _rest(batch: ParkedBatch, dispatched: Dispatched) -> ParkedBatch | None:
+    """What stays parked: the last of the leads."""
+    gone = len(dispatched.lead_ids)
+    if gone == len(batch.lead_ids):
+        return None
+    return msgspec.structs.replace(
+        batch, lead_ids=batch.lead_ids[gone:], attributes=batch.attributes[gone:]
+    )

@@ -1,0 +1,152 @@
+"""A batch divided where not everybody may take everything.
+
+In: the requirements of a batch's leads, the roster, the errors, who may take what. Out: who gets
+each lead, which leads nobody can take, and what that does to the errors.
+
+- The leads are grouped by requirement, and with it by the set of those who may take them. Each
+  group is divided by the four steps over its set, groups in the order of their first lead, each on
+  the errors that the one before left.
+- Whoever would pass their capacity gets what is left of it, accrues exactly that (so no debt grows
+  behind a cap), leaves the set, and the rest of the group is divided again.
+- Within a group the order is that of `interleaving`, over those of its leads that somebody takes:
+  the first ones. What is left when the set is empty waits.
+
+What is assigned and what is accrued have the same sum, so errors sum to zero as before. With one
+group, of everybody, and no capacities this is the method as it always was.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dispatcher.apportionment import apportion_within
+from dispatcher.eligibility import Eligibility
+from dispatcher.interleaving import interleave
+from dispatcher.requirements import Requirement
+from dispatcher.roster import Roster
+
+
+class Group(NamedTuple):
+    """Leads of a batch with the same requirement.
+
+    Attributes:
+        places: of its leads in the batch, ascending.
+        takers: the ranks of those who may take them, at first.
+        capped: the ranks of those who reached their capacity with it, ascending.
+        parked_places: of the leads that nobody could take, ascending.
+    """
+
+    requirement: Requirement
+    places: tuple[int, ...]
+    takers: tuple[int, ...]
+    capped: tuple[int, ...]
+    parked_places: tuple[int, ...]
+
+    def why_parked(self, roster: Roster) -> str:
+        """As `schemas.outputs` gives reasons."""
+        if not roster.weight_sum:
+            return "nobody_active"
+        if any(roster.members[rank].weight_millionths for rank in self.takers):
+            return "capacity_reached"
+        return "nobody_with_the_skills" if self.requirement.skills else "returned_by_everybody"
+
+
+class Divided(NamedTuple):
+    """A batch divided; all by rank.
+
+    Attributes:
+        takers: the rank that gets each lead, by place; None for those that wait.
+        assigned: leads of each member.
+        accrued: what each was due, numerators over the roster's `error_denominator`.
+        errors: after it, likewise.
+    """
+
+    takers: list[int | None]
+    assigned: tuple[int, ...]
+    accrued: tuple[int, ...]
+    errors: tuple[int, ...]
+    groups: tuple[Group, ...]
+
+
+def divide(
+    requirements: Sequence[Requirement],
+    roster: Roster,
+    errors: Sequence[int],
+    eligibility: Eligibility,
+) -> Divided:
+    """Divide a batch whose leads have these requirements."""
+    book = _Book(roster, list(errors), eligibility.rooms())
+    takers: list[int | None] = [None] * len(requirements)
+    groups = []
+    for requirement, places in _grouped(requirements):
+        able = eligibility.able(roster, requirement)
+        counts, capped = book.divide(len(places), able)
+        order = interleave([counts[rank] for rank in able])
+        for place, index in zip(places, order, strict=False):
+            takers[place] = able[index]
+        groups.append(
+            Group(
+                requirement,
+                tuple(places),
+                tuple(able),
+                tuple(sorted(capped)),
+                tuple(places[len(order) :]),
+            )
+        )
+    return Divided(
+        takers, tuple(book.assigned), tuple(book.accrued), tuple(book.errors), tuple(groups)
+    )
+
+
+def _grouped(requirements: Sequence[Requirement]) -> list[tuple[Requirement, list[int]]]:
+    groups: dict[Requirement, list[int]] = {}
+    for place, requirement in enumerate(requirements):
+        groups.setdefault(requirement, []).append(place)
+    return list(groups.items())
+
+
+class _Book:
+    """What is written down while a batch is divided: by rank, in units of 1/(W 10^12) leads."""
+
+    def __init__(self, roster: Roster, errors: list[int], rooms: list[int]) -> None:
+        self._weights = [member.weight_millionths for member in roster.members]
+        self._one_lead = roster.error_denominator
+        self.errors = errors
+        self._rooms = rooms
+        self.assigned = [0] * len(errors)
+        self.accrued = [0] * len(errors)
+
+    def divide(self, leads: int, able: Sequence[int]) -> tuple[dict[int, int], list[int]]:
+        """Divide a group; returns {rank: leads}, and who reached their capacity."""
+        counts = dict.fromkeys(able, 0)
+        capped = [rank for rank in able if self._rooms[rank] == 0]
+        open_set = [rank for rank in able if self._rooms[rank] > 0]
+        while leads and any(self._weights[rank] for rank in open_set):
+            weights = [self._weights[rank] for rank in open_set]
+            before = [self.errors[rank] for rank in open_set]
+            fair_shares, division = apportion_within(leads, weights, before, self._one_lead)
+            over = [
+                rank
+                for rank, count in zip(open_set, division.assigned, strict=True)
+                if count > self._rooms[rank]
+            ]
+            if not over:
+                for rank, count, fair_share in zip(
+                    open_set, division.assigned, fair_shares, strict=True
+                ):
+                    self._give(rank, count, fair_share)
+                    counts[rank] += count
+                return counts, capped
+            for rank in over:
+                room = self._rooms[rank]
+                self._give(rank, room, room * self._one_lead)
+                counts[rank] += room
+                leads -= room
+            capped += over
+            open_set = [rank for rank in open_set if rank not in over]
+        return counts, capped
+
+    def _give(self, rank: int, leads: int, accrued: int) -> None:
+        self.assigned[rank] += leads
+        self.accrued[rank] += accrued
+        self.errors[rank] += leads * self._one_lead - accrued
+        self._rooms[rank] -= leads

@@ -1,0 +1,217 @@
+"""Who may take which leads: skills, capacities, and the timers of a channel that has rules.
+
+A channel without any of these has no `Eligibility`; then everybody who is active may take
+everything, and none of this runs.
+
+- An assignee may take a lead if they are active, have all skills that it requires, are not
+  excluded from it, and are below their capacity: leads of a day.
+- Days are those of the channel's time zone. The counts of a day begin again at its timer, which is
+  an event like any other: nothing here looks at a clock.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from dispatcher.events import ChangeReceived, InputRef
+from dispatcher.requirements import Requirement
+from dispatcher.roster import Roster
+from dispatcher.times import day_of, milliseconds
+from schemas.inputs import (
+    AssigneePaused,
+    CapacityChanged,
+    ChannelConfigured,
+    SkillsChanged,
+)
+
+UNBOUNDED: Final = 1 << 62
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What `channel_configured` says.
+
+    Attributes:
+        time_zone: whose days count, IANA name.
+        required_skills: attributes whose values are skills that a lead requires.
+    """
+
+    time_zone: str = "UTC"
+    required_skills: tuple[str, ...] = ()
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What an assignee can do, and how much they take; None: without a bound."""
+
+    skills: tuple[str, ...] = ()
+    per_day: int | None = None
+
+
+NO_TERMS: Final = Terms()
+
+
+class Timer(msgspec.Struct, frozen=True):
+    """Something that happens by itself.
+
+    Attributes:
+        at_ms: when, milliseconds since 1970 in UTC.
+        assignee_id: whose pause ends; "" for the end of a day.
+        input: the record that set it; the decision on it names that as its cause.
+    """
+
+    at_ms: int
+    assignee_id: str
+    input: InputRef
+
+
+class Eligibility(msgspec.Struct, frozen=True):
+    """All that is kept of a channel with rules; tuples are in order of rank.
+
+    Attributes:
+        terms: of each member.
+        taken_today: leads that each got since the day's timer.
+        timers: the next first.
+    """
+
+    rules: Rules = Rules()
+    terms: tuple[Terms, ...] = ()
+    taken_today: tuple[int, ...] = ()
+    timers: tuple[Timer, ...] = ()
+
+    def listing_bytes(self) -> int:
+        """At most what the terms of everyone take in a decision: bytes of JSON."""
+        skills = sum(len(skill.encode()) + 3 for terms in self.terms for skill in terms.skills)
+        # Quotes and backslashes may double a skill.
+        return 2 * skills + 120 * len(self.terms)
+
+    def rooms(self) -> list[int]:
+        """How many leads each member can still take, by rank."""
+        return [
+            UNBOUNDED if terms.per_day is None else max(0, terms.per_day - taken)
+            for terms, taken in zip(self.terms, self.taken_today, strict=True)
+        ]
+
+    def able(self, roster: Roster, requirement: Requirement) -> list[int]:
+        """The ranks of those who are active, have the skills and are not excluded."""
+        skills, excluded = requirement
+        return [
+            rank
+            for rank in roster.active
+            if all(skill in self.terms[rank].skills for skill in skills)
+            and roster.members[rank].assignee_id not in excluded
+        ]
+
+    def somebody_may_take(
+        self, roster: Roster, requirement: Requirement, rooms: Sequence[int]
+    ) -> bool:
+        """Whether a lead that asks this has a taker of weight over 0 below their capacity."""
+        return any(
+            rooms[rank] > 0 and roster.members[rank].weight_millionths > 0
+            for rank in self.able(roster, requirement)
+        )
+
+    def taken(self, assigned: Sequence[int]) -> "Eligibility":
+        """After everyone got so many leads, by rank."""
+        if not any(assigned):
+            return self
+        return msgspec.structs.replace(
+            self,
+            taken_today=tuple(map(int.__add__, self.taken_today, assigned)),
+        )
+
+    def among(self, before: Roster, after: Roster) -> "Eligibility":
+        """For another roster: who stays keeps everything, who joins begins with nothing."""
+        if before == after:
+            return self
+        ranks = [
+            before.rank(member.assignee_id) if member.assignee_id in before else None
+            for member in after.members
+        ]
+        paused = {member.assignee_id for member in after.members if member.paused}
+        return msgspec.structs.replace(
+            self,
+            terms=tuple(NO_TERMS if rank is None else self.terms[rank] for rank in ranks),
+            taken_today=tuple(0 if rank is None else self.taken_today[rank] for rank in ranks),
+            timers=tuple(
+                timer
+                for timer in self.timers
+                if not timer.assignee_id or timer.assignee_id in paused
+            ),
+        )
+
+    def with_terms(self, rank: int, terms: Terms) -> "Eligibility":
+        """With other terms for a member."""
+        changed = list(self.terms)
+        changed[rank] = terms
+        return msgspec.structs.replace(self, terms=tuple(changed))
+
+    def with_timers(self, timers: Iterable[Timer], *, instead_of: str) -> "Eligibility":
+        """With these in place of an assignee's, or of the day's ("")."""
+        others = [timer for timer in self.timers if timer.assignee_id != instead_of]
+        others.extend(timers)
+        others.sort(key=lambda timer: (timer.at_ms, timer.assignee_id))
+        return msgspec.structs.replace(self, timers=tuple(others))
+
+    @property
+    def has_day_timer(self) -> bool:
+        """Whether the end of the day has been set."""
+        return any(not timer.assignee_id for timer in self.timers)
+
+    def with_day_timer(self, now_ms: int, input_ref: InputRef) -> "Eligibility":
+        """With the end of the day that it is at a time."""
+        _, ends_ms = day_of(now_ms, self.rules.time_zone)
+        timers = [] if ends_ms is None else [Timer(ends_ms, "", input_ref)]
+        return self.with_timers(timers, instead_of="")
+
+    def on_another_day(self, now_ms: int, input_ref: InputRef) -> "Eligibility":
+        """After the day's timer: counts begin again, and the timer is set for the next day."""
+        fresh = msgspec.structs.replace(self, taken_today=(0,) * len(self.taken_today))
+        return fresh.with_day_timer(now_ms, input_ref)
+
+
+def eligibility_of(roster: Roster) -> Eligibility:
+    """What a channel begins with when it gets its first rule."""
+    nothing = (0,) * len(roster)
+    return Eligibility(terms=(NO_TERMS,) * len(roster), taken_today=nothing)
+
+
+def eligibility_after(
+    eligibility: Eligibility | None,
+    before: Roster,
+    after: Roster,
+    received: ChangeReceived,
+) -> Eligibility | None:
+    """What a roster change, which was applied, leaves.
+
+    A channel gets rules with the first change that asks for any, and keeps them.
+    """
+    change = received.change
+    asks = isinstance(change, CapacityChanged | SkillsChanged | ChannelConfigured) or (
+        isinstance(change, AssigneePaused) and change.until is not None
+    )
+    if eligibility is None:
+        if not asks:
+            return None
+        eligibility = eligibility_of(before)
+    eligibility = eligibility.among(before, after)
+    match change:
+        case CapacityChanged():
+            rank = after.rank(change.assignee_id)
+            terms = msgspec.structs.replace(eligibility.terms[rank], per_day=change.per_day)
+            eligibility = eligibility.with_terms(rank, terms)
+        case SkillsChanged():
+            rank = after.rank(change.assignee_id)
+            skills = tuple(sorted(set(change.skills)))
+            terms = msgspec.structs.replace(eligibility.terms[rank], skills=skills)
+            eligibility = eligibility.with_terms(rank, terms)
+        case ChannelConfigured():
+            rules = Rules(change.time_zone, tuple(change.required_skills))
+            eligibility = msgspec.structs.replace(eligibility, rules=rules)
+        case AssigneePaused():
+            until = [] if change.until is None else [milliseconds(change.until)]
+            timers = [Timer(at_ms, change.assignee_id, received.input) for at_ms in until]
+            eligibility = eligibility.with_timers(timers, instead_of=change.assignee_id)
+    if isinstance(change, ChannelConfigured) or not eligibility.has_day_timer:
+        now_ms = milliseconds(received.decided_at)
+        eligibility = eligibility.with_day_timer(now_ms, received.input)
+    return eligibility

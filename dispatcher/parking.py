@@ -1,0 +1,165 @@
+"""The leads that wait in a channel until somebody may take them. An immutable value.
+
+Leads of one batch with equal requirements wait together, as one entry; entries are numbered in
+the order in which they began to wait. The oldest entry whose requirement somebody can meet goes
+first; when only some of its leads can be taken the rest stays, in its old place.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+from immutables import Map
+
+from dispatcher.events import InputRef
+from dispatcher.recent import Recent
+from dispatcher.requirements import NOTHING, Requirement
+
+
+class ParkedBatch(msgspec.Struct, frozen=True):
+    """Leads of a batch that wait; their attributes are kept for that time.
+
+    Attributes:
+        content_hash: of the whole batch.
+        lead_ids, attributes: of the leads that wait; attributes are JSON objects as bytes.
+        input: the record that it came in.
+        parked_at: the time of that record, RFC 3339.
+        requirement: what each of them asks.
+    """
+
+    batch_id: str
+    created_at: str
+    content_hash: str
+    lead_ids: tuple[str, ...]
+    attributes: tuple[bytes, ...]
+    input: InputRef
+    parked_at: str
+    requirement: Requirement = NOTHING
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes in memory: ids and attributes, and a fixed part for each lead."""
+        ids = sum(map(len, self.lead_ids))
+        return ids + sum(map(len, self.attributes)) + 100 * (1 + len(self.lead_ids))
+
+    def split(self, groups: Mapping[Requirement, Sequence[int]]) -> "list[ParkedBatch]":
+        """One entry for each of these requirements, with the leads at these places."""
+        return [
+            msgspec.structs.replace(
+                self,
+                lead_ids=tuple([self.lead_ids[place] for place in places]),
+                attributes=tuple([self.attributes[place] for place in places]),
+                requirement=requirement,
+            )
+            for requirement, places in groups.items()
+        ]
+
+
+class Parking(msgspec.Struct, frozen=True, eq=False):
+    """All that waits in a channel.
+
+    Attributes:
+        entries: by number.
+        hashes: {batch_id: (content hash, how many entries)}.
+        queues: per requirement the numbers of its entries, oldest first, by their places.
+        next_number: what the next entry gets.
+        leads, size_bytes: of all entries.
+    """
+
+    entries: "Map[int, ParkedBatch]" = Map()
+    hashes: "Map[str, tuple[str, int]]" = Map()
+    queues: "Map[Requirement, Recent[int, int]]" = Map()
+    next_number: int = 0
+    leads: int = 0
+    size_bytes: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        """The same entries under the same numbers; all else follows from them."""
+        return isinstance(other, Parking) and (
+            (self.entries, self.next_number) == (other.entries, other.next_number)
+        )
+
+    def __hash__(self) -> int:
+        """By how much there is."""
+        return hash((self.next_number, self.leads, self.size_bytes))
+
+    def content_hash(self, batch_id: str) -> str | None:
+        """Of a batch of which anything waits."""
+        found = self.hashes.get(batch_id)
+        return found[0] if found else None
+
+    def oldest(self, requirements: Iterable[Requirement]) -> tuple[int, ParkedBatch] | None:
+        """The entry among those with these requirements that has waited longest."""
+        fronts = [_front(self.queues[each]) for each in requirements if each in self.queues]
+        if not fronts:
+            return None
+        number = min(fronts)
+        return number, self.entries[number]
+
+    def added(self, batch: ParkedBatch) -> "Parking":
+        """With one more entry, behind all others."""
+        return self._with(self.next_number, batch)
+
+    def without(self, number: int, rest: ParkedBatch | None = None) -> "Parking":
+        """After an entry, which is the oldest of its requirement, went out, or all but a rest."""
+        batch = self.entries[number]
+        if rest is not None:
+            return msgspec.structs.replace(
+                self,
+                entries=self.entries.set(number, rest),
+                leads=self.leads - len(batch.lead_ids) + len(rest.lead_ids),
+                size_bytes=self.size_bytes - batch.size_bytes + rest.size_bytes,
+            )
+        queue = self.queues[batch.requirement]
+        if _front(queue) != number:
+            raise AssertionError("an entry goes out before an older one with its requirement")
+        queue = queue.without_oldest()
+        content_hash, entries = self.hashes[batch.batch_id]
+        return Parking(
+            entries=self.entries.delete(number),
+            hashes=self.hashes.set(batch.batch_id, (content_hash, entries - 1))
+            if entries > 1
+            else self.hashes.delete(batch.batch_id),
+            queues=self.queues.set(batch.requirement, queue)
+            if len(queue)
+            else self.queues.delete(batch.requirement),
+            next_number=self.next_number,
+            leads=self.leads - len(batch.lead_ids),
+            size_bytes=self.size_bytes - batch.size_bytes,
+        )
+
+    def in_order(self) -> Iterator[tuple[int, ParkedBatch]]:
+        """(number, entry) of all, oldest first."""
+        for number in sorted(self.entries):
+            yield number, self.entries[number]
+
+    def _with(self, number: int, batch: ParkedBatch) -> "Parking":
+        queue = self.queues.get(batch.requirement, _NOBODY_WAITS)
+        _, entries = self.hashes.get(batch.batch_id, ("", 0))
+        return Parking(
+            entries=self.entries.set(number, batch),
+            hashes=self.hashes.set(batch.batch_id, (batch.content_hash, entries + 1)),
+            queues=self.queues.set(batch.requirement, queue.added(queue.next_number, number)),
+            next_number=number + 1,
+            leads=self.leads + len(batch.lead_ids),
+            size_bytes=self.size_bytes + batch.size_bytes,
+        )
+
+
+_NOBODY_WAITS: Final[Recent[int, int]] = Recent()
+NOBODY_WAITS: Final = Parking()
+
+
+def _front(queue: Recent[int, int]) -> int:
+    number = queue.get(queue.first)
+    if number is None:
+        raise AssertionError("a queue is there as long as it holds an entry")
+    return number
+
+
+def parking_of(entries: Iterable[tuple[int, ParkedBatch]], next_number: int) -> Parking:
+    """Build it from stored entries, in any order."""
+    parking = Parking()
+    for number, batch in sorted(entries, key=lambda entry: entry[0]):
+        parking = parking._with(number, batch)
+    return msgspec.structs.replace(parking, next_number=next_number)
