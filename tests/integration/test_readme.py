@@ -1,9 +1,9 @@
 """The README is true: every command in it is run, every program, and the tables are the code's.
 
 Blocks marked `console` are transcripts, run top to bottom in one shell: lines that begin with "$ "
-are commands and have to succeed; what follows has to be what they print, "..." standing for
-anything. Blocks marked `python` are programs. `localhost:9092` and `localhost:6379` stand for the
-Kafka and the Redis of the test.
+are commands, "> " goes on with one, and they have to succeed; what follows has to be what they
+print, "..." standing for anything. Blocks marked `python` are programs. `localhost:9092` and
+`localhost:6379` stand for the Kafka and the Redis of the test.
 """
 
 import os
@@ -110,6 +110,8 @@ def transcript(block: Block) -> list[tuple[str, list[str]]]:
     for line in block.lines:
         if line.startswith("$ "):
             steps.append((line[2:], []))
+        elif line.startswith("> ") and not steps[-1][1]:
+            steps[-1] = (f"{steps[-1][0]}\n{line[2:]}", [])
         else:
             steps[-1][1].append(line)
     return steps

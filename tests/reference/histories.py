@@ -11,6 +11,12 @@ from .roster_writer import Mix, RosterWriter
 from .spoiled import bad_lead, spoiled_event
 from .validation import Json
 
+ASKED: dict[str, Sequence[object]] = {
+    "language": ("vi", "en", "vi", None, ["vi", "en"], [], "", True, "tlh"),
+    "product": ("home", 1, ["home", 1], {"a": [1]}),
+}
+"""Attributes that may be skills, and what stands in them."""
+
 RECENT = 900
 """Only what is surely remembered is sent again; a channel remembers 1,000."""
 
@@ -71,6 +77,10 @@ class _Channel(RosterWriter):
             (5 * mix.replacements, self.replace_roster),
             (6 * mix.corrections, self.correct),
             (3 * mix.parking, self.all_away),
+            (3 * mix.rules, self.configure),
+            (9 * mix.rules, self.capacity),
+            (9 * mix.rules, self.skills),
+            (5 * mix.rules, self.pause_until),
             (3 * mix.duplicates, self.again),
             (2 * bad, self.reused),
             (3 * bad, self.batch_with_bad_leads),
@@ -120,7 +130,13 @@ class _Channel(RosterWriter):
 
     def _lead(self, place: int) -> Json:
         lead: Json = {"lead_id": f"L{place}"}
-        if self.rng.random() < 0.2:
+        if self.mix.rules and self.rng.random() < 0.5:
+            lead["attributes"] = {
+                name: self.rng.choice(values)
+                for name, values in ASKED.items()
+                if self.rng.random() < 0.6
+            }
+        elif self.rng.random() < 0.2:
             lead["attributes"] = {"phone": f"+61 4{place:08d}", "suburb": "Carlton Süd"}
         return lead
 
@@ -158,7 +174,7 @@ class _Channel(RosterWriter):
         ]
         if self.seats:
             changes.append(("assignee_joined", {"assignee_id": member, "weight": "1"}))
-        if not self.can_take(self.seats):
+        if not self.can_take(self.seats) and not self.mix.rules:
             changes.append(("cumulative_error_corrected", correction))
         kind, fields = self.rng.choice(changes)
         return [self._event(kind, "change_id", **fields)]

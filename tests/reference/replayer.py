@@ -9,9 +9,12 @@ The exact state of a channel stands in ``Replayer.states``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 from fractions import Fraction
+from zoneinfo import ZoneInfo
 
-from . import arithmetic
+from . import arithmetic, rules
 from .state import Parked, State, Window, apply, refuse_if_not_applicable
 from .validation import (
     Batch,
@@ -33,8 +36,14 @@ class Replayer:
     """Takes events in order and gives the outputs of each; see ``replayed``."""
 
     def __init__(
-        self, *, batch_leads_max: int = BATCH_LEADS_MAX, remembered: int = REMEMBERED
+        self,
+        *,
+        batch_leads_max: int = BATCH_LEADS_MAX,
+        remembered: int = REMEMBERED,
+        timers_by_events: bool = True,
     ) -> None:
+        """Timers happen by the times of the events; or else when ``timer`` is called."""
+        self.timers_by_events = timers_by_events
         self.batch_leads_max = batch_leads_max
         self.remembered = remembered
         self.states: dict[str, State] = {}
@@ -48,18 +57,58 @@ class Replayer:
         self.line += 1
         if isinstance(event, str | bytes) and not event.strip():
             return []
+        outputs: list[Json] = []
         try:
             value = parsed(event) if isinstance(event, str | bytes) else event
             item = checked(value)
             state = self.states.get(item.channel) or State(item.channel)
+            if self.timers_by_events:
+                outputs += self._timers(state, rules.moment(item.created_at))
             if isinstance(item, Batch):
-                outputs = self._batch(state, item)
+                outputs += self._batch(state, item)
             else:
-                outputs = self._change(state, item)
+                outputs += self._change(state, item)
         except RefusedError as refused:
-            return [self._dead_letter(refused)]
+            return [*outputs, self._dead_letter(refused)]
         self.states[item.channel] = state
         return outputs
+
+    def _timers(self, state: State, now: datetime) -> list[Json]:
+        """What happens by itself until now, in order; days that nobody noticed are one."""
+        outputs: list[Json] = []
+        while rules.due(state, now) is not None:
+            outputs += self.timer(state, now)
+        return outputs
+
+    def timer(self, state: State, now: datetime) -> list[Json]:
+        """The first timer of a channel happens; it must be due."""
+        timer = rules.due(state, now)
+        if timer is None:
+            raise AssertionError("no timer is due")
+        at, name = timer
+        if name:
+            change = Change(
+                state.channel,
+                f"until/{state.state_version + 1}",
+                rules.written(at),
+                "assignee_resumed",
+                content="",
+                assignee_id=name,
+            )
+            decision, *released = self._change(state, change)
+            return [{**decision, "by_timer": True}, *released]
+        for member in state.members.values():
+            member.taken_today = 0
+        day = now.astimezone(ZoneInfo(state.time_zone)).date().isoformat()
+        state.day_ends = rules.end_of_day(now, state.time_zone)
+        began = _decision(
+            state,
+            "day_began",
+            rules.written(at),
+            day=day,
+            day_ends_at=rules.written(state.day_ends),
+        )
+        return [began, *self._release(state, rules.written(at))]
 
     def _dead_letter(self, refused: RefusedError) -> Json:
         return {
@@ -75,7 +124,7 @@ class Replayer:
 
     def _batch(self, state: State, batch: Batch) -> list[Json]:
         known: dict[str, object] = {"channel": state.channel, "batch_id": batch.batch_id}
-        earlier = {name: parked.content for name, parked in state.parked.items()} | state.batches
+        earlier = {each.batch_id: each.content for each in state.parked} | state.batches
         if batch.batch_id in earlier:
             if earlier[batch.batch_id] != batch.content:
                 raise RefusedError("batch_id_reused", "other leads under a known id", **known)
@@ -86,16 +135,74 @@ class Replayer:
             raise RefusedError("limit_exceeded", f"over {self.batch_leads_max} leads", **known)
         leads, refusals = _sorted_out(batch)
         outputs = [self._dead_letter(refused) for refused in refusals]
+        whole = Parked(batch.batch_id, batch.content, leads)
+        if state.has_rules:
+            return outputs + self._batch_by_rules(state, whole, batch.created_at)
         if state.can_take():
-            outputs += self._dispatch(
-                state, batch.batch_id, Parked(batch.content, leads), batch.created_at
-            )
+            outputs += self._dispatch(state, whole, batch.created_at)
         else:
-            state.parked[batch.batch_id] = Parked(batch.content, leads)
-            outputs.append(_batch_decision(state, "batch_parked", batch.created_at, batch.batch_id))
+            state.parked.append(whole)
+            outputs.append(_batch_decision(state, "batch_parked", batch.created_at, whole))
         return outputs
 
-    def _dispatch(self, state: State, batch_id: str, taken: Parked, decided_at: str) -> list[Json]:
+    def _batch_by_rules(self, state: State, whole: Parked, decided_at: str) -> list[Json]:
+        groups = rules.grouped(state, whole.leads)
+        if any(rules.can_take(state, skills) for skills, _ in groups) or (
+            not groups and state.can_take()
+        ):
+            return self._dispatch_by_rules(state, whole, decided_at, released=False)
+        # Nobody takes any of it.
+        _, _, rows = rules.divide(state, whole.leads)
+        decision = _batch_decision(state, "batch_parked", decided_at, whole)
+        if rows:
+            decision["groups"] = rows
+        state.parked += [
+            Parked(whole.batch_id, whole.content, leads, skills)
+            for skills, leads in groups or [((), [])]
+        ]
+        return [decision]
+
+    def _dispatch_by_rules(
+        self, state: State, taken: Parked, decided_at: str, *, released: bool
+    ) -> list[Json]:
+        before = state.errors()
+        taken_before = {name: member.taken_today for name, member in state.members.items()}
+        takers, due, groups = rules.divide(state, taken.leads)
+        total = sum(state.active_weights().values(), Fraction(0))
+        gone = [lead for lead in taken.leads if lead.lead_id in takers]
+        if not released:
+            for skills, leads in rules.grouped(state, taken.leads):
+                if stays := [lead for lead in leads if lead.lead_id not in takers]:
+                    state.parked.append(Parked(taken.batch_id, taken.content, stays, skills))
+        rows = [
+            {
+                "assignee_id": name,
+                "weight": arithmetic.plain_decimal(member.weight),
+                "fair_share": arithmetic.twelve_decimals(due[name]),
+                "cumulative_error_before": arithmetic.twelve_decimals(before[name]),
+                "ideal": arithmetic.twelve_decimals(due[name] - before[name]),
+                "assigned": member.taken_today - taken_before[name],
+                **_error_after(member.error, total),
+            }
+            for name, member in sorted(state.members.items())
+        ]
+        decision = _decision(
+            state,
+            "batch_dispatched",
+            decided_at,
+            batch_id=taken.batch_id,
+            batch_size=len(gone),
+            shares=rows,
+            error_denominator=str(_denominator(total)),
+            released=released,
+            groups=groups,
+        )
+        if taken.batch_id not in state.batches:
+            _remember(state.batches, taken.batch_id, taken.content, self.remembered)
+        state.observe()
+        return [*_assignments(decision, gone, [takers[each.lead_id] for each in gone]), decision]
+
+    def _dispatch(self, state: State, taken: Parked, decided_at: str) -> list[Json]:
         """Divides the leads among those who are there, in the order of the slots."""
         size = len(taken.leads)
         weights = state.active_weights()
@@ -123,12 +230,12 @@ class Replayer:
             state,
             "batch_dispatched",
             decided_at,
-            batch_id=batch_id,
+            batch_id=taken.batch_id,
             batch_size=size,
             shares=rows,
             error_denominator=str(_denominator(total)),
         )
-        _remember(state.batches, batch_id, taken.content, self.remembered)
+        _remember(state.batches, taken.batch_id, taken.content, self.remembered)
         state.observe()
         takers = arithmetic.interleaved(counts, ranked)
         return [*_assignments(decision, taken.leads, takers), decision]
@@ -136,11 +243,26 @@ class Replayer:
     def _release(self, state: State, decided_at: str) -> list[Json]:
         """All that is parked, oldest first, if someone can take it now."""
         outputs: list[Json] = []
-        while state.parked and state.can_take():
-            batch_id = next(iter(state.parked))
-            outputs.append(_batch_decision(state, "batch_released", decided_at, batch_id))
-            outputs += self._dispatch(state, batch_id, state.parked.pop(batch_id), decided_at)
-        return outputs
+        while True:
+            takeable = [
+                place
+                for place, each in enumerate(state.parked)
+                if rules.can_take(state, each.skills)
+            ]
+            if not takeable:
+                return outputs
+            taken = state.parked.pop(takeable[0])
+            if not state.has_rules:
+                outputs.append(_batch_decision(state, "batch_released", decided_at, taken))
+                outputs += self._dispatch(state, taken, decided_at)
+                continue
+            released = _batch_decision(state, "batch_released", decided_at, taken)
+            dispatched = self._dispatch_by_rules(state, taken, decided_at, released=True)
+            gone = released["batch_size"] = dispatched[-1]["batch_size"]
+            if rest := taken.leads[gone:]:
+                released["still_parked"] = len(rest)
+                state.parked.insert(takeable[0], replace(taken, leads=rest))
+            outputs += [released, *dispatched]
 
     # --- Roster changes -----------------------------------------------------------------
 
@@ -232,9 +354,9 @@ def _decision(state: State, kind: str, decided_at: str, **fields: object) -> Jso
     }
 
 
-def _batch_decision(state: State, kind: str, decided_at: str, batch_id: str) -> Json:
-    size = len(state.parked[batch_id].leads)
-    return _decision(state, kind, decided_at, batch_id=batch_id, batch_size=size)
+def _batch_decision(state: State, kind: str, decided_at: str, parked: Parked) -> Json:
+    size = len(parked.leads)
+    return _decision(state, kind, decided_at, batch_id=parked.batch_id, batch_size=size)
 
 
 def _assignments(decision: Json, leads: list[Lead], takers: list[str]) -> list[Json]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from random import Random
 
 from .validation import Json
@@ -39,6 +39,10 @@ WEIGHTS: dict[str, Sequence[str]] = {
 }
 """Every channel draws from one of these; equal weights make ties."""
 
+REQUIRED_SKILLS: Sequence[Sequence[str]] = ((), ("language",), ("language", "product"), ("x",))
+SKILLS = ("language=vi", "language=en", "product=home", "product=1", "language=", "language=true")
+TIME_ZONES = ("UTC", "Australia/Sydney", "America/St_Johns", "Pacific/Apia", "America/Santiago")
+
 AMOUNTS = ("1", "-1", "-3", "+2", "0.5", "-0.5", "2.25", "0.333333", "-0.000001", "0", "-0")
 LARGE_AMOUNTS = ("100000", "-100000", "99999.999999", "-1234.5", "250", "-80")
 
@@ -54,6 +58,7 @@ class Mix:
     zero_weights: bool = True
     duplicates: bool = True
     parking: bool = True
+    rules: bool = False
     leads_max: int = 1_000
     members_max: int = 8
 
@@ -162,7 +167,9 @@ class RosterWriter:
             keeps = before is not None and before.paused
             seats[name] = Seat(member["weight"], keeps if paused is None else paused)
             members.append(member)
-        more = {"expected_roster_version": self.roster_version} if self.rng.random() < 0.3 else {}
+        # Pauses that end by themselves count as changes too, and only the dispatcher knows when.
+        named = self.rng.random() < 0.3 and not self.mix.rules
+        more = {"expected_roster_version": self.roster_version} if named else {}
         return self._changed(seats, "roster_replaced", members=members, **more)
 
     def correct(self) -> list[Json]:
@@ -182,6 +189,41 @@ class RosterWriter:
             amount=amount,
             counter_assignee_id=counter,
         )
+
+    # --- Rules --------------------------------------------------------------------------
+
+    def configure(self) -> list[Json]:
+        """Other skills that are required, other days."""
+        fields: Json = {"required_skills": self.rng.choice(REQUIRED_SKILLS)}
+        if self.rng.random() < 0.7:
+            fields["time_zone"] = self.rng.choice(TIME_ZONES)
+        return self._changed(self.seats, "channel_configured", **fields)
+
+    def capacity(self) -> list[Json]:
+        """Of any member; often little, sometimes none, sometimes without a bound."""
+        if not self.seats:
+            return []
+        fields: Json = {"assignee_id": self.rng.choice(list(self.seats))}
+        if self.rng.random() < 0.9:
+            fields["per_day"] = self.rng.choice((None, 0, 1, 1, 2, 3, 5, 8, 20, 60))
+        return self._changed(self.seats, "capacity_changed", **fields)
+
+    def skills(self) -> list[Json]:
+        """All skills of any member."""
+        if not self.seats:
+            return []
+        known = self.rng.sample(SKILLS, self.rng.randint(0, 4))
+        name = self.rng.choice(list(self.seats))
+        return self._changed(self.seats, "skills_changed", assignee_id=name, skills=known)
+
+    def pause_until(self) -> list[Json]:
+        """For a while, sometimes for none at all."""
+        if not self.seats:
+            return []
+        name = self.rng.choice(list(self.seats))
+        seats = {**self.seats, name: replace(self.seats[name], paused=True)}
+        until = self._time(self.rng.choice((-3, 0, 1, 5, 12, 40)))
+        return self._changed(seats, "assignee_paused", assignee_id=name, until=until)
 
     def all_away(self) -> list[Json]:
         """Nobody is left to take a lead: paused, weight 0, or gone."""
@@ -254,8 +296,21 @@ class RosterWriter:
         return event
 
     def _now(self) -> str:
+        if self.mix.rules:
+            return self._time()
         if self.rng.random() < 0.02:
             return self.rng.choice(("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"))
         zone = timezone(timedelta(hours=self.rng.choice((0, 0, 0, 10, -5))))
         now = datetime(2026, 11, 21, 9, tzinfo=zone) + timedelta(seconds=self.written)
         return now.isoformat().replace("+00:00", "Z")
+
+    def _time(self, events_later: int = 0) -> str:
+        """About three hours from one event to the next, in any zone, now and then a step back."""
+        zone = timezone(timedelta(hours=self.rng.choice((0, 0, 10, -5))))
+        start = datetime(2026, 11, 21, 9, tzinfo=UTC)
+        passed = timedelta(
+            minutes=180 * (self.written + events_later) - self.rng.choice((0, 0, 0, 200)),
+            milliseconds=self.rng.choice((0, 1, 999)),
+            microseconds=self.rng.choice((0, 0, 999)),
+        )
+        return (start + passed).astimezone(zone).isoformat().replace("+00:00", "Z")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from fractions import Fraction
 
-from . import arithmetic
+from . import arithmetic, rules
 from .promise import Promise
 from .validation import Change, Lead, RefusedError
 
@@ -22,14 +23,24 @@ class Assignee:
     paused: bool = False
     error: Fraction = Fraction(0)
     digest: bytes = b""
+    skills: frozenset[str] = frozenset()
+    per_day: int | None = None
+    taken_today: int = 0
+    until: datetime | None = None
+
+    def room(self) -> int:
+        """How many leads they can still take."""
+        return 10**9 if self.per_day is None else max(0, self.per_day - self.taken_today)
 
 
 @dataclass
 class Parked:
-    """A batch that waits until someone can take it."""
+    """Leads of a batch that wait until someone can take them; all ask for the same skills."""
 
+    batch_id: str
     content: object
     leads: list[Lead]
+    skills: tuple[str, ...] = ()
 
 
 @dataclass
@@ -42,8 +53,12 @@ class State:
     roster_version: int = 0
     batches: Window = field(default_factory=dict)
     changes: Window = field(default_factory=dict)
-    parked: dict[str, Parked] = field(default_factory=dict)
+    parked: list[Parked] = field(default_factory=list)
     promise: Promise = field(default_factory=Promise)
+    has_rules: bool = False
+    time_zone: str = "UTC"
+    required_skills: tuple[str, ...] = ()
+    day_ends: datetime | None = None
 
     def ranked(self) -> list[str]:
         """All members, first in rank first."""
@@ -92,6 +107,8 @@ def refuse_if_not_applicable(state: State, change: Change) -> None:
     def refuse(reason: str, detail: str) -> None:
         raise RefusedError(reason, detail, channel=state.channel, change_id=change.change_id)
 
+    if change.kind == "channel_configured":
+        return
     if change.kind == "roster_replaced":
         expected = change.expected_roster_version
         if expected is not None and expected != state.roster_version:
@@ -122,12 +139,13 @@ def apply(state: State, change: Change) -> None:
         _replace(state, change)
     elif change.kind == "cumulative_error_corrected":
         _correct(state, change)
-    else:
+    elif change.kind != "channel_configured":
         assignee = state.members[change.assignee_id]
         if change.kind == "weight_changed":
             assignee.weight = change.weight
-        else:
+        elif change.kind in ("assignee_paused", "assignee_resumed"):
             assignee.paused = change.kind == "assignee_paused"
+    rules.apply(state, change)
 
 
 def _replace(state: State, change: Change) -> None:

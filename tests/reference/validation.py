@@ -21,15 +21,19 @@ ID_LENGTH_MAX = 200
 ATTRIBUTES_BYTES_MAX = 16 * 1024
 WEIGHT_MAX = 1_000_000
 AMOUNT_MAX = 100_000
+CAPACITY_MAX = 1_000_000
 
 CHANGE_FIELDS = {
     "assignee_joined": ("assignee_id", "weight"),
     "assignee_left": ("assignee_id",),
     "weight_changed": ("assignee_id", "weight"),
-    "assignee_paused": ("assignee_id",),
+    "assignee_paused": ("assignee_id", "until"),
     "assignee_resumed": ("assignee_id",),
     "roster_replaced": ("members", "expected_roster_version"),
     "cumulative_error_corrected": ("assignee_id", "amount", "counter_assignee_id"),
+    "capacity_changed": ("assignee_id", "per_day"),
+    "skills_changed": ("assignee_id", "skills"),
+    "channel_configured": ("time_zone", "required_skills"),
 }
 """The types of roster changes and what each says; ``changed_by`` and ``reason`` go with all."""
 
@@ -96,6 +100,11 @@ class Change:
     counter_assignee_id: str | None = None
     members: tuple[Member, ...] = ()
     expected_roster_version: int | None = None
+    until: str | None = None
+    per_day: int | None = None
+    skills: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    required_skills: tuple[str, ...] = ()
 
 
 # --- Text -------------------------------------------------------------------------------
@@ -188,6 +197,22 @@ def _members(event: Json) -> tuple[Member, ...]:
     return tuple(members)
 
 
+def _capacity(name: str) -> Callable[[Json], Any]:
+    return lambda event: _optional(
+        event, name, lambda value: is_integer(value) and 0 <= value <= CAPACITY_MAX
+    )
+
+
+def _ids(name: str, most: int) -> Callable[[Json], Any]:
+    def ids(event: Json) -> tuple[str, ...]:
+        listed = event.get(name, [] if name == "required_skills" else None)
+        if not isinstance(listed, list) or len(listed) > most or not all(map(is_id, listed)):
+            raise ValueError(f"{name} is not valid")
+        return tuple(listed)
+
+    return ids
+
+
 CHECKS: Mapping[str, Callable[[Json], Any]] = {
     "assignee_id": lambda event: _field(event, "assignee_id", is_id),
     "weight": _weight,
@@ -197,6 +222,11 @@ CHECKS: Mapping[str, Callable[[Json], Any]] = {
     "expected_roster_version": lambda event: _optional(
         event, "expected_roster_version", is_integer
     ),
+    "until": lambda event: _optional(event, "until", is_timestamp),
+    "per_day": _capacity("per_day"),
+    "skills": _ids("skills", 100),
+    "time_zone": lambda event: event.get("time_zone", "UTC"),
+    "required_skills": _ids("required_skills", 20),
 }
 
 

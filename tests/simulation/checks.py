@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from schemas.topics import TopicNames
 from tests.support import copies, oracle
-from tests.support.expected import expected, in_order_of_decision
+from tests.support.expected import by_itself, expected, in_order_of_decision
 from tests.support.records import Record
 
 from .kafka import Entry, Fate, Kafka, Log, Span
@@ -23,6 +23,9 @@ Place = tuple[str, int]
 
 class Violation(AssertionError):
     """Something that must never be so."""
+
+
+TIMERS_LATE_MS = 1_000
 
 
 class Checks:
@@ -122,6 +125,7 @@ class Checks:
             self._newest_batch_ms[partition] = newest
         elif (
             event["type"] == "roster_changed"
+            and not by_itself(event)
             and self.acknowledged_ms[at] < self._newest_batch_ms[partition]
         ):
             raise Violation(
@@ -171,8 +175,8 @@ class Checks:
 
     # -- at the end
 
-    def finish(self, redis: Redis) -> None:
-        """The whole oracle. Raises AssertionError."""
+    def finish(self, redis: Redis, wall_ms: float) -> None:
+        """The whole oracle; `wall_ms` is what the clocks show. Raises AssertionError."""
         self.step()
         topics = self._topics
         inputs = self._visible(topics.lead_batches) + self._visible(topics.roster_changes)
@@ -196,6 +200,7 @@ class Checks:
             _violated(check.__name__, lambda check=check: check(outcome))
         _violated("states", lambda: copies.check_states(changelog, outcome.expected.states))
         self._check_offsets(changelog)
+        self._check_timers(changelog, wall_ms)
         self._check_redis(redis, changelog)
 
     def _sorted(self, topic: str) -> list[Record]:
@@ -222,6 +227,14 @@ class Checks:
                     applied = json.loads(changelog[number][copies.APPLIED])["inputs"]
                     if applied[topic]["next_offset"] != wanted:
                         raise Violation(f"applied offsets {applied}, {topic} ends at {wanted}")
+
+    def _check_timers(self, changelog: copies.Changelog, wall_ms: float) -> None:
+        """R14: what was due has happened."""
+        for records in changelog.values():
+            for state in copies.states_in(records).values():
+                at_ms = state.next_timer_ms
+                if at_ms is not None and at_ms < wall_ms - TIMERS_LATE_MS:
+                    raise Violation(f"timers: one of {state.channel} is due for {wall_ms - at_ms}")
 
     def _check_redis(self, redis: Redis, changelog: copies.Changelog) -> None:
         for partition, records in changelog.items():

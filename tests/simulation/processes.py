@@ -17,7 +17,7 @@ from .redis import SimStore
 if TYPE_CHECKING:
     from .world import World
 
-EPOCH_MS = 1_795_251_600_000
+EPOCH_MS = 1_795_265_997_000
 """What the wall clocks show when a run begins."""
 
 

@@ -8,6 +8,7 @@ from schemas.partitioning import partition_of
 from schemas.topics import TopicNames
 from tests.reference import histories
 from tests.reference.validation import Json
+from tests.support.expected import time_text
 
 from .checks import Checks
 from .clockwork import Clockwork
@@ -15,6 +16,8 @@ from .kafka import Fate, Kafka
 from .processes import EPOCH_MS
 
 LEADS_MOST = 12
+RULES_SHARE = 0.4
+TIME_ZONE = "Australia/Sydney"
 
 
 class Traffic:
@@ -45,6 +48,7 @@ class Traffic:
             leads_max=LEADS_MOST,
             members_max=6,
             parking=self._rng.choice((1, 5)),
+            rules=self._rng.random() < RULES_SHARE,
         )
         self._pause_ms = pause_ms
         self.ended = False
@@ -73,6 +77,7 @@ class Traffic:
 
     def send(self, event: Json, *, plain: bool = False) -> None:
         """One event, sometimes in a transaction of its source, sometimes after an aborted one."""
+        event = self._in_time(event)
         channel = event.get("channel")
         key = channel.encode("utf-8", "replace") if isinstance(channel, str) else b"?"
         is_batch = event.get("type") == "lead_batch"
@@ -85,6 +90,15 @@ class Traffic:
             # The first attempt is aborted: nobody must ever act upon it.
             self._in_transaction(topic, key, value, Fate.ABORTED)
         self._in_transaction(topic, key, value, Fate.COMMITTED)
+
+    def _in_time(self, event: Json) -> Json:
+        """Pauses end within the run, and so does a day."""
+        if event.get("until") is not None:
+            until_ms = int(EPOCH_MS + self._clockwork.now_ms + self._rng.choice((-500, 300, 4_000)))
+            return {**event, "until": time_text(until_ms)}
+        if event.get("type") == "channel_configured":
+            return {**event, "time_zone": TIME_ZONE}
+        return event
 
     def _in_transaction(self, topic: str, key: bytes, value: bytes, fate: Fate) -> None:
         self._sources += 1

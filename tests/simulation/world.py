@@ -22,7 +22,7 @@ from .faults import Faults
 from .groups import Group
 from .kafka import Kafka
 from .network import Network
-from .processes import Process
+from .processes import EPOCH_MS, Process
 from .redis import Redis
 from .trace import Trace
 from .traffic import Traffic
@@ -203,7 +203,7 @@ class World:
         """Wait until everything is processed, and look at all of it. Raises AssertionError."""
         if not self.until(self._is_done, PROGRESS_MS):
             raise Violation(f"no progress: {self._standing()}")
-        self.checks.finish(self.redis)
+        self.checks.finish(self.redis, EPOCH_MS + self.clockwork.now_ms)
 
     def until(self, condition: Callable[[], bool], most_ms: float) -> bool:
         """Let things happen until the condition holds; False if it didn't in time."""
@@ -232,7 +232,16 @@ class World:
             self._closing_sent = True
             self._send_closing()
             return False
-        return self._redis_is_there()
+        return self._timers_happened() and self._redis_is_there()
+
+    def _timers_happened(self) -> bool:
+        wall_ms = EPOCH_MS + self.clockwork.now_ms
+        return not any(
+            task.timers and task.timers[0][0] <= wall_ms
+            for process in self.living
+            if process.processor is not None
+            for task in process.processor.tasks.values()
+        )
 
     def _send_closing(self) -> None:
         missing = set(range(self.partitions))

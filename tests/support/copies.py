@@ -24,13 +24,17 @@ APPLIED = b"/applied-offsets"
 
 def check_states(changelog: Changelog, wanted: Mapping[str, State]) -> None:
     """The changelog holds, for each channel, the state that the fold of the events gives."""
-    states = {}
+    states: dict[str, ChannelState] = {}
     for records in changelog.values():
-        for channel, parts in _grouped(records).items():
-            states[channel] = read_state(parts)
+        states |= states_in(records)
     assert sorted(states) == sorted(wanted)
     for channel, state in wanted.items():
         assert _summary(states[channel]) == _reference_summary(state), channel
+
+
+def states_in(records: Mapping[bytes, bytes]) -> dict[str, ChannelState]:
+    """The states of a partition's channels."""
+    return {channel: read_state(parts) for channel, parts in _grouped(records).items()}
 
 
 def _grouped(records: Mapping[bytes, bytes]) -> dict[str, dict[bytes, bytes]]:
@@ -57,7 +61,7 @@ def _summary(state: ChannelState) -> Json:
         },
         "batches": [name for _, name, _ in state.batches.entries()],
         "changes": [name for _, name, _ in state.changes.entries()],
-        "parked": [(name, batch.lead_ids) for _, name, batch in state.parked.entries()],
+        "parked": [(batch.batch_id, batch.lead_ids) for _, batch in state.parking.in_order()],
         "promise": (state.promise.members_most, state.promise.paused, state.promise.corrected),
     }
 
@@ -73,8 +77,8 @@ def _reference_summary(state: State) -> Json:
         "batches": list(state.batches),
         "changes": list(state.changes),
         "parked": [
-            (name, tuple(lead.lead_id for lead in parked.leads))
-            for name, parked in state.parked.items()
+            (parked.batch_id, tuple(lead.lead_id for lead in parked.leads))
+            for parked in state.parked
         ],
         "promise": (state.promise.most_members, state.promise.pauses, state.promise.corrected),
     }

@@ -476,11 +476,27 @@ DEFECTS: dict[str, Defect] = {
         "newer events are decided while parked batches of the partition are still going out",
         (
             "streams.deciding",
-            "        if task.overlay.releasing:\n            self._release_one(task, draft)\n"
-            "        elif task.changes:\n",
+            "        if task.overlay.releasing:\n            self._release_one(task, draft)\n",
             "        if task.overlay.releasing and not task.changes and not task.batch_ready():\n"
-            "            self._release_one(task, draft)\n"
-            "        elif task.changes:\n",
+            "            self._release_one(task, draft)\n",
+        ),
+    ),
+    "timers-not-restored": _defect(
+        "R14",
+        "what a channel has timers for is forgotten when its partition is restored",
+        (
+            "streams.task",
+            "                self.releasing[channel] = None\n            self._expect(state)\n",
+            "                self.releasing[channel] = None\n",
+        ),
+    ),
+    "timers-lost-in-an-abort": _defect(
+        "R14",
+        "a timer whose decision was aborted is not decided again",
+        (
+            "streams.task",
+            "        for channel in undecided:\n            self._expect(self.state(channel))\n",
+            "",
         ),
     ),
 }

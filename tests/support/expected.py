@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from schemas.partitioning import partition_of
 from tests.reference.replayer import Replayer
+from tests.reference.rules import moment
 from tests.reference.state import State
 from tests.reference.validation import Change, RefusedError, checked, parsed
 
@@ -40,15 +41,31 @@ class Expected(NamedTuple):
     states: Mapping[str, State]
 
 
-def in_order_of_decision(inputs: Iterable[Record], decisions: Iterable[Record]) -> list[Record]:
-    """The input records in the order in which they were decided, partition by partition."""
+class Timer(NamedTuple):
+    """A timer of a channel that happened by itself, and when its day ends if it began one."""
+
+    channel: str
+    at: str
+    day_ends_at: str | None
+
+
+def in_order_of_decision(
+    inputs: Iterable[Record], decisions: Iterable[Record]
+) -> list[Record | Timer]:
+    """The input records in the order in which they were decided, partition by partition.
+
+    Between them stand the timers, each of which is a decision of its own.
+    """
     waiting: dict[tuple[str, int], list[Record]] = defaultdict(list)
     for record in inputs:
         waiting[record.topic, record.partition].append(record)
     queues = {place: iter(records) for place, records in waiting.items()}
     reached: dict[tuple[str, int], int] = defaultdict(int)
-    ordered: list[Record] = []
+    ordered: list[Record | Timer] = []
     for decision in decisions:
+        if (timer := _timer(decision.event)) is not None:
+            ordered.append(timer)
+            continue
         source = decision.event["input"]
         place = (source["topic"], source["partition"])
         # A release names the change that set it off, which has been passed already.
@@ -61,8 +78,19 @@ def in_order_of_decision(inputs: Iterable[Record], decisions: Iterable[Record]) 
     return ordered
 
 
+def by_itself(decision: Json) -> bool:
+    """Whether a timer set the decision off; its input is then what set the timer, long ago."""
+    return decision["type"] == "day_began" or bool(decision.get("by_timer"))
+
+
+def _timer(decision: Json) -> Timer | None:
+    if not by_itself(decision):
+        return None
+    return Timer(decision["channel"], decision["decided_at"], decision.get("day_ends_at"))
+
+
 def expected(
-    ordered: Iterable[Record],
+    ordered: Iterable[Record | Timer],
     partitions: int,
     leads_topic: str,
     refused: Mapping[At, str] | None = None,
@@ -75,11 +103,16 @@ def expected(
         leads_topic: The name of the topic for batches.
         refused: Records that are refused for a limit that the reference doesn't know.
     """
-    replayer = Replayer()
+    replayer = Replayer(timers_by_events=False)
     assignments: dict[str, list[Json]] = defaultdict(list)
     decisions: dict[str, list[Json]] = defaultdict(list)
     refusals: list[Refusal] = []
     for record in ordered:
+        if isinstance(record, Timer):
+            for output in _happened(replayer, record):
+                kind = assignments if output["type"] == "lead_assigned" else decisions
+                kind[output["channel"]].append(output)
+            continue
         reason = (refused or {}).get(record.at) or _refused_at_sight(
             record, partitions, leads_topic
         )
@@ -95,6 +128,14 @@ def expected(
             else:
                 decisions[output["channel"]].append(output)
     return Expected(assignments, decisions, refusals, replayer.states)
+
+
+def _happened(replayer: Replayer, timer: Timer) -> list[Json]:
+    """Any moment of the day that began is as good as another."""
+    now = moment(timer.at)
+    if timer.day_ends_at is not None:
+        now = max(now, moment(timer.day_ends_at) - timedelta(minutes=1))
+    return replayer.timer(replayer.states[timer.channel], now)
 
 
 def _refused_at_sight(record: Record, partitions: int, leads_topic: str) -> str | None:

@@ -28,9 +28,19 @@ EVENTS = 12
 
 
 def inputs(seed: int) -> list[bytes]:
-    """The lines of a history; some are spoiled in places, some have big batches."""
+    """The lines of a history; some are spoiled in places, some have big batches.
+
+    Every other one has skills, capacities, days and pauses that end.
+    """
     leads_max = 1_000 if seed % 12 == 0 else 60
-    events = history(seed, channels=1 + seed % 3, events=EVENTS, leads_max=leads_max)
+    rules = seed % 2 == 1
+    events = history(
+        seed,
+        channels=1 + seed % 3,
+        events=EVENTS * (2 if rules else 1),
+        leads_max=20 if rules else leads_max,
+        rules=rules,
+    )
     if seed % 4 == 0:
         spoiled = lines(events, seed, 0.2)
         return [line.encode() if isinstance(line, str) else line for line in spoiled]
@@ -109,15 +119,15 @@ def test_one_history_by_hand_has_no_finding() -> None:
 
 def test_a_defect_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong tie-break shows within a few histories: the comparison can fail."""
-    from dispatcher import channel
+    from dispatcher import batch_decisions
 
     def last_in_rank(size: int, weights: list[int], errors: list[int]) -> Division:
         assigned, after = apportion(size, list(weights)[::-1], list(errors)[::-1])
         return Division(assigned[::-1], after[::-1])
 
-    monkeypatch.setattr(channel, "apportion", last_in_rank)
+    monkeypatch.setattr(batch_decisions, "apportion", last_in_rank)
     # What is remembered knows nothing of the defect, and must not remember it either.
-    monkeypatch.setattr(channel, "_division_remembered", channel._division)
+    monkeypatch.setattr(batch_decisions, "_division_remembered", batch_decisions._division)
     assert any(findings(seed) for seed in range(20))
 
 

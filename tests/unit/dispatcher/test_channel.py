@@ -137,8 +137,8 @@ def test_a_roster_that_no_decision_could_list_is_refused() -> None:
 def test_parked_batches_are_released_oldest_first_before_anything_newer() -> None:
     """The cursor stands in the state; nothing else may be decided meanwhile."""
     state = after(batch("b1", "L1", "L2"), batch("b2"), batch("b3", "L3"))
-    assert state.parked_leads == 3
-    assert state.parked_bytes > 0
+    assert state.parking.leads == 3
+    assert state.parking.size_bytes > 0
     outcome = decide(state, joined("A"), LIMITS, ROOMY)
     assert not isinstance(outcome, Rejected)
     state = evolve(state, outcome[0])
@@ -152,7 +152,7 @@ def test_parked_batches_are_released_oldest_first_before_anything_newer() -> Non
         assert released.state_version + 1 == dispatched.state_version
         state = evolve(evolve(state, released), dispatched)
     assert ["b1", "b2", "b3"] == order
-    assert (state.parked_leads, state.parked_bytes, len(state.parked)) == (0, 0, 0)
+    assert (state.parking.leads, state.parking.size_bytes, len(state.parking.entries)) == (0, 0, 0)
     assert state.state_version == 3 + 1 + 6
     with pytest.raises(AssertionError, match="no release"):
         decide_release(state)

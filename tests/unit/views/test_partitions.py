@@ -14,7 +14,7 @@ from tests.reference.histories import history, lines
 
 def decisions(seed: int = 1) -> list[bytes]:
     """The decisions of a random history, as they stand in a partition."""
-    events = history(seed, channels=3, events=150)
+    events = history(seed, channels=3, events=150, rules=seed % 2 == 1)
     outputs = Replay(Limits()).lines(line.encode() for line in lines(events))
     kinds = ("lead_assigned", "dead_letter")
     return [output for output in outputs if json.loads(output)["type"] not in kinds]

@@ -1,0 +1,221 @@
+"""Skills, capacities, days and pauses that end, literally.
+
+A channel has rules from the first change on that asks for any. Then a batch is divided group by
+group: leads that ask for the same skills, among those who are there, have them, and have room.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, time, timedelta
+from fractions import Fraction
+from math import floor
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from . import arithmetic
+
+if TYPE_CHECKING:
+    from .state import Parked, State
+    from .validation import Change, Json, Lead
+
+ASKING = ("channel_configured", "capacity_changed", "skills_changed")
+
+
+# --- What a change does -----------------------------------------------------------------
+
+
+def apply(state: State, change: Change) -> None:
+    """After a change was applied to the roster, in a channel that has rules or gets them."""
+    for assignee in state.members.values():
+        if not assignee.paused:
+            assignee.until = None
+    if change.kind in ASKING or change.until is not None:
+        state.has_rules = True
+    if not state.has_rules:
+        return
+    if change.kind == "capacity_changed":
+        state.members[change.assignee_id].per_day = change.per_day
+    if change.kind == "skills_changed":
+        state.members[change.assignee_id].skills = frozenset(change.skills)
+    if change.kind == "assignee_paused":
+        until = None if change.until is None else moment(change.until)
+        state.members[change.assignee_id].until = until
+    if change.kind == "channel_configured":
+        state.time_zone, state.required_skills = change.time_zone, change.required_skills
+        state.parked = list(_by_skills(state))
+    if change.kind == "channel_configured" or state.day_ends is None:
+        state.day_ends = end_of_day(moment(change.created_at), state.time_zone)
+
+
+def _by_skills(state: State) -> Iterable[Parked]:
+    from .state import Parked
+
+    for parked in state.parked:
+        if not parked.leads:
+            yield parked
+        for skills, leads in grouped(state, parked.leads):
+            yield Parked(parked.batch_id, parked.content, leads, skills)
+
+
+def grouped(state: State, leads: Sequence[Lead]) -> list[tuple[tuple[str, ...], list[Lead]]]:
+    """Leads by the skills that they ask for, in the order of each group's first lead."""
+    groups: dict[tuple[str, ...], list[Lead]] = {}
+    for lead in leads:
+        groups.setdefault(asked(lead, state.required_skills), []).append(lead)
+    return list(groups.items())
+
+
+def asked(lead: Lead, names: Sequence[str]) -> tuple[str, ...]:
+    """The skills that a lead asks for."""
+    skills = set()
+    for name in names:
+        value = lead.attributes.get(name)
+        for each in value if isinstance(value, list) else [value]:
+            if each is not None:
+                text = each if isinstance(each, str) else json.dumps(each, separators=(",", ":"))
+                skills.add(f"{name}={text}")
+    return tuple(sorted(skills))
+
+
+# --- Time -------------------------------------------------------------------------------
+
+
+def moment(text: str) -> datetime:
+    """A time, to the millisecond."""
+    time_ = datetime.fromisoformat(text).astimezone(UTC)
+    return time_.replace(microsecond=time_.microsecond // 1000 * 1000)
+
+
+def end_of_day(now: datetime, time_zone: str) -> datetime:
+    """The next midnight there."""
+    zone = ZoneInfo(time_zone)
+    tomorrow = now.astimezone(zone).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(), zone).astimezone(UTC)
+
+
+def written(at: datetime) -> str:
+    """As decisions write it."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def due(state: State, now: datetime) -> tuple[datetime, str] | None:
+    """The first thing that happens by itself until now: an end of a pause, or of the day ("")."""
+    timers = [(each.until, name) for name, each in state.members.items() if each.until is not None]
+    if state.day_ends is not None:
+        timers.append((state.day_ends, ""))
+    timers = [timer for timer in timers if timer[0] <= now]
+    return min(timers) if timers else None
+
+
+# --- A batch ----------------------------------------------------------------------------
+
+
+def able(state: State, skills: Sequence[str]) -> list[str]:
+    """Who is there and has the skills, first in rank first."""
+    return [
+        name
+        for name in state.ranked()
+        if not state.members[name].paused and state.members[name].skills.issuperset(skills)
+    ]
+
+
+def can_take(state: State, skills: Sequence[str]) -> bool:
+    """Whether there is somebody with a weight and room."""
+    return any(
+        state.members[name].weight > 0 and (not state.has_rules or state.members[name].room() > 0)
+        for name in able(state, skills)
+    )
+
+
+def divide(state: State, leads: Sequence[Lead]) -> tuple[dict[str, str], Json, list[Json]]:
+    """Divides the leads, and moves everyone's error.
+
+    Returns: who takes each lead, by lead id; what each was due; a row for each group.
+    """
+    takers: dict[str, str] = {}
+    due_: dict[str, Fraction] = dict.fromkeys(state.members, Fraction(0))
+    rows = []
+    for skills, group in grouped(state, leads):
+        there = able(state, skills)
+        counts, capped = _divide_group(state, len(group), there, due_)
+        order = arithmetic.interleaved(counts, there)
+        for lead, taker in zip(group, order, strict=False):
+            takers[lead.lead_id] = taker
+        row: Json = {
+            "required_skills": list(skills),
+            "excluded": [],
+            "leads": len(group),
+            "able": len(there),
+            "capped": sorted(capped),
+            "parked": len(group) - len(order),
+        }
+        if row["parked"]:
+            row["parked_because"] = _why(state, skills, there)
+        rows.append(row)
+    return takers, due_, rows
+
+
+def _why(state: State, skills: Sequence[str], there: Sequence[str]) -> str:
+    if not state.can_take():
+        return "nobody_active"
+    if any(state.members[name].weight for name in there):
+        return "capacity_reached"
+    return "nobody_with_the_skills" if skills else "returned_by_everybody"
+
+
+def _divide_group(
+    state: State, size: int, there: Sequence[str], due_: dict[str, Fraction]
+) -> tuple[dict[str, int], list[str]]:
+    unit = 1 / (sum(state.active_weights().values(), Fraction(0)) * 10**18 or Fraction(10**12))
+    counts = dict.fromkeys(there, 0)
+    capped = [name for name in there if state.members[name].room() == 0]
+    among = [name for name in there if name not in capped]
+
+    def give(name: str, leads: int, share: Fraction) -> None:
+        member = state.members[name]
+        counts[name] += leads
+        due_[name] += share
+        member.error += leads - share
+        member.taken_today += leads
+
+    while size and any(state.members[name].weight for name in among):
+        weights = {name: state.members[name].weight for name in among}
+        parts = arithmetic.normalised(weights)
+        shares = _in_units({name: size * parts[name] for name in among}, among, unit)
+        ideal = {name: shares[name] - state.members[name].error for name in among}
+        assigned = _four_steps(size, weights, ideal, among)
+        over = [name for name in among if assigned[name] > state.members[name].room()]
+        if not over:
+            for name in among:
+                give(name, assigned[name], shares[name])
+            return counts, capped
+        for name in over:
+            room = state.members[name].room()
+            size -= room
+            give(name, room, Fraction(room))
+        capped += over
+        among = [name for name in among if name not in over]
+    return counts, capped
+
+
+def _in_units(
+    amounts: dict[str, Fraction], ranked: Sequence[str], unit: Fraction
+) -> dict[str, Fraction]:
+    down = {name: floor(amounts[name] / unit) for name in ranked}
+    rest = {name: amounts[name] / unit - down[name] for name in ranked}
+    missing = int(sum(rest.values(), Fraction(0)))
+    last_first = list(reversed(ranked))
+    for name in sorted(last_first, key=lambda name: -rest[name])[:missing]:  # keeps equals so
+        down[name] += 1
+    return {name: down[name] * unit for name in ranked}
+
+
+def _four_steps(
+    size: int, weights: dict[str, Fraction], ideal: dict[str, Fraction], ranked: Sequence[str]
+) -> dict[str, int]:
+    rounded = {name: arithmetic.rounded_half_up(ideal[name]) for name in ranked}
+    if abs(sum(rounded.values()) - size) <= size:
+        return arithmetic.fine_tuned(size, weights, ideal, rounded, ranked)
+    return arithmetic.fine_tuned(size, weights, ideal, dict.fromkeys(ranked, 0), ranked)
