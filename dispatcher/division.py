@@ -31,7 +31,7 @@ class Group(NamedTuple):
     Attributes:
         places: of its leads in the batch, ascending.
         takers: the ranks of those who may take them, at first.
-        capped: the ranks of those who reached their capacity with it, ascending.
+        capped: the ranks of those who would have passed their capacity with it, ascending.
         parked_places: of the leads that nobody could take, ascending.
     """
 
@@ -118,7 +118,7 @@ class _Book:
     def divide(self, leads: int, able: Sequence[int]) -> tuple[dict[int, int], list[int]]:
         """Divide a group; returns {rank: leads}, and who reached their capacity."""
         counts = dict.fromkeys(able, 0)
-        capped = [rank for rank in able if self._rooms[rank] == 0]
+        capped: list[int] = []
         open_set = [rank for rank in able if self._rooms[rank] > 0]
         while leads and any(self._weights[rank] for rank in open_set):
             weights = [self._weights[rank] for rank in open_set]

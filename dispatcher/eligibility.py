@@ -9,7 +9,7 @@ everything, and none of this runs.
   an event like any other: nothing here looks at a clock.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -101,14 +101,27 @@ class Eligibility(msgspec.Struct, frozen=True):
             and roster.members[rank].assignee_id not in excluded
         ]
 
-    def somebody_may_take(
-        self, roster: Roster, requirement: Requirement, rooms: Sequence[int]
-    ) -> bool:
-        """Whether a lead that asks this has a taker of weight over 0 below their capacity."""
-        return any(
-            rooms[rank] > 0 and roster.members[rank].weight_millionths > 0
-            for rank in self.able(roster, requirement)
-        )
+    def takeable(
+        self, roster: Roster, requirements: Iterable[Requirement]
+    ) -> Iterator[Requirement]:
+        """Those that somebody of weight over 0 meets who is below their capacity.
+
+        There may be as many requirements as leads that wait, so each is looked up, not searched.
+        """
+        rooms = self.rooms()
+        takers = {
+            rank
+            for rank in roster.active
+            if rooms[rank] > 0 and roster.members[rank].weight_millionths > 0
+        }
+        holders: dict[str, set[int]] = {}
+        for rank in takers:
+            for skill in self.terms[rank].skills:
+                holders.setdefault(skill, set()).add(rank)
+        for requirement in requirements:
+            able = takers.intersection(*(holders.get(each, ()) for each in requirement.skills))
+            if any(roster.members[rank].assignee_id not in requirement.excluded for rank in able):
+                yield requirement
 
     def taken(self, assigned: Sequence[int]) -> "Eligibility":
         """After everyone got so many leads, by rank."""

@@ -36,6 +36,9 @@ ALL_MEMBERS_LISTED_MAX = 20
 ALL_MEMBERS_LISTED_EVERY = 50
 """Above it, every so many decisions of the channel one lists everyone all the same."""
 
+GROUPS_BYTES_MAX = 48 * 1024
+"""Of the rows of groups in a decision: each lead of a batch can be a group of its own."""
+
 _encode = msgspec.json.Encoder().encode
 _DECISION_TYPES: dict[type[Decision], str] = {
     RosterSettled: "roster_changed",
@@ -117,7 +120,7 @@ def encode_decision(decision: Decision) -> bytes:
         _batch_head(event, decision, decision.batch_id, decision.leads)
         event["content_hash"] = decision.content_hash
         if decision.groups:
-            event["groups"] = _groups(decision.groups, decision.roster)
+            event["groups"], event["groups_complete"] = _groups(decision.groups, decision.roster)
     elif isinstance(decision, Released):
         _batch_head(event, decision, decision.batch.batch_id, decision.leads)
         event["parked_input"] = _reference(decision.batch.input)
@@ -174,12 +177,27 @@ def _groups_text(decision: Dispatched) -> str:
     """Nothing where everybody may take everything."""
     if decision.accrued is None:
         return ""
-    groups = _encode(_groups(decision.groups, decision.roster)).decode()
-    return f',"released":{"true" if decision.released else "false"},"groups":{groups}'
+    groups, complete = _groups(decision.groups, decision.roster)
+    rest = {
+        "released": decision.released,
+        "leads_parked": sum(len(group.parked_places) for group in decision.groups),
+        "groups": groups,
+        "groups_complete": complete,
+    }
+    return f",{_encode(rest).decode()[1:-1]}"
 
 
-def _groups(groups: Iterable[Group], roster: Roster) -> list[dict[str, Any]]:
-    return [_group(group, roster) for group in groups]
+def _groups(groups: Iterable[Group], roster: Roster) -> tuple[list[dict[str, Any]], bool]:
+    """As many rows as a decision has room for, and whether these are all."""
+    rows: list[dict[str, Any]] = []
+    size = 0
+    for group in groups:
+        row = _group(group, roster)
+        size += len(_encode(row)) + 1
+        if size > GROUPS_BYTES_MAX:
+            return rows, False
+        rows.append(row)
+    return rows, True
 
 
 def _group(group: Group, roster: Roster) -> dict[str, Any]:

@@ -89,10 +89,5 @@ class ChannelState(msgspec.Struct, frozen=True):
             return None
         requirements: Iterable[Requirement] = self.parking.queues
         if self.eligibility is not None:
-            rooms = self.eligibility.rooms()
-            requirements = [
-                each
-                for each in requirements
-                if self.eligibility.somebody_may_take(self.roster, each, rooms)
-            ]
+            requirements = self.eligibility.takeable(self.roster, requirements)
         return self.parking.oldest(requirements)

@@ -72,7 +72,7 @@ class Group(OutputEvent):
     excluded: list[str] = Field(description="assignees who may not take them")
     leads: int = Field(ge=0)
     able: int = Field(ge=0, description="how many are active, have the skills, aren't excluded")
-    capped: list[str] = Field(description="who reached their capacity with it")
+    capped: list[str] = Field(description="who would have passed their capacity with it")
     parked: int = Field(ge=0, description="leads that nobody could take, the last of them")
     parked_because: ParkedBecause | None = None
 
@@ -129,7 +129,13 @@ class BatchDispatched(Decision):
     released: bool | None = Field(
         default=None, description="in channels with rules: whether its leads were parked before"
     )
+    leads_parked: int | None = Field(
+        default=None, ge=0, description="in channels with rules: those that nobody could take"
+    )
     groups: list[Group] | None = Field(default=None, description="in channels with rules")
+    groups_complete: bool | None = Field(
+        default=None, description="false: further groups would have made the decision too long"
+    )
 
 
 class RosterChanged(Decision):
@@ -162,6 +168,9 @@ class BatchParked(Decision):
     batch_size: int = Field(ge=0)
     content_hash: str
     groups: list[Group] | None = Field(default=None, description="in channels with rules")
+    groups_complete: bool | None = Field(
+        default=None, description="false: further groups would have made the decision too long"
+    )
 
 
 class BatchReleased(Decision):

@@ -24,12 +24,6 @@ class ShareRead(msgspec.Struct, frozen=True):
     paused: bool = False
 
 
-class GroupRead(msgspec.Struct, frozen=True):
-    """Leads of a batch that ask the same, in a channel with rules."""
-
-    parked: int
-
-
 class DecisionRead(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """What all decisions share; a field that a type of decision doesn't have is None."""
 
@@ -55,7 +49,7 @@ class BatchDispatched(DecisionRead, frozen=True, kw_only=True, tag="batch_dispat
     shares_complete: bool
     error_denominator: str
     released: bool | None = None
-    groups: list[GroupRead] | None = None
+    leads_parked: int | None = None
 
 
 class RosterChanged(DecisionRead, frozen=True, kw_only=True, tag="roster_changed"):

@@ -29,7 +29,6 @@ from streams.views.decisions import (
     BatchParked,
     BatchReleased,
     DuplicateIgnored,
-    GroupRead,
     RosterChanged,
     ShareRead,
     type_of,
@@ -151,10 +150,10 @@ def fold(standing: ChannelStanding | None, decision: AnyDecisionRead) -> Channel
         standing = _from_here(decision)
     match decision:
         case BatchDispatched():
-            if decision.groups is None:
+            if decision.leads_parked is None:
                 standing = _dispatched(standing, decision)
             else:
-                standing = _dispatched_by_rules(standing, decision, decision.groups)
+                standing = _dispatched_by_rules(standing, decision, decision.leads_parked)
         case RosterChanged():
             standing = _roster_changed(standing, decision)
         case BatchParked():
@@ -245,7 +244,7 @@ def _dispatched(standing: ChannelStanding, decision: BatchDispatched) -> Channel
 
 
 def _dispatched_by_rules(
-    standing: ChannelStanding, decision: BatchDispatched, groups: Sequence[GroupRead]
+    standing: ChannelStanding, decision: BatchDispatched, leads_parked: int
 ) -> ChannelStanding:
     """Where not everybody may take everything, only the errors of those who are listed moved."""
     denominator = int(decision.error_denominator)
@@ -267,8 +266,8 @@ def _dispatched_by_rules(
             fair_numerator=(known.fair_numerator if known else 0) + fair,
         )
     parked = dict(standing.parked)
-    if not decision.released and (waits := sum(group.parked for group in groups)):
-        parked[decision.batch_id] = waits
+    if not decision.released and leads_parked:
+        parked[decision.batch_id] = leads_parked
     return msgspec.structs.replace(
         standing,
         roster_complete=standing.roster_complete or decision.shares_complete,

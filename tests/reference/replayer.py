@@ -155,7 +155,7 @@ class Replayer:
         _, _, rows = rules.divide(state, whole.leads)
         decision = _batch_decision(state, "batch_parked", decided_at, whole)
         if rows:
-            decision["groups"] = rows
+            decision |= {"groups": rows, "groups_complete": True}
         state.parked += [
             Parked(whole.batch_id, whole.content, leads, skills)
             for skills, leads in groups or [((), [])]
@@ -195,7 +195,9 @@ class Replayer:
             shares=rows,
             error_denominator=str(_denominator(total)),
             released=released,
+            leads_parked=len(taken.leads) - len(gone),
             groups=groups,
+            groups_complete=True,
         )
         if taken.batch_id not in state.batches:
             _remember(state.batches, taken.batch_id, taken.content, self.remembered)

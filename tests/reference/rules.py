@@ -170,8 +170,8 @@ def _divide_group(
 ) -> tuple[dict[str, int], list[str]]:
     unit = 1 / (sum(state.active_weights().values(), Fraction(0)) * 10**18 or Fraction(10**12))
     counts = dict.fromkeys(there, 0)
-    capped = [name for name in there if state.members[name].room() == 0]
-    among = [name for name in there if name not in capped]
+    capped: list[str] = []
+    among = [name for name in there if state.members[name].room() > 0]
 
     def give(name: str, leads: int, share: Fraction) -> None:
         member = state.members[name]

@@ -5,7 +5,7 @@ import json
 from dispatcher.limits import Limits
 from dispatcher.roster import Member, Roster, rank_digest
 from schemas.documents import EVENTS
-from schemas.outputs import DECISION, LeadAssigned
+from schemas.outputs import DECISION, BatchDispatched, BatchParked, LeadAssigned
 from streams.replay import Replay
 from tests.reference.events import the_seeds_story
 from tests.reference.histories import history
@@ -107,3 +107,24 @@ def test_the_listing_of_a_roster_fits_what_the_roster_says_of_itself() -> None:
         Member(rank_digest("web", name), name, 999_999_999_999, False) for name in names
     ).listing_bytes()
     assert max(map(len, outputs(events))) < bound + 1_000
+
+
+def test_a_decision_stays_short_when_each_lead_asks_for_something_else() -> None:
+    """It lists as many groups as there is room for, and says so; leads that wait are counted."""
+    common = {"schema_version": 1, "channel": "web", "created_at": "2026-11-21T09:00:00Z"}
+    changes = [
+        {"type": "channel_configured", "change_id": "1", "required_skills": ["x"]},
+        {"type": "assignee_joined", "change_id": "2", "assignee_id": "A", "weight": "1"},
+    ]
+    asking = [{"lead_id": f"L{n}", "attributes": {"x": f"{n}" * 10}} for n in range(5_000)]
+    some = {"type": "lead_batch", "batch_id": "some", "leads": [{"lead_id": "L"}, *asking]}
+    none = {"type": "lead_batch", "batch_id": "none", "leads": asking}
+    *_, dispatched, parked = outputs([{**each, **common} for each in (*changes, some, none)])
+    for line in (dispatched, parked):
+        assert len(line) < 64 * 1024
+        event = DECISION.validate_json(line)
+        assert isinstance(event, BatchDispatched | BatchParked)
+        assert event.groups
+        assert event.groups_complete is False
+    assert json.loads(dispatched)["leads_parked"] == 5_000
+    assert json.loads(parked)["batch_size"] == 5_000
