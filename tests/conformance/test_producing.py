@@ -131,13 +131,18 @@ def test_what_waits_in_the_queue_goes_with_an_abort(side: Side) -> None:
 
 
 def test_transactions_of_one_producer_follow_each_other_at_once(side: Side) -> None:
-    """The next one waits by itself until the last one's markers are written."""
+    """The next one waits by itself until the last one's markers are written.
+
+    What is in it has to be stored before its end, though: an abort that overtakes the registering
+    of partitions, which waits for those markers, is refused, and the producer is of no more use.
+    """
     producer = side.ready()
     places = [side.places(number)[2] for number in range(side.partitions)]
     for number in range(10):
         producer.begin()
         for place in places:
             producer.produce(*place, [(b"k", b"%d" % number)])
+        producer.flush(CALL_MS)
         if number % 3 == 2:
             producer.abort(CALL_MS)
         else:
