@@ -222,15 +222,8 @@ def _dispatched(standing: ChannelStanding, decision: BatchDispatched) -> Channel
     members = dict(standing.members)
     for share in decision.shares:
         known = members.get(share.assignee_id)
-        members[share.assignee_id] = MemberStanding(
-            weight_millionths=_weight_millionths(share.weight),
-            paused=share.paused,
-            counted_from=known.counted_from if known else _here(decision),
-            leads=(known.leads if known else 0) + share.assigned,
-            earlier_fair_units=known.earlier_fair_units if known else 0,
-            leads_before=known.leads_before if known else leads_before,
-            known_numerator=int(share.cumulative_error_numerator),
-            known_at=leads_after,
+        members[share.assignee_id] = _with_share(
+            known, share, _here(decision), leads_before, known_at=leads_after
         )
     return msgspec.structs.replace(
         standing,
@@ -240,6 +233,29 @@ def _dispatched(standing: ChannelStanding, decision: BatchDispatched) -> Channel
         leads_under_roster=leads_after,
         batches=standing.batches + 1,
         leads=standing.leads + decision.batch_size,
+    )
+
+
+def _with_share(
+    known: MemberStanding | None,
+    share: ShareRead,
+    here: Counted,
+    leads_before: int,
+    *,
+    known_at: int,
+    fair_numerator: int = 0,
+) -> MemberStanding:
+    """A member after a decision that lists them; `known` is None for one never seen."""
+    return MemberStanding(
+        weight_millionths=_weight_millionths(share.weight),
+        paused=share.paused,
+        counted_from=known.counted_from if known else here,
+        leads=(known.leads if known else 0) + share.assigned,
+        earlier_fair_units=known.earlier_fair_units if known else 0,
+        leads_before=known.leads_before if known else leads_before,
+        known_numerator=int(share.cumulative_error_numerator),
+        known_at=known_at,
+        fair_numerator=(known.fair_numerator if known else 0) + fair_numerator,
     )
 
 
@@ -254,16 +270,9 @@ def _dispatched_by_rules(
         after = int(share.cumulative_error_numerator)
         before = after if known is None else error_numerator(standing, known)
         fair = before + share.assigned * denominator - after
-        members[share.assignee_id] = MemberStanding(
-            weight_millionths=_weight_millionths(share.weight),
-            paused=share.paused,
-            counted_from=known.counted_from if known else _here(decision),
-            leads=(known.leads if known else 0) + share.assigned,
-            earlier_fair_units=known.earlier_fair_units if known else 0,
-            leads_before=known.leads_before if known else standing.leads_under_roster,
-            known_numerator=after,
-            known_at=standing.leads_under_roster,
-            fair_numerator=(known.fair_numerator if known else 0) + fair,
+        leads = standing.leads_under_roster
+        members[share.assignee_id] = _with_share(
+            known, share, _here(decision), leads, known_at=leads, fair_numerator=fair
         )
     parked = dict(standing.parked)
     if not decision.released and leads_parked:
