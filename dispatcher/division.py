@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dispatcher.apportionment import apportion_within
-from dispatcher.eligibility import Eligibility
+from dispatcher.eligibility import Able, Eligibility
 from dispatcher.interleaving import interleave
 from dispatcher.requirements import Requirement
 from dispatcher.roster import Roster
@@ -30,14 +30,16 @@ class Group(NamedTuple):
 
     Attributes:
         places: of its leads in the batch, ascending.
-        takers: the ranks of those who may take them, at first.
+        able: how many are active, have the skills and are not excluded.
+        able_weight_millionths: the sum of their weights.
         capped: the ranks of those who would have passed their capacity with it, ascending.
         parked_places: of the leads that nobody could take, ascending.
     """
 
     requirement: Requirement
     places: tuple[int, ...]
-    takers: tuple[int, ...]
+    able: int
+    able_weight_millionths: int
     capped: tuple[int, ...]
     parked_places: tuple[int, ...]
 
@@ -45,7 +47,7 @@ class Group(NamedTuple):
         """As `schemas.outputs` gives reasons."""
         if not roster.weight_sum:
             return "nobody_active"
-        if any(roster.members[rank].weight_millionths for rank in self.takers):
+        if self.able_weight_millionths:
             return "capacity_reached"
         return "nobody_with_the_skills" if self.requirement.skills else "returned_by_everybody"
 
@@ -77,8 +79,9 @@ def divide(
     book = _Book(roster, list(errors), eligibility.rooms())
     takers: list[int | None] = [None] * len(requirements)
     groups = []
+    everybody = Able(eligibility, roster, roster.active)
     for requirement, places in _grouped(requirements):
-        able = eligibility.able(roster, requirement)
+        able = everybody.ranks(requirement)
         counts, capped = book.divide(len(places), able)
         order = interleave([counts[rank] for rank in able])
         for place, index in zip(places, order, strict=False):
@@ -87,7 +90,8 @@ def divide(
             Group(
                 requirement,
                 tuple(places),
-                tuple(able),
+                len(able),
+                sum(roster.members[rank].weight_millionths for rank in able),
                 tuple(sorted(capped)),
                 tuple(places[len(order) :]),
             )
@@ -142,7 +146,8 @@ class _Book:
                 counts[rank] += room
                 leads -= room
             capped += over
-            open_set = [rank for rank in open_set if rank not in over]
+            full = set(over)
+            open_set = [rank for rank in open_set if rank not in full]
         return counts, capped
 
     def _give(self, rank: int, leads: int, accrued: int) -> None:

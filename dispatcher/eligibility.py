@@ -91,37 +91,22 @@ class Eligibility(msgspec.Struct, frozen=True):
             for terms, taken in zip(self.terms, self.taken_today, strict=True)
         ]
 
-    def able(self, roster: Roster, requirement: Requirement) -> list[int]:
-        """The ranks of those who are active, have the skills and are not excluded."""
-        skills, excluded = requirement
-        return [
-            rank
-            for rank in roster.active
-            if all(skill in self.terms[rank].skills for skill in skills)
-            and roster.members[rank].assignee_id not in excluded
-        ]
-
     def takeable(
         self, roster: Roster, requirements: Iterable[Requirement]
     ) -> Iterator[Requirement]:
-        """Those that somebody of weight over 0 meets who is below their capacity.
-
-        There may be as many requirements as leads that wait, so each is looked up, not searched.
-        """
+        """Those that somebody of weight over 0 meets who is below their capacity."""
         rooms = self.rooms()
-        takers = {
+        takers = [
             rank
             for rank in roster.active
             if rooms[rank] > 0 and roster.members[rank].weight_millionths > 0
-        }
-        holders: dict[str, set[int]] = {}
-        for rank in takers:
-            for skill in self.terms[rank].skills:
-                holders.setdefault(skill, set()).add(rank)
-        for requirement in requirements:
-            able = takers.intersection(*(holders.get(each, ()) for each in requirement.skills))
-            if any(roster.members[rank].assignee_id not in requirement.excluded for rank in able):
-                yield requirement
+        ]
+        able = Able(self, roster, takers)
+        return (requirement for requirement in requirements if able.ranks(requirement))
+
+    def pause_ends_ms(self) -> dict[str, int]:
+        """When pauses end by themselves, by assignee_id; milliseconds since 1970."""
+        return {timer.assignee_id: timer.at_ms for timer in self.timers if timer.assignee_id}
 
     def taken(self, assigned: Sequence[int]) -> "Eligibility":
         """After everyone got so many leads, by rank."""
@@ -180,6 +165,31 @@ class Eligibility(msgspec.Struct, frozen=True):
         """After the day's timer: counts begin again, and the timer is set for the next day."""
         fresh = msgspec.structs.replace(self, taken_today=(0,) * len(self.taken_today))
         return fresh.with_day_timer(now_ms, input_ref)
+
+
+class Able:
+    """Who of some assignees may take leads, by what the leads ask.
+
+    There may be as many requirements as leads, so skills are looked up, not searched for.
+    """
+
+    def __init__(self, eligibility: Eligibility, roster: Roster, ranks: Sequence[int]) -> None:
+        """Of these ranks, ascending."""
+        self._members = roster.members
+        self._ranks = ranks
+        self._holders: dict[str, set[int]] = {}
+        for rank in ranks:
+            for skill in eligibility.terms[rank].skills:
+                self._holders.setdefault(skill, set()).add(rank)
+
+    def ranks(self, requirement: Requirement) -> list[int]:
+        """Those who have the skills and are not excluded, ascending."""
+        ranks: Sequence[int] = self._ranks
+        if requirement.skills:
+            first, *others = [self._holders.get(skill, set()) for skill in requirement.skills]
+            ranks = sorted(first.intersection(*others))
+        excluded = requirement.excluded
+        return [rank for rank in ranks if self._members[rank].assignee_id not in excluded]
 
 
 def eligibility_of(roster: Roster) -> Eligibility:

@@ -21,7 +21,7 @@ from dispatcher.decisions import (
     RosterSettled,
 )
 from dispatcher.division import Group
-from dispatcher.eligibility import Eligibility
+from dispatcher.eligibility import Terms
 from dispatcher.events import InputRef
 from dispatcher.json_texts import json_ids, json_name, json_text
 from dispatcher.roster import Roster
@@ -187,16 +187,16 @@ def _groups_text(decision: Dispatched) -> str:
     return f",{_encode(rest).decode()[1:-1]}"
 
 
-def _groups(groups: Iterable[Group], roster: Roster) -> tuple[list[dict[str, Any]], bool]:
+def _groups(groups: Iterable[Group], roster: Roster) -> tuple[list[msgspec.Raw], bool]:
     """As many rows as a decision has room for, and whether these are all."""
-    rows: list[dict[str, Any]] = []
+    rows: list[msgspec.Raw] = []
     size = 0
     for group in groups:
-        row = _group(group, roster)
-        size += len(_encode(row)) + 1
+        row = _encode(_group(group, roster))
+        size += len(row) + 1
         if size > GROUPS_BYTES_MAX:
             return rows, False
-        rows.append(row)
+        rows.append(msgspec.Raw(row))
     return rows, True
 
 
@@ -206,7 +206,7 @@ def _group(group: Group, roster: Roster) -> dict[str, Any]:
         "required_skills": group.requirement.skills,
         "excluded": group.requirement.excluded,
         "leads": len(group.places),
-        "able": len(group.takers),
+        "able": group.able,
         "capped": sorted(roster.members[rank].assignee_id for rank in group.capped),
         "parked": parked,
     }
@@ -246,7 +246,8 @@ def _settled(event: dict[str, Any], decision: RosterSettled) -> None:
 
 
 def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
-    roster = decision.roster
+    roster, eligibility = decision.roster, decision.eligibility
+    pause_ends_ms = eligibility.pause_ends_ms() if eligibility else {}
     for rank in roster.by_assignee_id:
         member = roster.members[rank]
         row = {
@@ -259,19 +260,17 @@ def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
             "cumulative_error_after": decimal_text(decision.errors[rank], roster.error_denominator),
             "cumulative_error_numerator": str(decision.errors[rank]),
         }
-        if decision.eligibility is not None:
-            row |= _terms(decision.eligibility, rank, member.assignee_id)
+        if eligibility is not None:
+            row |= _terms(eligibility.terms[rank], pause_ends_ms.get(member.assignee_id))
         yield row
 
 
-def _terms(eligibility: Eligibility, rank: int, assignee_id: str) -> dict[str, Any]:
+def _terms(terms: Terms, pause_ends_ms: int | None) -> dict[str, Any]:
     """What of an assignee's terms isn't as it is for everybody."""
-    terms = eligibility.terms[rank]
-    until = [timer.at_ms for timer in eligibility.timers if timer.assignee_id == assignee_id]
     row = {
         "skills": terms.skills or None,
         "per_day": terms.per_day,
-        "paused_until": timestamp_text(until[0]) if until else None,
+        "paused_until": None if pause_ends_ms is None else timestamp_text(pause_ends_ms),
     }
     return {name: value for name, value in row.items() if value is not None}
 

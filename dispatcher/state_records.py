@@ -141,12 +141,24 @@ def all_records(state: ChannelState) -> Iterator[Record]:
 def _parked(key: bytes, before: Parking, after: Parking) -> Iterator[Record]:
     if before.entries is after.entries:
         return
-    for number, batch in after.in_order():
-        if before.entries.get(number) is not batch:
+    came, came_leads = 0, 0
+    newer: Iterable[int] = range(before.next_number, after.next_number)
+    if after.next_number - before.next_number > len(after.entries):
+        newer = sorted(number for number in after.entries if number >= before.next_number)
+    for number in newer:
+        if (batch := after.entries.get(number)) is not None:
+            came, came_leads = came + 1, came_leads + len(batch.lead_ids)
             yield _parked_key(key, number), _parked_value(batch)
-    for number, _ in before.in_order():
-        if number not in after.entries:
-            yield _parked_key(key, number), None
+    # Mostly nothing of what waited before is touched, and there may be very much of it.
+    if (len(after.entries), after.leads) == (
+        len(before.entries) + came,
+        before.leads + came_leads,
+    ):
+        return
+    for number, batch in before.in_order():
+        now = after.entries.get(number)
+        if now is not batch:
+            yield _parked_key(key, number), None if now is None else _parked_value(now)
 
 
 def _main_value(state: ChannelState) -> bytes:
@@ -172,10 +184,12 @@ def _main_value(state: ChannelState) -> bytes:
 
 
 def _parked_numbers(parking: Parking) -> ParkedNumbers:
-    numbers = sorted(parking.entries)
     end = parking.next_number
-    if not numbers or numbers[0] + len(numbers) == end:
-        return ParkedNumbers(end - len(numbers), end, parking.leads, parking.size_bytes)
+    oldest = parking.oldest(parking.queues)
+    if oldest is None or oldest[0] + len(parking.entries) == end:
+        first = end - len(parking.entries)
+        return ParkedNumbers(first, end, parking.leads, parking.size_bytes)
+    numbers = sorted(parking.entries)
     runs: list[tuple[int, int]] = []
     for number in numbers:
         if runs and runs[-1][1] == number:

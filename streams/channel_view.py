@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from dispatcher.eligibility import Eligibility
 from dispatcher.promise import Promise
 from dispatcher.state import ChannelState
 from dispatcher.times import timestamp_text
@@ -41,7 +42,8 @@ def channel_view(found: FoundChannel, last: int) -> dict[str, Any]:
 
 
 def _members(state: ChannelState) -> list[dict[str, Any]]:
-    roster = state.roster
+    roster, eligibility = state.roster, state.eligibility
+    pause_ends_ms = eligibility.pause_ends_ms() if eligibility else {}
     return [
         {
             "assignee_id": roster.members[rank].assignee_id,
@@ -49,23 +51,22 @@ def _members(state: ChannelState) -> list[dict[str, Any]]:
             "paused": roster.members[rank].paused,
             "cumulative_error": decimal_text(state.errors[rank], roster.error_denominator),
             "cumulative_error_numerator": str(state.errors[rank]),
-            **_terms(state, rank),
+            **(_terms(state, eligibility, rank, pause_ends_ms) if eligibility else {}),
         }
         for rank in roster.by_assignee_id
     ]
 
 
-def _terms(state: ChannelState, rank: int) -> dict[str, Any]:
+def _terms(
+    state: ChannelState, eligibility: Eligibility, rank: int, pause_ends_ms: dict[str, int]
+) -> dict[str, Any]:
     """What an assignee can do and how much they take, in a channel with rules."""
-    if (eligibility := state.eligibility) is None:
-        return {}
-    assignee_id = state.roster.members[rank].assignee_id
-    ends = [timer.at_ms for timer in eligibility.timers if timer.assignee_id == assignee_id]
+    ends_ms = pause_ends_ms.get(state.roster.members[rank].assignee_id)
     return {
         "skills": list(eligibility.terms[rank].skills),
         "per_day": eligibility.terms[rank].per_day,
         "taken_today": eligibility.taken_today[rank],
-        "paused_until": timestamp_text(ends[0]) if ends else None,
+        "paused_until": None if ends_ms is None else timestamp_text(ends_ms),
     }
 
 

@@ -132,14 +132,16 @@ def apportioned(
 # --- Roster changes ---------------------------------------------------------------------
 
 
-def rounded_to_units(amounts: Mapping[str, Fraction], ranked: Sequence[str]) -> Amounts:
+def rounded_to_units(
+    amounts: Mapping[str, Fraction], ranked: Sequence[str], unit: Fraction = UNIT
+) -> Amounts:
     """The amounts in whole units with the same sum (which must be whole units itself).
 
     Down; then the missing units, one each, to the largest remainders, of equals to the last
     in rank.
     """
-    down = {member: floor(amounts[member] / UNIT) for member in ranked}
-    remainder = {member: amounts[member] / UNIT - down[member] for member in ranked}
+    down = {member: floor(amounts[member] / unit) for member in ranked}
+    remainder = {member: amounts[member] / unit - down[member] for member in ranked}
     missing = sum(remainder.values(), Fraction(0))
     if missing.denominator != 1:
         raise ValueError("the sum of the amounts is not a whole number of units")
@@ -147,7 +149,7 @@ def rounded_to_units(amounts: Mapping[str, Fraction], ranked: Sequence[str]) -> 
     by_remainder = sorted(last_first, key=lambda member: -remainder[member])  # keeps equals so
     for member in by_remainder[: int(missing)]:
         down[member] += 1
-    return {member: down[member] * UNIT for member in ranked}
+    return {member: down[member] * unit for member in ranked}
 
 
 def levelled_down(heights: Mapping[str, int], amount: int, order: Sequence[str]) -> Counts:

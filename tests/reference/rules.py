@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
-from math import floor
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -183,7 +182,8 @@ def _divide_group(
     while size and any(state.members[name].weight for name in among):
         weights = {name: state.members[name].weight for name in among}
         parts = arithmetic.normalised(weights)
-        shares = _in_units({name: size * parts[name] for name in among}, among, unit)
+        exact = {name: size * parts[name] for name in among}
+        shares = arithmetic.rounded_to_units(exact, among, unit)
         ideal = {name: shares[name] - state.members[name].error for name in among}
         assigned = _four_steps(size, weights, ideal, among)
         over = [name for name in among if assigned[name] > state.members[name].room()]
@@ -198,18 +198,6 @@ def _divide_group(
         capped += over
         among = [name for name in among if name not in over]
     return counts, capped
-
-
-def _in_units(
-    amounts: dict[str, Fraction], ranked: Sequence[str], unit: Fraction
-) -> dict[str, Fraction]:
-    down = {name: floor(amounts[name] / unit) for name in ranked}
-    rest = {name: amounts[name] / unit - down[name] for name in ranked}
-    missing = int(sum(rest.values(), Fraction(0)))
-    last_first = list(reversed(ranked))
-    for name in sorted(last_first, key=lambda name: -rest[name])[:missing]:  # keeps equals so
-        down[name] += 1
-    return {name: down[name] * unit for name in ranked}
 
 
 def _four_steps(
