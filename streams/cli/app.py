@@ -18,6 +18,7 @@ from streams.cli import (
     topics,
     views,
     watching,
+    what_if,
 )
 
 app = typer.Typer(
@@ -63,6 +64,7 @@ app.command("lag")(channels.lag)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("views")(views.views)
 app.command("replay")(replaying.replay)
+app.command("what-if")(what_if.what_if)
 app.command("assign")(assigning.assign)
 app.command("config")(configuration.config)
 app.command("demo")(demo.demo)

@@ -1,0 +1,6 @@
+"""What would have been: a recorded history divided again, under other terms and by other methods.
+
+Follow the data: events (`history`, from topics `recorded`) → other terms (`changes`) → divided by
+Partidor, step by step (`course`) → by other methods (`baselines`, `chairman`) → measured alike
+(`measure`) → compared (`comparison`) → shown (`documents`, `plots`). Only `recorded` does I/O.
+"""

@@ -1,0 +1,116 @@
+"""A history as it was beside what it would have been, each under every method.
+
+In: a history and changes. Out: for each channel one or two scenarios, each with the outcome of
+Partidor, of the two methods that people know, and of the chairman assignment in hindsight.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from dispatcher.limits import Limits
+from streams.failure import Failed
+from streams.whatif.baselines import LARGEST_REMAINDER, ROUND_ROBIN, largest_remainder, round_robin
+from streams.whatif.chairman import CHAIRMAN, chairman, least_possible
+from streams.whatif.changes import Changes, changed
+from streams.whatif.course import Course, Round, Step, course_of
+from streams.whatif.history import ALSO, History, Received
+from streams.whatif.measure import Outcome, measured
+
+PARTIDOR: Final = "partidor"
+AS_IT_WAS: Final = "as it was"
+WHAT_IF: Final = "what if"
+
+LEAST_CHOICES_MAX: Final = 2_000_000
+"""Rounds times assignees that the least possible error is computed for."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A channel under some terms, by all methods.
+
+    Attributes:
+        outcomes: by method, Partidor first; without the chairman where there is too much to choose.
+        least_possible: no division whatever stays under it, in leads; None where there is too much.
+    """
+
+    name: str
+    course: Course
+    outcomes: dict[str, Outcome]
+    least_possible: Fraction | None
+
+    def waited_lead_ms(self, method: str) -> int:
+        """Leads times the milliseconds that they were parked."""
+        return self.course.waited_lead_ms[method != PARTIDOR]
+
+    def parked_at_end(self, method: str) -> int:
+        """Leads that still wait."""
+        return self.course.parked_at_end[method != PARTIDOR]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A channel: the scenario as it was, and the other one if anything was to be different."""
+
+    channel: str
+    scenarios: list[Scenario]
+
+
+def compared(history: History, changes: Changes, limits: Limits) -> list[Comparison]:
+    """Compare every channel. Raises Failed for a change that can't be applied."""
+    others = changed(history.events, changes) if changes else None
+    comparisons = []
+    for channel in history.channels():
+        scenarios = [_scenario(AS_IT_WAS, history.events, channel, limits)]
+        if others is not None:
+            what_if = _scenario(WHAT_IF, others, channel, limits)
+            _check_applied(what_if.course)
+            scenarios.append(what_if)
+        comparisons.append(Comparison(channel, scenarios))
+    return comparisons
+
+
+def scenario_of(name: str, course: Course, without: Sequence[str] = ()) -> Scenario:
+    """A course beside all other methods, or all but some."""
+    outcomes = {PARTIDOR: measured(PARTIDOR, course.steps)}
+    rounds = [each for each in course.rounds if isinstance(each, Round)]
+    divided = {
+        ROUND_ROBIN: lambda: list(round_robin(rounds)),
+        LARGEST_REMAINDER: lambda: list(largest_remainder(rounds)),
+        CHAIRMAN: lambda: chairman(rounds),
+    }
+    for method, divide in divided.items():
+        if method in without:
+            continue
+        counts = divide()
+        if counts is not None:
+            steps = _steps(course.rounds, counts)
+            outcomes[method] = measured(method, steps)
+    return Scenario(name, course, outcomes, _least(rounds))
+
+
+def _scenario(name: str, events: Sequence[Received], channel: str, limits: Limits) -> Scenario:
+    own = [event for event in events if event.channel == channel]
+    return scenario_of(name, course_of(own, channel, limits))
+
+
+def _steps(rounds: Sequence[Round | Step], counts: Sequence[Sequence[int]]) -> list[Step]:
+    """The rounds with what each member got, and the corrections between them."""
+    left = iter(counts)
+    return [each.step(next(left)) if isinstance(each, Round) else each for each in rounds]
+
+
+def _least(rounds: Sequence[Round]) -> Fraction | None:
+    if sum(len(each.members) for each in rounds) > LEAST_CHOICES_MAX:
+        return None
+    return Fraction(*least_possible(rounds))
+
+
+def _check_applied(course: Course) -> None:
+    for rejected in course.rejected:
+        if rejected.received.input.topic == ALSO:
+            raise Failed(
+                f"--also line {rejected.received.input.offset + 1} can't be applied to channel"
+                f" {course.channel!r}: {rejected.detail}"
+            )

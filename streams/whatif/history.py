@@ -1,0 +1,93 @@
+"""A history: input events in the order in which they were decided.
+
+In: lines of a file of events, as `partidor replay` takes it. Out: the events, read and found valid
+by themselves; what is not valid would have been a dead letter and is counted.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from dispatcher.events import BatchReceived, ChangeReceived, InputRef
+from dispatcher.limits import Limits
+from dispatcher.times import milliseconds
+from streams.failure import Failed
+from streams.intake import Refused
+from streams.replay import Replay
+
+Received = BatchReceived | ChangeReceived
+"""An input event; `decided_at` is the time at which it counts."""
+
+
+ALSO: Final = "--also"
+"""Where roster changes stand that are added to a history: their reference names this topic."""
+
+
+class History(NamedTuple):
+    """Input events in order.
+
+    Attributes:
+        events: of all channels, mixed; in order within each.
+        refused: how many inputs were not valid, and are left out.
+        notes: what a reader has to know about where it begins, one sentence each.
+    """
+
+    events: list[Received]
+    refused: int = 0
+    notes: tuple[str, ...] = ()
+
+    def channels(self) -> list[str]:
+        """Those with a batch, in order of name."""
+        return sorted({each.channel for each in self.events if isinstance(each, BatchReceived)})
+
+    def of_channel(self, channel: str) -> "History":
+        """Only the events of a channel. Raises Failed when it has no batch."""
+        found = self.channels()
+        if channel not in found:
+            known = f"; there are {', '.join(found[:10])}" if found else ""
+            raise Failed(f"no lead batch of channel {channel!r} in this history{known}")
+        return self._replace(events=[each for each in self.events if each.channel == channel])
+
+
+def at_ms(event: Received) -> int:
+    """When an event counts, milliseconds since 1970."""
+    return milliseconds(event.decided_at)
+
+
+def history_of_lines(lines: Iterable[bytes], limits: Limits) -> History:
+    """Read a file of events; blank lines are skipped."""
+    reader = Replay(limits)
+    events: list[Received] = []
+    refused = 0
+    for number, line in enumerate(lines, start=1):
+        text = line.strip(b" \t\r\n")
+        if not text:
+            continue
+        try:
+            events.append(reader.read(text, number))
+        except Refused:
+            refused += 1
+    return History(events, refused)
+
+
+def roster_changes_of_lines(
+    lines: Sequence[bytes], limits: Limits, name: str
+) -> list[ChangeReceived]:
+    """Read a file of roster changes. Raises Failed, with the line, for anything else."""
+    reader = Replay(limits)
+    changes = []
+    for number, line in enumerate(lines, start=1):
+        text = line.strip(b" \t\r\n")
+        if not text:
+            continue
+        try:
+            event = reader.read(text, number)
+        except Refused as refusal:
+            raise Failed(f"{name} line {number}: {refusal.reason}: {refusal.detail}") from None
+        if isinstance(event, BatchReceived):
+            raise Failed(f"{name} line {number}: a lead batch; only roster changes can be added")
+        # A reference of its own: what can't be applied is found again by it.
+        origin = InputRef(ALSO, 0, number - 1)
+        changes.append(msgspec.structs.replace(event, input=origin))
+    return changes
