@@ -15,6 +15,7 @@ from streams.cli import (
     replaying,
     rosters,
     running,
+    simulating,
     topics,
     views,
     watching,
@@ -65,6 +66,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.command("views")(views.views)
 app.command("replay")(replaying.replay)
 app.command("what-if")(what_if.what_if)
+app.command("simulate")(simulating.simulate)
 app.command("assign")(assigning.assign)
 app.command("config")(configuration.config)
 app.command("demo")(demo.demo)

@@ -1,18 +1,21 @@
-"""Two methods that people know, on the same rounds: round robin, and largest remainder.
+"""Methods that people know, on the same rounds: round robin, largest remainder; and paying back.
 
 In: rounds, each with who is there. Out: for each round how many leads everyone gets, in order of
-rank. Both respect the roster: who has left, is paused or has weight 0 gets nothing. Neither knows
+rank. All respect the roster: who has left, is paused or has weight 0 gets nothing. None knows
 skills or capacities, and nobody's error is settled when they leave.
 """
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Final
 
 from streams.whatif.course import Round
 
 ROUND_ROBIN: Final = "round robin"
 LARGEST_REMAINDER: Final = "largest remainder"
+PAYS_BACK: Final = "pays back absence"
 
 
 def round_robin(rounds: Iterable[Round]) -> Iterator[list[int]]:
@@ -49,4 +52,25 @@ def largest_remainder(rounds: Iterable[Round]) -> Iterator[list[int]]:
         by_remainder = sorted(range(len(parts)), key=lambda rank: (-parts[rank][1], rank))
         for rank in by_remainder[: each.leads - sum(counts)]:
             counts[rank] += 1
+        yield counts
+
+
+def pays_back(rounds: Iterable[Round]) -> Iterator[list[int]]:
+    """Each lead to whoever is owed most, where absentees are due their part all the while.
+
+    What a dispatcher comes to that counts what everybody got and forgets who was there: whoever
+    comes back gets what they missed, all at once. Of equals the first in rank.
+    """
+    owed: defaultdict[str, Fraction] = defaultdict(Fraction)
+    for each in rounds:
+        everybody = [*each.members, *each.away]
+        weight_sum = sum(member.weight_millionths for member in everybody)
+        names = [member.assignee_id for member in each.members]
+        counts = [0] * len(names)
+        for _ in range(each.leads):
+            for member in everybody:
+                owed[member.assignee_id] += Fraction(member.weight_millionths, weight_sum)
+            rank = max(range(len(names)), key=lambda rank: owed[names[rank]])
+            counts[rank] += 1
+            owed[names[rank]] -= 1
         yield counts

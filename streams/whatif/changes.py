@@ -127,10 +127,9 @@ def _with_also(events: Sequence[Received], also: Sequence[ChangeReceived]) -> li
     placed: dict[int, list[ChangeReceived]] = {}
     for event in also:
         place, not_before_ms = _place(events, event)
-        if not_before_ms > at_ms(event):
-            # Time doesn't run backwards in a replay: it counts from here.
-            event = msgspec.structs.replace(event, decided_at=timestamp_text(not_before_ms))
-        placed.setdefault(place, []).append(event)
+        # Time doesn't run backwards in a replay: what says an earlier one counts from here.
+        time_text = timestamp_text(max(not_before_ms, at_ms(event)))
+        placed.setdefault(place, []).append(msgspec.structs.replace(event, decided_at=time_text))
     merged: list[Received] = []
     for index in range(len(events) + 1):
         merged += placed.get(index, [])

@@ -4,14 +4,21 @@ In: a history and changes. Out: for each channel one or two scenarios, each with
 Partidor, of the two methods that people know, and of the chairman assignment in hindsight.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 from dispatcher.limits import Limits
 from streams.failure import Failed
-from streams.whatif.baselines import LARGEST_REMAINDER, ROUND_ROBIN, largest_remainder, round_robin
+from streams.whatif.baselines import (
+    LARGEST_REMAINDER,
+    PAYS_BACK,
+    ROUND_ROBIN,
+    largest_remainder,
+    pays_back,
+    round_robin,
+)
 from streams.whatif.chairman import CHAIRMAN, chairman, least_possible
 from streams.whatif.changes import Changes, changed
 from streams.whatif.course import Course, Round, Step, course_of
@@ -71,23 +78,25 @@ def compared(history: History, changes: Changes, limits: Limits) -> list[Compari
     return comparisons
 
 
-def scenario_of(name: str, course: Course, without: Sequence[str] = ()) -> Scenario:
-    """A course beside all other methods, or all but some."""
+def scenario_of(
+    name: str, course: Course, methods: Sequence[str] = (ROUND_ROBIN, LARGEST_REMAINDER, CHAIRMAN)
+) -> Scenario:
+    """A course beside other methods."""
     outcomes = {PARTIDOR: measured(PARTIDOR, course.steps)}
     rounds = [each for each in course.rounds if isinstance(each, Round)]
-    divided = {
-        ROUND_ROBIN: lambda: list(round_robin(rounds)),
-        LARGEST_REMAINDER: lambda: list(largest_remainder(rounds)),
-        CHAIRMAN: lambda: chairman(rounds),
-    }
-    for method, divide in divided.items():
-        if method in without:
-            continue
-        counts = divide()
+    for method in methods:
+        counts = _DIVIDE[method](rounds)
         if counts is not None:
-            steps = _steps(course.rounds, counts)
-            outcomes[method] = measured(method, steps)
+            outcomes[method] = measured(method, _steps(course.rounds, counts))
     return Scenario(name, course, outcomes, _least(rounds))
+
+
+_DIVIDE: Final[dict[str, Callable[[list[Round]], list[list[int]] | None]]] = {
+    ROUND_ROBIN: lambda rounds: list(round_robin(rounds)),
+    LARGEST_REMAINDER: lambda rounds: list(largest_remainder(rounds)),
+    PAYS_BACK: lambda rounds: list(pays_back(rounds)),
+    CHAIRMAN: chairman,
+}
 
 
 def _scenario(name: str, events: Sequence[Received], channel: str, limits: Limits) -> Scenario:

@@ -46,12 +46,14 @@ class Round(NamedTuple):
         at_ms: when, milliseconds since 1970.
         members: those who are active with a weight over 0, in order of rank.
         weight_sum: of their weights, millionths.
+        away: those who are paused, likewise.
     """
 
     at_ms: int
     leads: int
     members: tuple[Member, ...]
     weight_sum: int
+    away: tuple[Member, ...] = ()
 
     def step(self, assigned: Sequence[int]) -> Step:
         """The division of this round with these counts, in order of rank."""
@@ -222,14 +224,13 @@ class _Walk:
         """What other methods keep becomes rounds as soon as anybody is active."""
         if not self._kept or not roster.weight_sum:
             return
-        members = tuple(
-            roster.members[rank]
-            for rank in roster.active
-            if roster.members[rank].weight_millionths > 0
-        )
+        weighted = [member for member in roster.members if member.weight_millionths > 0]
+        members = tuple(member for member in weighted if not member.paused)
+        away = tuple(member for member in weighted if member.paused)
         for since_ms, leads in self._kept:
             self._waited[1] += leads * (self._now_ms - since_ms)
-            self._course.rounds.append(Round(self._now_ms, leads, members, roster.weight_sum))
+            each = Round(self._now_ms, leads, members, roster.weight_sum, away)
+            self._course.rounds.append(each)
         self._kept = []
 
     def _band(self, roster: Roster, errors: Sequence[int]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from streams.failure import Failed, WrongUsage
-from streams.whatif.baselines import LARGEST_REMAINDER, ROUND_ROBIN
+from streams.whatif.baselines import LARGEST_REMAINDER, PAYS_BACK, ROUND_ROBIN
 from streams.whatif.chairman import CHAIRMAN
 from streams.whatif.comparison import PARTIDOR, WHAT_IF, Comparison
 
@@ -23,6 +23,7 @@ COLOURS: Final = {
     PARTIDOR: "tab:blue",
     ROUND_ROBIN: "tab:orange",
     LARGEST_REMAINDER: "tab:red",
+    PAYS_BACK: "tab:purple",
     CHAIRMAN: "tab:green",
 }
 POINTS_MAX: Final = 600
@@ -30,7 +31,10 @@ POINTS_MAX: Final = 600
 
 
 def check_plottable(path: Path) -> None:
-    """Before anything is computed. Raises WrongUsage for a wrong ending, Failed without matplotlib."""
+    """Whether a plot can be made, asked before anything is computed.
+
+    Raises WrongUsage for a wrong ending or directory, Failed without matplotlib.
+    """
     if path.suffix.lower() not in ENDINGS:
         raise WrongUsage(f"--plot: {path} ends neither in .svg nor in .png")
     if not path.resolve().parent.is_dir():
@@ -58,8 +62,11 @@ def drawing(path: Path, rows: int = 1, columns: int = 1, **more: Any) -> Iterato
     import matplotlib as mpl
     from matplotlib import pyplot as plt
 
-    fixed = {"svg.hashsalt": "partidor", "svg.fonttype": "path", "path.simplify": True}
-    with mpl.rc_context({**mpl.rcParamsDefault, **fixed, "font.size": 9, "backend": "Agg"}):
+    with mpl.rc_context():
+        # Nobody's own style, no random ids, and letters as text, which takes a third.
+        mpl.rcdefaults()
+        fixed: dict[Any, Any] = {"svg.hashsalt": "partidor", "svg.fonttype": "none", "font.size": 9}
+        mpl.rcParams.update(fixed)
         figure, axes = plt.subplots(rows, columns, layout="constrained", **more)
         try:
             yield axes
@@ -97,13 +104,14 @@ def plot_comparisons(comparisons: Sequence[Comparison], path: Path) -> None:
                     )
             drawn.set_title(f"channel {comparison.channel}")
             dress(drawn, "largest error of anybody, leads")
+            without_bound(drawn)
 
 
 def dress(drawn: "Axes", label: str) -> None:
     """What all plots over time have in common."""
     from matplotlib import dates
 
-    locator = dates.AutoDateLocator(maxticks=8)
+    locator = dates.AutoDateLocator(minticks=2, maxticks=8)
     drawn.xaxis.set_major_locator(locator)
     drawn.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
     drawn.set_ylabel(label)
@@ -111,8 +119,15 @@ def dress(drawn: "Axes", label: str) -> None:
     drawn.legend(loc="upper left", fontsize=8)
 
 
-def timed(points: Sequence[tuple[int, float]]) -> tuple[list[datetime], list[float]]:
-    """(milliseconds since 1970, value) as matplotlib takes them."""
+def without_bound(drawn: "Axes") -> None:
+    """Straight up to one lead, and in powers of ten above: errors under and far over one."""
+    drawn.set_yscale("symlog", linthresh=1)
+    drawn.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    drawn.set_ylim(bottom=0)
+
+
+def timed(points: Sequence[tuple[int, float]]) -> tuple[Any, Any]:
+    """(milliseconds since 1970, value) as matplotlib takes them: moments, and values."""
     return [datetime.fromtimestamp(at_ms / 1000, UTC) for at_ms, _ in points], [
         value for _, value in points
     ]
