@@ -150,11 +150,13 @@ def _possible(dues: Dues, bound: int) -> bool:
         optional = []
         for rank, name in enumerate(dues.names):
             due = dues.sums[name][index]
-            least = -((bound - due) // one_lead)
+            least, most = -((bound - due) // one_lead), (due + bound) // one_lead
+            if least > most:
+                return False
             if least > got[name]:
                 total += least - got[name]
                 got[name] = least
-            for count in range(got[name] + 1, (due + bound) // one_lead + 1):
+            for count in range(got[name] + 1, most + 1):
                 closes = bisect_right(dues.sums[name], (count - 1) * one_lead + bound)
                 optional.append((closes, rank))
         missing = leads - total
