@@ -136,8 +136,12 @@ class _Team:
         name = self._name()
         self._there[name] = at
         weight = self._rng.choice(WEIGHTS)
-        joins = self._event("assignee_joined", at, name, weight=weight)
-        return [joins, *self.capacity(name, at)]
+        bounded = self.capacity(name, at)
+        # Whoever joins takes what waits at once: with weight 0 until their capacity is known.
+        joins = self._event("assignee_joined", at, name, weight="0" if bounded else weight)
+        if not bounded:
+            return [joins]
+        return [joins, *bounded, self._event("weight_changed", at, name, weight=weight)]
 
     def _goes(self, at: datetime, kind: str) -> list[Event]:
         """Somebody who is there leaves, or is away for some days; the only one does neither."""

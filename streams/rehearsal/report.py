@@ -85,9 +85,9 @@ def signed(leads: Fraction) -> str:
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
     """A table; all columns but the first `left` stand on the right."""
-    marks = ["---"] * left + ["--:"] * (len(header) - left)
-    cells = [header, marks, *rows]
-    return ["| " + " | ".join(row) + " |" for row in cells]
+    marks = "|---" * left + "|--:" * (len(header) - left) + "|"
+    head, *body = ["| " + " | ".join(row) + " |" for row in [header, *rows]]
+    return [head, marks, *body]
 
 
 def method_rows(scenario: "Scenario") -> Iterator[tuple[str, ...]]:

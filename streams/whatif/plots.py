@@ -26,7 +26,7 @@ COLOURS: Final = {
     PAYS_BACK: "tab:purple",
     CHAIRMAN: "tab:green",
 }
-POINTS_MAX: Final = 600
+POINTS_MAX: Final = 300
 """Drawn of a line at most: the extremes of stretches of it, so that nothing large is left out."""
 
 
@@ -77,10 +77,13 @@ def drawing(path: Path, rows: int = 1, columns: int = 1, **more: Any) -> Iterato
 
 def _save(figure: "Figure", path: Path) -> None:
     # Neither a date nor a version of the program that drew it: the same picture, the same bytes.
-    metadata: dict[str, Any] = (
-        {"Date": None, "Creator": None} if path.suffix.lower() == ".svg" else {"Software": None}
-    )
+    left_out = ("Date", "Creator", "Format", "Type") if _is_svg(path) else ("Software",)
+    metadata: dict[str, Any] = dict.fromkeys(left_out)
     figure.savefig(path, dpi=110, metadata=metadata)
+
+
+def _is_svg(path: Path) -> bool:
+    return path.suffix.lower() == ".svg"
 
 
 def plot_comparisons(comparisons: Sequence[Comparison], path: Path) -> None:
