@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from streams.whatif.measure import Outcome
 
 MEMBERS_SHOWN_MAX: Final = 100
+NOTES_MAX: Final = 10
 
 EventsFile = Annotated[
     Path | None,
@@ -49,7 +50,11 @@ def what_if(
     ] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.svg|FILE.png", dir_okay=False, help="Errors over time."),
+        typer.Option(
+            metavar="FILE.svg|FILE.png",
+            dir_okay=False,
+            help="Errors over time, and who got what.",
+        ),
     ] = None,
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds that reading the topics may take.")
@@ -99,8 +104,10 @@ def what_if(
 
         plot_comparisons(comparisons, plot)
     _print(comparisons, as_json=as_json, as_csv=as_csv)
-    for text in history.notes:
+    for text in history.notes[:NOTES_MAX]:
         note(text)
+    if len(history.notes) > NOTES_MAX:
+        note(f"and {len(history.notes) - NOTES_MAX:,} more channels likewise")
     if history.refused:
         note(f"{history.refused} inputs are no valid events and are left out")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from streams.whatif.plots import COLOURS, drawing, dress, extremes, timed, without_bound
+from streams.whatif.plots import COLOURS, drawing, dress, extremes, timed, waiting, without_bound
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ def draw_plan(scenario: "Scenario", directory: Path) -> None:
     with drawing(directory / "errors.svg", figsize=(9, 4)) as axes:
         _bands(axes, scenario.course)
     with drawing(directory / "waiting.svg", figsize=(9, 2.6)) as axes:
-        axes.step(*timed(_waiting(scenario.course)), where="post", label="parked")
+        axes.step(*timed(waiting(scenario.course)), where="post", label="parked")
         dress(axes, "leads that wait")
 
 
@@ -119,13 +119,3 @@ def _bands(axes: "Axes", course: "Course") -> None:
         label = "promised" if index else None
         axes.step(*line, where="post", color="black", linewidth=0.8, linestyle="--", label=label)
     dress(axes, "cumulative error carried, leads")
-
-
-def _waiting(course: "Course") -> list[tuple[int, float]]:
-    """How many leads wait, from the first division to the last."""
-    times = [step.at_ms for step in course.steps]
-    line = [(at_ms, float(leads)) for at_ms, leads in course.parked]
-    if not times:
-        return line
-    last = line[-1][1] if line else 0.0
-    return [(min(times), 0.0), *line, (max(times), last)]

@@ -66,12 +66,13 @@ class Comparison:
 
 def compared(history: History, changes: Changes, limits: Limits) -> list[Comparison]:
     """Compare every channel. Raises Failed for a change that can't be applied."""
-    others = changed(history.events, changes) if changes else None
+    was = _by_channel(history.events)
+    others = _by_channel(changed(history.events, changes)) if changes else None
     comparisons = []
     for channel in history.channels():
-        scenarios = [_scenario(AS_IT_WAS, history.events, channel, limits)]
+        scenarios = [scenario_of(AS_IT_WAS, course_of(was[channel], channel, limits))]
         if others is not None:
-            what_if = _scenario(WHAT_IF, others, channel, limits)
+            what_if = scenario_of(WHAT_IF, course_of(others[channel], channel, limits))
             _check_applied(what_if.course)
             scenarios.append(what_if)
         comparisons.append(Comparison(channel, scenarios))
@@ -99,9 +100,11 @@ _DIVIDE: Final[dict[str, Callable[[list[Round]], list[list[int]] | None]]] = {
 }
 
 
-def _scenario(name: str, events: Sequence[Received], channel: str, limits: Limits) -> Scenario:
-    own = [event for event in events if event.channel == channel]
-    return scenario_of(name, course_of(own, channel, limits))
+def _by_channel(events: Sequence[Received]) -> dict[str, list[Received]]:
+    found: dict[str, list[Received]] = {}
+    for event in events:
+        found.setdefault(event.channel, []).append(event)
+    return found
 
 
 def _steps(rounds: Sequence[Round | Step], counts: Sequence[Sequence[int]]) -> list[Step]:

@@ -13,6 +13,7 @@ from streams.failure import Failed, WrongUsage
 from streams.whatif.baselines import LARGEST_REMAINDER, PAYS_BACK, ROUND_ROBIN
 from streams.whatif.chairman import CHAIRMAN
 from streams.whatif.comparison import PARTIDOR, WHAT_IF, Comparison
+from streams.whatif.course import Course
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +27,10 @@ COLOURS: Final = {
     PAYS_BACK: "tab:purple",
     CHAIRMAN: "tab:green",
 }
+CHANNELS_MAX: Final = 20
+MEMBERS_MAX: Final = 40
+"""In one plot."""
+
 POINTS_MAX: Final = 300
 """Drawn of a line at most: the extremes of stretches of it, so that nothing large is left out."""
 
@@ -87,30 +92,78 @@ def _is_svg(path: Path) -> bool:
 
 
 def plot_comparisons(comparisons: Sequence[Comparison], path: Path) -> None:
-    """For each channel, how far off anybody was over time, by method; a row for each channel."""
-    rows = len(comparisons)
-    with drawing(path, rows, squeeze=False, figsize=(9, 1 + 3.2 * rows)) as axes:
-        for (drawn,), comparison in zip(axes, comparisons, strict=True):
-            for scenario in comparison.scenarios:
-                style = "--" if scenario.name == WHAT_IF else "-"
-                for outcome in scenario.outcomes.values():
-                    points = [
-                        (each.at_ms, abs(float(outcome.leads(each.error))))
-                        for each in outcome.over_time
-                    ]
-                    drawn.plot(
-                        *timed(extremes(points)),
-                        style,
-                        color=COLOURS[outcome.method],
-                        linewidth=1.1,
-                        label=f"{outcome.method}, {scenario.name}",
-                    )
-            drawn.set_title(f"channel {comparison.channel}")
-            dress(drawn, "largest error of anybody, leads")
-            without_bound(drawn)
+    """A row for each channel, at most `CHANNELS_MAX`.
+
+    How far off anybody was over time, by method; what everybody received from Partidor; how many
+    leads waited.
+    """
+    shown = comparisons[:CHANNELS_MAX]
+    rows = len(shown)
+    with drawing(path, rows, 3, squeeze=False, figsize=(15, 0.6 + 3.4 * rows)) as axes:
+        for (errors, received, parked), comparison in zip(axes, shown, strict=True):
+            _errors(errors, comparison)
+            _received(received, comparison)
+            _parked(parked, comparison)
 
 
-def dress(drawn: "Axes", label: str) -> None:
+def _errors(drawn: "Axes", comparison: Comparison) -> None:
+    for scenario in comparison.scenarios:
+        style = "--" if scenario.name == WHAT_IF else "-"
+        for outcome in scenario.outcomes.values():
+            points = [
+                (each.at_ms, abs(float(outcome.leads(each.error)))) for each in outcome.over_time
+            ]
+            drawn.plot(
+                *timed(extremes(points)),
+                style,
+                color=COLOURS[outcome.method],
+                linewidth=1.1,
+                label=f"{outcome.method}, {scenario.name}",
+            )
+    drawn.set_title(f"channel {comparison.channel}")
+    dress(drawn, "largest error of anybody, leads", "center right")
+    without_bound(drawn)
+
+
+def _received(drawn: "Axes", comparison: Comparison) -> None:
+    """Bars of what everybody received; a mark at each fair share."""
+    outcomes = [scenario.outcomes[PARTIDOR] for scenario in comparison.scenarios]
+    names = sorted({name for outcome in outcomes for name in outcome.received})[:MEMBERS_MAX]
+    width = 0.8 / len(outcomes)
+    for index, (outcome, scenario) in enumerate(zip(outcomes, comparison.scenarios, strict=True)):
+        places = [place + index * width for place in range(len(names))]
+        counts = [outcome.received.get(name, 0) for name in names]
+        due = [float(outcome.leads(outcome.due.get(name, 0))) for name in names]
+        drawn.bar(places, counts, width, label=f"received, {scenario.name}", alpha=0.7)
+        drawn.plot(places, due, "k_", label=None if index else "fair share")
+    middle = 0.4 - width / 2
+    marks = [place + middle for place in range(len(names))]
+    drawn.set_xticks(marks, names, fontsize=7, rotation=60, ha="right")
+    drawn.set_ylabel("leads, by Partidor")
+    drawn.grid(alpha=0.3, axis="y")
+    drawn.legend(loc="best", fontsize=8)
+
+
+def _parked(drawn: "Axes", comparison: Comparison) -> None:
+    for scenario in comparison.scenarios:
+        style = "--" if scenario.name == WHAT_IF else "-"
+        points = waiting(scenario.course)
+        drawn.step(*timed(points), style, where="post", linewidth=1.1, label=scenario.name)
+    dress(drawn, "leads that wait, by Partidor")
+
+
+def waiting(course: Course) -> list[tuple[int, float]]:
+    """How many leads wait, from the first division to the last."""
+    times = [step.at_ms for step in course.steps]
+    line = [(at_ms, float(leads)) for at_ms, leads in course.parked]
+    if not times:
+        return line
+    last = line[-1][1] if line else 0.0
+    first_ms = min([times[0], *(at_ms for at_ms, _ in line)])
+    return [(first_ms, 0.0), *line, (times[-1], last)]
+
+
+def dress(drawn: "Axes", label: str, legend: str = "upper left") -> None:
     """What all plots over time have in common."""
     from matplotlib import dates
 
@@ -119,7 +172,7 @@ def dress(drawn: "Axes", label: str) -> None:
     drawn.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
     drawn.set_ylabel(label)
     drawn.grid(alpha=0.3)
-    drawn.legend(loc="upper left", fontsize=8)
+    drawn.legend(loc=legend, fontsize=8)
 
 
 def without_bound(drawn: "Axes") -> None:

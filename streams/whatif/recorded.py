@@ -3,7 +3,8 @@
 In: `dispatch.decisions` and the input topics, read committed, from their beginnings up to where
 they end when reading begins. Out: a `History`: the inputs in the order in which the decisions name
 them, each at the time with which it was decided. What became a dead letter is named by no decision
-and is not in it.
+and is not in it; what happens by itself (pauses that end, days that begin) happens again by these
+times. Inputs on topics that nothing here reads are left out, and so are their decisions.
 
 Inputs are kept for a shorter time than decisions. Where those of a channel begin later, its history
 begins there: with the roster and rules as the last decision on a roster change before says, and
@@ -116,7 +117,8 @@ def recorded_history(
     places: list[Place] = [(decisions, number) for number in numbers]
     ends = end_offsets(admin, settings, places)
     found = records_between(settings, first_offsets(admin, settings, places), ends)
-    named = list(_named(bounds.in_time(found), channel, bounds))
+    ours = (message for message in bounds.in_time(found) if _is_of(message, channel))
+    named = [each for each in _named(ours, bounds) if each.ref.topic in readers]
     starts = first_offsets(
         admin, settings, [(topic, number) for topic in readers for number in numbers]
     )
@@ -124,15 +126,17 @@ def recorded_history(
     return _assembled(named, values, readers, limits)
 
 
-def _named(messages: Iterator[Message], channel: str | None, bounds: _Bounds) -> Iterator[_Named]:
+def _is_of(message: Message, channel: str | None) -> bool:
+    return channel is None or message.key() == channel.encode()
+
+
+def _named(messages: Iterator[Message], bounds: _Bounds) -> Iterator[_Named]:
     """The inputs in the order in which decisions first name them."""
     seen: set[InputRef] = set()
     rosters: dict[str, bytes] = {}
     for message in messages:
         value = message.value() or b""
         decision = _decode(value)
-        if channel is not None and decision.channel != channel:
-            continue
         # What happens by itself names the input that set its timer, decided long ago.
         by_itself = decision.by_timer or decision.type == "day_began"
         if not by_itself and decision.input not in seen:
