@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from streams.failure import Failed, WrongUsage
 from streams.whatif.baselines import LARGEST_REMAINDER, PAYS_BACK, ROUND_ROBIN
@@ -163,7 +163,9 @@ def waiting(course: Course) -> list[tuple[int, float]]:
     return [(first_ms, 0.0), *line, (times[-1], last)]
 
 
-def dress(drawn: "Axes", label: str, legend: str = "upper left") -> None:
+def dress(
+    drawn: "Axes", label: str, legend: Literal["upper left", "center right"] = "upper left"
+) -> None:
     """What all plots over time have in common."""
     from matplotlib import dates
 
