@@ -94,7 +94,8 @@ def _simulate(plan: "Plan", directory: Path, *, plots: bool) -> None:
 
     lines = event_lines(planned_events(plan))
     limits = Limits()
-    course = course_of(history_of_lines(lines, limits).events, plan.channel, limits)
+    events = history_of_lines(lines, limits).events
+    course = course_of(events, plan.channel, limits, with_days=True)
     scenario = scenario_of("simulated", course)
     _write(directory / "events.jsonl", b"\n".join([*lines, b""]))
     _write(directory / "standings.csv", standings_csv(course).encode())

@@ -104,6 +104,18 @@ def what_if(
 
         plot_comparisons(comparisons, plot)
     _print(comparisons, as_json=as_json, as_csv=as_csv)
+    _notes(comparisons, history)
+
+
+def _notes(comparisons: "list[Comparison]", history: "History") -> None:
+    """What a reader has to know of the history, on stderr."""
+    for comparison in comparisons:
+        for scenario in comparison.scenarios:
+            if rejected := len(scenario.course.rejected):
+                note(
+                    f"channel {comparison.channel}, {scenario.name}: {rejected} events could not be"
+                    " applied and are left out"
+                )
     for text in history.notes[:NOTES_MAX]:
         note(text)
     if len(history.notes) > NOTES_MAX:

@@ -102,7 +102,7 @@ class Course:
         leads: that arrived and were not refused.
         steps: what Partidor divided and corrected.
         rounds: what other methods have to divide; corrections are the same for all of them.
-        days: at each midnight between the first event and the last, and after the last.
+        days: if asked for, at each midnight between the first event and the last, and after it.
         bands: after every decision that moved errors.
         parked: (time, leads that wait from then on), of Partidor.
         waited_lead_ms: leads times milliseconds that they waited, of Partidor, and of a method
@@ -127,16 +127,19 @@ class Course:
     rejected: list[Rejected] = field(default_factory=list)
 
 
-def course_of(events: Sequence[Received], channel: str, limits: Limits) -> Course:
-    """Replay the events of one channel."""
-    walk = _Walk(channel, limits)
+def course_of(
+    events: Sequence[Received], channel: str, limits: Limits, *, with_days: bool = False
+) -> Course:
+    """Replay the events of one channel; `with_days` looks at it at each midnight."""
+    walk = _Walk(channel, limits, with_days=with_days)
     for event in events:
         walk.take(event)
     return walk.finished()
 
 
 class _Walk:
-    def __init__(self, channel: str, limits: Limits) -> None:
+    def __init__(self, channel: str, limits: Limits, *, with_days: bool) -> None:
+        self._with_days = with_days
         self._replay = Replay(limits)
         self._course = Course(channel)
         self._kept: list[tuple[int, int]] = []
@@ -151,7 +154,7 @@ class _Walk:
             self._timers(self._midnight_ms)
             self._end_day()
         self._timers(at_ms(event))
-        if not self._midnight_ms:
+        if self._with_days and not self._midnight_ms:
             self._midnight_ms = (at_ms(event) // DAY_MS + 1) * DAY_MS
         outcome = self._replay.decide(event)
         self._now_ms = max(self._now_ms, at_ms(event))

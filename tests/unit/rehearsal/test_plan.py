@@ -23,7 +23,7 @@ def course(plan: Plan) -> Course:
     """A plan, decided."""
     history = history_of_lines(event_lines(planned_events(plan)), Limits())
     assert history.refused == 0
-    return course_of(history.events, plan.channel, Limits())
+    return course_of(history.events, plan.channel, Limits(), with_days=True)
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:

@@ -38,7 +38,7 @@ def history(*parts: Json) -> History:
 
 def course(*parts: Json) -> Course:
     """How they go."""
-    return course_of(history(*parts).events, "web", LIMITS)
+    return course_of(history(*parts).events, "web", LIMITS, with_days=True)
 
 
 ROSTER = at(0, events.roster("r", {"A": "0.8", "B": "1", "C": "1.2"}, "web"))
@@ -171,6 +171,15 @@ def test_somebody_who_never_joins_is_a_mistake_in_what_was_asked(changes: Change
     """The answer names who is there."""
     with pytest.raises(WrongUsage, match=r"'Z' never joins in this history; it has A, B, C"):
         compared(history(*STORY), changes, LIMITS)
+
+
+def test_what_was_refused_has_not_happened_under_other_terms_either() -> None:
+    """A whole roster for another version than there was, though versions count differently now."""
+    late = at(1, {**events.roster("v", {"Z": "1"}, "web"), "expected_roster_version": 7})
+    parts = (ROSTER, late, at(2, events.lead_batch("b1", 30, "web")))
+    (comparison,) = compared(history(*parts), Changes(weights={"C": "0"}), LIMITS)
+    assert "Z" not in received(comparison, 1)
+    assert [len(each.course.rejected) for each in comparison.scenarios] == [1, 0]
 
 
 def test_leads_that_wait_are_counted_by_the_time_that_they_wait() -> None:
