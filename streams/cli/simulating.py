@@ -18,7 +18,7 @@ Report = Annotated[
 
 def simulate(
     report: Report,
-    days: Annotated[int, typer.Option(min=1, max=3660)] = 30,
+    days: Annotated[int, typer.Option(min=1, max=3660, help="From a Monday on.")] = 30,
     seed: Annotated[int, typer.Option(help="Another one is another course of things.")] = 1,
     assignees: Annotated[int, typer.Option(min=1, max=1000, help="At first.")] = 8,
     leads_per_day: Annotated[
@@ -27,8 +27,8 @@ def simulate(
     batches: Annotated[
         str, typer.Option(metavar="LEAST-MOST", help="Sizes of batches, leads.")
     ] = "1-12",
-    joins: Annotated[int, typer.Option(min=0, max=1000)] = 2,
-    leaves: Annotated[int, typer.Option(min=0, max=1000)] = 1,
+    joins: Annotated[int, typer.Option(min=0, max=1000, help="Newcomers, over all days.")] = 2,
+    leaves: Annotated[int, typer.Option(min=0, max=1000, help="Who leave for good.")] = 1,
     absences: Annotated[int, typer.Option(min=0, max=1000, help="Of 1 to 14 days.")] = 4,
     capacity: Annotated[
         int | None, typer.Option(min=0, max=1_000_000, help="Everybody's, leads a day.")

@@ -84,7 +84,7 @@ def _largest(axes: "Axes", outcomes: Sequence["Outcome"]) -> None:
     axes.set_xlabel("batches")
     axes.set_ylabel("largest error of anybody, leads")
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper left", fontsize=8)
+    axes.legend(loc="center right", fontsize=8)
     without_bound(axes)
 
 
