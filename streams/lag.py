@@ -57,13 +57,13 @@ class PartitionLag(msgspec.Struct, frozen=True):
 
 
 def partition_lags(settings: Settings, now_ms: int) -> tuple[list[PartitionLag], str | None]:
-    """All partitions of both input topics, in order; and why their states are unknown, if so.
+    """All partitions of the input topics, in order; and why their states are unknown, if so.
 
     `now_ms` is milliseconds since the epoch; delays are counted up to it. Raises Failed when
     Kafka doesn't answer.
     """
     admin = admin_client(settings)
-    topics = [settings.topics.lead_batches, settings.topics.roster_changes]
+    topics = list(settings.topics.inputs)
     counts = partition_counts(admin, settings, topics)
     places: list[Place] = [(topic, p) for topic in topics for p in range(counts[topic])]
     committed = _committed(admin, settings)

@@ -11,6 +11,7 @@ from streams.cli import (
     dead_letters,
     demo,
     documents,
+    outcomes,
     publishing,
     replaying,
     rosters,
@@ -57,6 +58,7 @@ app.command("run")(running.run)
 app.add_typer(topics.app, name="topics")
 app.command("publish")(publishing.publish)
 app.add_typer(rosters.app, name="roster")
+app.add_typer(outcomes.app, name="outcome")
 app.command("watch")(watching.watch)
 app.command("show")(channels.show)
 app.command("lag")(channels.lag)

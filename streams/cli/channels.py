@@ -124,7 +124,7 @@ def lag(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How far behind the dispatchers are, per partition of both input topics.
+    """How far behind the dispatchers are, per partition of the input topics.
 
     lag is in records; delay is the age of the first record that isn't
     processed, in seconds; owner is the member of the consumer group, state what

@@ -36,7 +36,7 @@ class KafkaGroupConsumer:
     def __init__(self, settings: Settings, *, logger: Any) -> None:
         """Joins the group at once, in the background; poll before long, or the others wait."""
         self._log = logger
-        self._topics = [settings.topics.lead_batches, settings.topics.roster_changes]
+        self._topics = list(settings.topics.inputs)
         self._rebalances: list[RebalanceEvent] = []
         self._started: set[TopicPartition] = set()
         self._consumer = Consumer(
