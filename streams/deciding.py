@@ -164,7 +164,8 @@ class Decider:
                 continue
             outcome = self._decided(task, event)
             if isinstance(outcome, Rejected):
-                self._bury(record, outcome.reason, outcome.detail, draft)
+                at_version = task.state(event.channel).state_version
+                self._bury(record, outcome.reason, outcome.detail, draft, state_version=at_version)
                 continue
             if isinstance(event, BatchReceived) and event.rejected_leads:
                 self._bury_leads(record, event, outcome, draft)
@@ -245,6 +246,7 @@ class Decider:
         detail: str,
         draft: Draft,
         value: bytes | None = None,
+        state_version: int | None = None,
     ) -> None:
         draft.size += 1
         draft.letters.append(
@@ -256,5 +258,6 @@ class Decider:
                 partition_count=self._dead_letter_partitions,
                 bytes_max=self._settings.output_bytes_max,
                 value=value,
+                state_version=state_version,
             )
         )
