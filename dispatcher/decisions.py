@@ -140,6 +140,7 @@ class OutcomeRecorded(Decision, frozen=True, kw_only=True):
         credited, dispatched_again: of a lead that was returned; None for other outcomes.
         eligibility: with the open leads after it.
         parking: without the lead, if it waited.
+        unparked_batch_id: the batch in which it did.
     """
 
     received: OutcomeReceived
@@ -151,6 +152,7 @@ class OutcomeRecorded(Decision, frozen=True, kw_only=True):
     dispatched_again: bool | None
     eligibility: Eligibility | None
     parking: Parking
+    unparked_batch_id: str | None = None
 
 
 class DuplicateIgnored(Decision, frozen=True, kw_only=True):

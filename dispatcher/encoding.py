@@ -283,6 +283,8 @@ def _outcome(event: dict[str, Any], decision: OutcomeRecorded) -> None:
     if decision.credited is not None:
         event["credited"] = decision.credited
         event["dispatched_again"] = decision.dispatched_again
+    if decision.unparked_batch_id is not None:
+        event["unparked_batch_id"] = decision.unparked_batch_id
     if decision.spread_leads:
         event["spread_by_weight"] = units_text(decision.spread_leads * UNITS_PER_LEAD)
     complete = len(roster) <= ALL_MEMBERS_LISTED_MAX

@@ -94,7 +94,7 @@ def _recorded(state: ChannelState, event: OutcomeReceived) -> OutcomeRecorded:
     """Raises CannotApply."""
     outcome, roster, eligibility = event.outcome, state.roster, state.eligibility
     errors, parking = state.errors, state.parking
-    credited = dispatched_again = None
+    credited = dispatched_again = unparked_batch_id = None
     spread_leads = 0
     member = outcome.assignee_id in roster
     match outcome:
@@ -109,7 +109,9 @@ def _recorded(state: ChannelState, event: OutcomeReceived) -> OutcomeRecorded:
                 errors = _moved_errors(roster, errors, roster.rank(outcome.assignee_id), taker)
         case LeadAssignedManually():
             roster.rank(outcome.assignee_id)
-            parking = _without(parking, outcome.lead_id)
+            if (found := _waiting(parking, outcome.lead_id)) is not None:
+                unparked_batch_id = found.entry.batch_id
+                parking = _without(parking, found)
     gives_up = not isinstance(outcome, LeadAssignedManually) and member
     if eligibility is not None and gives_up:
         eligibility = eligibility.given_up(roster.rank(outcome.assignee_id))
@@ -128,6 +130,7 @@ def _recorded(state: ChannelState, event: OutcomeReceived) -> OutcomeRecorded:
         dispatched_again=dispatched_again,
         eligibility=eligibility,
         parking=parking,
+        unparked_batch_id=unparked_batch_id,
     )
 
 
@@ -250,10 +253,7 @@ def _waiting(parking: Parking, lead_id: str) -> _Waiting | None:
     return None
 
 
-def _without(parking: Parking, lead_id: str) -> Parking:
-    found = _waiting(parking, lead_id)
-    if found is None:
-        return parking
+def _without(parking: Parking, found: _Waiting) -> Parking:
     places = [place for place in range(len(found.entry.lead_ids)) if place != found.place]
     rest = found.entry.split({found.entry.requirement: places})[0] if places else None
     return parking.with_less(found.number, rest)

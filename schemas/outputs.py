@@ -246,6 +246,9 @@ class OutcomeRecorded(Decision):
     content_hash: str
     credited: bool | None = Field(default=None, description="of a lead returned")
     dispatched_again: bool | None = Field(default=None, description="of a lead returned")
+    unparked_batch_id: str | None = Field(
+        default=None, description="the batch in which the lead was parked until then"
+    )
     spread_by_weight: Decimal12 | None = Field(
         default=None, description="leads added to the errors of all active members, by weight"
     )

@@ -93,4 +93,5 @@ def _out_of_the_queue(state: State, parked: Parked, lead: object) -> Found:
     parked.leads = [each for each in parked.leads if each is not lead]
     if not parked.leads:
         state.parked = [each for each in state.parked if each is not parked]
-    return Found({}, Parked(parked.batch_id, parked.content, taken), was_parked=True)
+    said = {"unparked_batch_id": parked.batch_id}
+    return Found(said, Parked(parked.batch_id, parked.content, taken), was_parked=True)
