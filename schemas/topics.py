@@ -1,6 +1,6 @@
 """The topics: one table that creating, checking and documenting them all read.
 
-The first five have the same number of partitions, and a channel sits on the same partition
+The first six have the same number of partitions, and a channel sits on the same partition
 number in all of them (murmur2, see `schemas.partitioning`).
 """
 

@@ -1,4 +1,4 @@
-"""How far behind the dispatchers are, per partition of the two input topics.
+"""How far behind the dispatchers are, per partition of the input topics.
 
 In: ends and committed offsets from Kafka, members of the group from its coordinator, life-cycle
 states from Redis. Out: one row per partition.
@@ -144,7 +144,7 @@ def _statuses(settings: Settings) -> tuple[list[DispatcherStatus], str | None]:
 
 
 def _state(statuses: list[DispatcherStatus], partition: int) -> str | None:
-    """What the process that spoke last says of the partition; both topics' are one task (R3)."""
+    """What the process that spoke last says of the partition; they are one task (R3)."""
     found = None
     for status in statuses:
         found = status.partitions.get(str(partition), found)

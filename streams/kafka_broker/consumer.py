@@ -1,4 +1,4 @@
-"""The member of the consumer group that reads both input topics."""
+"""The member of the consumer group that reads the input topics."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
@@ -88,7 +88,7 @@ class KafkaGroupConsumer:
         self._record(Rebalance.LOST, partitions)
 
     def _record(self, kind: Rebalance, partitions: list[Partition]) -> None:
-        # R3: a task owns the partitions with one number of both topics. `range` gives both to the
+        # R3: a task owns the partitions with one number of all topics. `range` gives them to the
         # same member as long as their counts are equal, which is checked at start and restore.
         numbers = frozenset(partition.partition for partition in partitions)
         self._rebalances.append(RebalanceEvent(kind, numbers))

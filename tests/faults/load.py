@@ -1,6 +1,6 @@
 """What is sent while faults happen: a working day with everything in it, from a seed.
 
-In: an installation, a seed. Out: events on both input topics, and a ledger of what was sent when.
+In: an installation, a seed. Out: events on the input topics, and a ledger of what was sent when.
 
 - Random histories of many channels: batches of all sizes, rosters, corrections, parking and
   releasing, the same again, reused ids, bad leads, invalid events (``tests.reference.histories``).

@@ -24,7 +24,7 @@ RECENT = 900
 
 
 def history(seed: int, channels: int = 1, events: int = 30, **mix: bool | int) -> list[Json]:
-    """About ``events`` input events of both topics, mixed from ``channels`` channels.
+    """About ``events`` input events, mixed from ``channels`` channels.
 
     Keywords are the fields of ``Mix``: ``valid_only`` leaves out all that ends as a dead letter,
     ``pauses``, ``corrections``, ``replacements``, ``zero_weights`` and ``duplicates`` (the same
