@@ -266,10 +266,10 @@ class Ledger:
         self.rules, self.rules_known = rules, True
         self._spread_units = 0
         self.denominator = int(decision["error_denominator"])
+        self.unknown_terms = {name for row in decision["shares"] for name in row.keys() - _ROW}
         accounts = {}
         for row in decision["shares"]:
             known = self.accounts.get(row["assignee_id"])
-            self.unknown_terms |= row.keys() - _ROW
             accounts[row["assignee_id"]] = Account(
                 _weight(row["weight"]),
                 bool(row["paused"]),

@@ -139,7 +139,7 @@ def members_before(ledger: Ledger, decision: Json) -> Roster | str:
 
 def _lacks_terms(ledger: Ledger) -> str | None:
     accounts = ledger.accounts.values()
-    if any(account.skills is None for account in accounts) or ledger.rules is None:
+    if any(account.skills is None for account in accounts) or not ledger.rules_known:
         return "the log begins after the last roster change, which tells skills and capacities"
     if not ledger.taken_known and any(account.per_day is not None for account in accounts):
         return "the log begins within a day, so what everyone took before that is missing"

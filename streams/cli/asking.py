@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 import typer
 
 from streams.cli.configuration import load_settings
-from streams.cli.files import is_stdin
+from streams.cli.files import LogFile, is_stdin
 from streams.cli.output import JsonOption, Listing, friendly, note, print_json, print_listings
 
 if TYPE_CHECKING:
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 TABLE_ROWS_MAX: Final = 30
 """Shares of a batch that are printed; --json has all of them."""
 
-LogFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--file", metavar="FILE", help="What `partidor replay` gave, not the topics; - is stdin."
-    ),
-]
 Timeout = Annotated[float, typer.Option(min=1, help="Seconds that reading the topics may take.")]
 
 
@@ -109,13 +103,17 @@ def _print_explanation(told: dict[str, Any]) -> None:
         typer.echo(sentence)
 
 
+_AMOUNTS: Final = (
+    "weight", "error before", "fair share", "ideal", "rounded", "fine-tuned", "assigned",
+    "error after",
+)  # fmt: skip
+
+
 def _round_table(each: dict[str, Any], whose: str) -> Listing:
     leads = each["leads"]
     shown = Listing(
         f"{leads} {'lead' if leads == 1 else 'leads'} divided",
-        "rank", "assignee", "weight", "error before", "fair share", "ideal", "rounded", "fine-tuned", "assigned", "error after",
-        right=["rank", "weight", "error before", "fair share", "ideal", "rounded", "fine-tuned",
-               "assigned", "error after"],
+        "rank", "assignee", *_AMOUNTS, right=["rank", *_AMOUNTS],
     )  # fmt: skip
     shares = each["shares"]
     for share in _worth_showing(shares, whose):
