@@ -164,6 +164,8 @@ def places(
     if [lead.position for lead in leads] != list(range(1, int(decision["batch_size"]) + 1)):
         return None
     with_leads = [number for number, group in enumerate(groups) if group.order]
+    if sum(len(group.order) for group in groups) != len(leads):
+        return None
     if len(with_leads) == 1:
         return [Place(with_leads[0], slot) for slot in range(len(leads))]
     number_of = {groups[number].required_skills: number for number in with_leads}

@@ -113,7 +113,11 @@ def _number(told: Json) -> Iterator[str]:
     last, share = mine[-1]
     leads_word = "lead" if last["leads"] == 1 else "leads"
     of = "the batch" if told["group"]["leads"] == told["batch_size"] else "leads that ask the same"
-    yield f"Why {name} got {share['assigned']} of the {told['group']['leads']} of {of}:"
+    many = told["group"]["leads"]
+    if many == 1:
+        yield f"Why {name}, of {len(last['shares'])} who took part:"
+    else:
+        yield f"Why {name} got {share['assigned']} of the {many} of {of}:"
     if len(rounds) > 1:
         for each in rounds[:-1]:
             yield (

@@ -84,7 +84,8 @@ def _batch(ledger: Ledger, decision: Json, assignee_id: str) -> list[Movement]:
         return []
     if not leads and not due:
         return []
-    what = f"batch {decision['batch_id']}, {decision['batch_size']} leads"
+    size = decision["batch_size"]
+    what = f"batch {decision['batch_id']}, {size} {'lead' if size == 1 else 'leads'}"
     return [Movement(what, leads, Fraction(due, one_lead))]
 
 

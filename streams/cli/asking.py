@@ -77,7 +77,7 @@ def _ask(inquiry: "Inquiry", file: Path | None, channel: str | None, timeout: fl
             log = TopicLog(load_settings(), channel, timeout)
             for value in log.assignments():
                 inquiry.assignment(value)
-            for value in log.decisions(inquiry.channels):
+            for value in log.decisions([channel] if channel else inquiry.channels):
                 inquiry.decision(value)
     except Unreadable as error:
         raise Failed(str(error)) from None

@@ -8,7 +8,7 @@ from dispatcher import encoding
 from streams.audit.explanation_text import headline, sentences
 from tests.reference import events, roster_writer
 from tests.reference.histories import history
-from tests.support.audit import decided, dispatched, explained, given_back
+from tests.support.audit import decided, dispatched, explained, given_back, stated
 from tests.support.records import Json
 
 HISTORIES = 100
@@ -54,7 +54,7 @@ def test_fine_tuning_says_who_is_owed_most_and_single_batches_alternate() -> Non
     outputs, _ = decided([*story, *(events.lead_batch(f"b{n}", [f"L{n}"]) for n in (1, 2, 3))])
     told = [explained(outputs, f"L{n}")[0] for n in (1, 2, 3)]
     assert [each["assignee_id"] for each in told] == ["A", "B", "A"]
-    assert "Why B got 1 of the 1 of the batch" in words(told[1])
+    assert "Why B, of 2 who took part:" in words(told[1])
     tied, _ = decided([events.roster("r", {"A": "1", "B": "1"}), events.lead_batch("b", ["L"])])
     (told_tied,) = explained(tied, "L")
     (step,) = told_tied["rounds"][0]["fine_tuning"]
@@ -119,6 +119,36 @@ def test_any_figure_of_a_decision_that_is_changed_is_noticed() -> None:
                 assert told["checked"] is False, (number, row, name)
                 assert told["differences"]
                 assert "DIFFERENT" in words(told)
+
+
+def test_by_rules_too_any_figure_that_is_changed_is_noticed() -> None:
+    """By one unit of an error, or in what a group says of who was able."""
+    vietnamese = {"lead_id": "V", "attributes": {"language": "vi"}}
+    outputs, _ = decided(
+        [
+            events.roster("r", {"A": "0.7", "B": "1", "C": "1.2"}),
+            events.change("channel_configured", "c", required_skills=["language"]),
+            events.change("skills_changed", "s", assignee_id="A", skills=["language=vi"]),
+            events.change("skills_changed", "t", assignee_id="B", skills=["language=vi"]),
+            events.change("capacity_changed", "p", assignee_id="C", per_day=1),
+            events.lead_batch("b", ["w", vietnamese, "x", "y", "z"]),
+        ]
+    )
+    (told,) = explained(outputs, "V")
+    assert (told["checked"], told["group"]["place"]) == (True, 1)
+    (decision,) = dispatched(outputs)
+    for which, rows in (("shares", decision["shares"]), ("groups", decision["groups"])):
+        for number, row in enumerate(rows):
+            for name, value in row.items():
+                changed = copy.deepcopy(outputs)
+                again = dispatched(changed)[0][which][number]
+                again[name] = ["A"] if isinstance(value, list) else _other(name, value)
+                (told,) = explained(changed, "V")
+                assert told["checked"] is not True, (which, number, name)
+                if which == "shares":
+                    assert told["checked"] is False, (number, name)
+                if name == "cumulative_error_numerator":
+                    assert stated(changed, row["assignee_id"]).missing != 0
 
 
 def _other(name: str, value: object) -> object:
@@ -199,6 +229,26 @@ def test_a_lead_that_was_given_back_is_explained_each_time() -> None:
     assert told[1]["assignee_id"] == "B"
     assert told[1]["rounds"][0]["shares"][0]["ideal"] == "1.000000000000"
     assert "Dispatched after lead returned by B" in words(told[1])
+
+
+def test_a_lead_that_went_to_somebody_by_order_is_due_to_its_set_and_charged_to_them() -> None:
+    """Nobody's turn is told then; who else could have taken it gets their part as owed."""
+    outputs = given_back()
+    decision = outputs[-1]
+    skill = {"required_skills": [], "excluded": [], "leads": 1, "able": 2, "capped": []}
+    decision |= {"groups": [{**skill, "parked": 0, "forced_to": "A"}], "groups_complete": True}
+    decision["leads_parked"] = 0
+    rows = {row["assignee_id"]: row for row in decision["shares"]}
+    rows["A"] |= {"assigned": 1, "cumulative_error_after": "1.000000000000"}
+    rows["A"]["cumulative_error_numerator"] = "2000000000000000000"
+    rows["B"] |= {"assigned": 0, "cumulative_error_after": "-1.000000000000"}
+    rows["B"]["cumulative_error_numerator"] = "-2000000000000000000"
+    outputs[-2]["assignee_id"] = "A"
+    told = explained(outputs, "x")[1]
+    assert (told["differences"], told["checked"]) == ([], True)
+    assert told["could_take_it"]["forced_to"] == "A"
+    assert "It went to A by order" in words(told)
+    assert "slot" not in told
 
 
 def test_only_the_channel_that_is_asked_for_is_told() -> None:
