@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from streams.cli import (
+    asking,
     assigning,
     channels,
     configuration,
@@ -64,6 +65,8 @@ app.command("show")(channels.show)
 app.command("lag")(channels.lag)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("views")(views.views)
+app.command("explain")(asking.explain)
+app.command("statement")(asking.statement)
 app.command("replay")(replaying.replay)
 app.command("assign")(assigning.assign)
 app.command("config")(configuration.config)
