@@ -41,6 +41,7 @@ class Group(NamedTuple):
         capped: the ranks of those who would have passed their capacity with it, ascending.
         parked_places: of the leads that nobody could take, ascending.
         forced_to: the rank that had to get them; None where they were divided.
+        moved: whether they are due to that rank alone, which was charged for them already.
     """
 
     requirement: Requirement
@@ -50,6 +51,7 @@ class Group(NamedTuple):
     capped: tuple[int, ...]
     parked_places: tuple[int, ...]
     forced_to: int | None = None
+    moved: bool = False
 
     def why_parked(self, roster: Roster) -> str:
         """As `schemas.outputs` gives reasons."""

@@ -223,6 +223,8 @@ def _group(group: Group, roster: Roster) -> dict[str, Any]:
         row["parked_because"] = group.why_parked(roster)
     if group.forced_to is not None:
         row["forced_to"] = roster.members[group.forced_to].assignee_id
+    if group.moved:
+        row["moved"] = True
     return row
 
 

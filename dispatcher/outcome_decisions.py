@@ -231,7 +231,7 @@ def _moved(state: ChannelState, event: OutcomeReceived, taker: str) -> Dispatche
         errors_before=state.errors,
         errors_after=state.errors,
         accrued=tuple([count * roster.error_denominator for count in one]),
-        groups=(Group(requirement, (0,), len(able), able_weight, (), (), rank),),
+        groups=(Group(requirement, (0,), len(able), able_weight, (), (), rank, moved=True),),
         of_outcome=True,
     )
 

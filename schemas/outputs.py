@@ -78,6 +78,9 @@ class Group(OutputEvent):
     forced_to: str | None = Field(
         default=None, description="who had to get them, whoever was owed most"
     )
+    moved: bool | None = Field(
+        default=None, description="they moved: due to who gets them alone, who is charged already"
+    )
 
 
 class ReturnRuleInForce(OutputEvent):

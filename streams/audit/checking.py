@@ -69,7 +69,8 @@ def _head(decision: Json, again: Recomputed) -> Iterator[Difference]:
     one_lead = again.roster.one_lead
     if int(decision["error_denominator"]) != one_lead:
         yield Difference("error_denominator", decision["error_denominator"], str(one_lead))
-    weight_sum = sum(m.weight_millionths for m in again.roster.members if not m.paused)
+    # Where nobody is active a lead can only have been given by hand; the denominator is 10^12.
+    weight_sum = sum(m.weight_millionths for m in again.roster.members if not m.paused) or 1
     if weight_sum * 10**12 != one_lead:
         # Only where the roster is taken from the decision itself.
         yield Difference("sum of the active weights", str(one_lead), str(weight_sum * 10**12))

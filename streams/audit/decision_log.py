@@ -26,7 +26,7 @@ from schemas.scalars import UNITS_PER_LEAD, weight_millionths
 
 Json = dict[str, Any]
 
-TERMS: Final = frozenset({"skills", "per_day", "paused_until"})
+TERMS: Final = frozenset({"skills", "per_day", "open_max", "paused_until"})
 """What a roster change lists of a member's terms, that this version understands."""
 
 _ROW: Final = TERMS | {
@@ -36,8 +36,6 @@ _ROW: Final = TERMS | {
     "cumulative_error_before",
     "cumulative_error_after",
     "cumulative_error_numerator",
-    # Tells how many leads are with them; who may take what follows from terms.
-    "open_leads",
 }
 _BATCH_TYPES: Final = frozenset(
     {"batch_dispatched", "batch_parked", "batch_released", "duplicate_ignored"}
@@ -61,6 +59,8 @@ class Account(NamedTuple):
         skills: None when the log doesn't say.
         per_day: leads at most in a day; None without a bound.
         taken_today: leads since the day began.
+        open_max: leads at most that are with them at once; None without a bound.
+        open_leads: how many are, counted since the channel has rules.
     """
 
     weight_millionths: int
@@ -70,6 +70,18 @@ class Account(NamedTuple):
     skills: tuple[str, ...] | None = ()
     per_day: int | None = None
     taken_today: int = 0
+    open_max: int | None = None
+    open_leads: int = 0
+
+    @property
+    def room(self) -> int | None:
+        """How many leads they can still take; None without a bound."""
+        rooms = []
+        if self.per_day is not None:
+            rooms.append(self.per_day - self.taken_today)
+        if self.open_max is not None:
+            rooms.append(self.open_max - self.open_leads)
+        return max(0, min(rooms)) if rooms else None
 
 
 class Waiting(NamedTuple):
@@ -143,6 +155,7 @@ class Ledger:
         rules: what `channel_configured` said; None for a channel without rules.
         rules_known: whether the log says if there are rules.
         taken_known: whether `taken_today` counts from the beginning of the day.
+        open_known: whether `open_leads` counts from the first rule on.
         unknown_terms: fields of members that a later version brought.
         waiting: parked leads by batch_id.
         released: what waited of the batch that was released last.
@@ -163,7 +176,7 @@ class Ledger:
         self.accounts: dict[str, Account] = {}
         self.rules: Json | None = None
         self.rules_known = False
-        self.taken_known = False
+        self.taken_known = self.open_known = False
         self.unknown_terms: set[str] = set()
         self.waiting: dict[str, list[Waiting]] = {}
         self.released: list[Waiting] = []
@@ -188,7 +201,8 @@ class Ledger:
             self._forget()
             self.first = decision
             # A channel begins without members and without rules.
-            self.complete = self.rules_known = self.taken_known = version == 1
+            self.complete = self.rules_known = version == 1
+            self.taken_known = self.open_known = version == 1
         return True
 
     def error(self, assignee_id: str) -> int | None:
@@ -227,9 +241,12 @@ class Ledger:
                 self.accounts[name] = account._replace(taken_today=0)
             self.taken_known = True
         elif kind == "batch_parked":
+            if any(group.get("excluded") for group in decision.get("groups") or ()):
+                # From here on not everybody may take everything.
+                self._begin_rules({})
             self._park(decision, int(decision["batch_size"]))
         elif kind == "batch_released":
-            self._release(decision)
+            self._release(decision["batch_id"], int(decision["batch_size"]))
         elif "shares" in decision:
             self._moved(decision)
 
@@ -240,29 +257,29 @@ class Ledger:
                 self.rules_known = True
             elif not decision.get("released") and decision["leads_parked"]:
                 self._park(decision, int(decision["leads_parked"]))
+        unparked_batch_id = decision.get("unparked_batch_id")
+        if unparked_batch_id is not None:
+            self._release(unparked_batch_id, 1)
         self._spread_units += spread_by_weight_units(decision)
         self.denominator = int(decision["error_denominator"])
         for row in decision["shares"]:
             known = self.accounts.get(row["assignee_id"])
-            self.accounts[row["assignee_id"]] = Account(
-                _weight(row["weight"]),
-                bool(row.get("paused")),
-                int(row["cumulative_error_numerator"]),
-                self._spread_units,
-                known.skills if known else None,
-                known.per_day if known else None,
-                (known.taken_today if known else 0) + int(row.get("assigned", 0)),
+            assigned = int(row.get("assigned", 0))
+            known = known or Account(0, paused=False, numerator=0, spread_units=0, skills=None)
+            self.accounts[row["assignee_id"]] = known._replace(
+                weight_millionths=_weight(row["weight"]),
+                paused=bool(row.get("paused")),
+                numerator=int(row["cumulative_error_numerator"]),
+                spread_units=self._spread_units,
+                taken_today=known.taken_today + assigned,
+                open_leads=int(row.get("open_leads", known.open_leads + assigned)),
             )
         self.complete = self.complete or decision.get("shares_complete") is True
 
     def _roster_changed(self, decision: Json) -> None:
         rules = decision.get("rules")
-        if rules is not None and self.rules is None and self.rules_known:
-            # The first rule: the leads of a day count from here.
-            self.taken_known = True
-            self.accounts = {
-                name: account._replace(taken_today=0) for name, account in self.accounts.items()
-            }
+        if rules is not None:
+            self._begin_rules(rules)
         self.rules, self.rules_known = rules, True
         self._spread_units = 0
         self.denominator = int(decision["error_denominator"])
@@ -278,9 +295,22 @@ class Ledger:
                 tuple(row.get("skills") or ()),
                 row.get("per_day"),
                 known.taken_today if known else 0,
+                row.get("open_max"),
+                known.open_leads if known else 0,
             )
         self.accounts = accounts
         self.complete = True
+
+    def _begin_rules(self, rules: Json) -> None:
+        """With the first rule leads of a day and open leads are counted from nothing."""
+        if self.rules is not None or not self.rules_known:
+            return
+        self.rules = rules
+        self.taken_known = self.open_known = True
+        self.accounts = {
+            name: account._replace(taken_today=0, open_leads=0)
+            for name, account in self.accounts.items()
+        }
 
     def _park(self, decision: Json, leads: int) -> None:
         entry = Waiting(
@@ -288,14 +318,13 @@ class Ledger:
         )
         self.waiting.setdefault(decision["batch_id"], []).append(entry)
 
-    def _release(self, decision: Json) -> None:
+    def _release(self, batch_id: str, leads: int) -> None:
         """What waits of a batch is forgotten when the last of it goes."""
-        self.released = self.waiting.get(decision["batch_id"], [])
-        leads = sum(entry.leads for entry in self.released) - int(decision["batch_size"])
-        if leads <= 0:
-            self.waiting.pop(decision["batch_id"], None)
+        self.released = self.waiting.get(batch_id, [])
+        if sum(entry.leads for entry in self.released) <= leads:
+            self.waiting.pop(batch_id, None)
         else:
             # Which of its entries they were of isn't said; only the sum is relied on.
             first, *others = self.released
-            counted = first._replace(leads=first.leads - int(decision["batch_size"]))
-            self.waiting[decision["batch_id"]] = [counted, *others]
+            counted = first._replace(leads=first.leads - leads)
+            self.waiting[batch_id] = [counted, *others]

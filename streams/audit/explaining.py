@@ -187,15 +187,18 @@ def _counts_differ(leads: Sequence[Assigned], decision: Json) -> list[Difference
 def _again(ledger: Ledger, decision: Json) -> Json | None:
     """The outcome that this batch of one lead follows from, if it does."""
     previous = ledger.previous
-    if previous is None or "outcome_type" not in previous or decision["batch_size"] != 1:
+    if previous is None or "outcome_type" not in previous:
         return None
-    return _outcome(previous)
+    # Both decisions are about one input.
+    return _outcome(previous) if previous.get("input") == decision.get("input") else None
 
 
 def _parked(ledger: Ledger, decision: Json) -> Json | None:
     """Since when and why its leads waited; None if they didn't."""
     previous = ledger.previous
-    if previous is None or previous["type"] != "batch_released":
+    if previous is None or not (
+        previous["type"] == "batch_released" or "unparked_batch_id" in previous
+    ):
         # In channels with rules the decision says so, wherever the log begins.
         return {"since": None} if decision.get("released") else None
     asked = [group.get("required_skills") for group in decision.get("groups") or ()]

@@ -105,7 +105,7 @@ def _number(told: Json) -> Iterator[str]:
     name, rounds = told["assignee_id"], told["rounds"]
     forced = told["could_take_it"]["forced_to"]
     if forced is not None:
-        yield f"It went to {forced} by order, whoever's turn it was; it counts like any lead."
+        yield f"It had to go to {forced}, whoever was owed most; it counts like any lead."
         return
     mine = [(r, s) for r in rounds for s in r["shares"] if s["assignee_id"] == name]
     if not mine:

@@ -118,9 +118,9 @@ def _outcome(ledger: Ledger, decision: Json, assignee_id: str) -> list[Movement]
         direct = Fraction(
             int(row["cumulative_error_numerator"]) - before - part, ledger.denominator
         )
-        # Whole leads are all that an outcome moves besides; anything else shows as it is.
-        if direct.denominator == 1 and direct:
-            found.append(Movement(what, leads=int(direct)))
+        # A lead given back was received before; one that comes has an assignment of its own.
+        if direct == -1:
+            found.append(Movement(what, leads=-1))
         elif direct:
             found.append(Movement(what, adjustment=direct))
     if part:

@@ -129,8 +129,8 @@ def members_before(ledger: Ledger, decision: Json) -> Roster | str:
     members = []
     for assignee_id in by_rank(ledger.channel, ledger.accounts):
         account = ledger.accounts[assignee_id]
-        bounded = rules and account.per_day is not None
-        room = max(0, (account.per_day or 0) - account.taken_today) if bounded else UNBOUNDED
+        bound = account.room if rules else None
+        room = UNBOUNDED if bound is None else bound
         error, skills = ledger.error(assignee_id) or 0, account.skills or ()
         weight, paused = account.weight_millionths, account.paused
         members.append(Member(assignee_id, weight, paused, error, skills, room))
@@ -143,6 +143,8 @@ def _lacks_terms(ledger: Ledger) -> str | None:
         return "the log begins after the last roster change, which tells skills and capacities"
     if not ledger.taken_known and any(account.per_day is not None for account in accounts):
         return "the log begins within a day, so what everyone took before that is missing"
+    if not ledger.open_known and any(account.open_max is not None for account in accounts):
+        return "the log begins after the channel got rules, so leads open since then are missing"
     if ledger.unknown_terms:
         names = ", ".join(sorted(ledger.unknown_terms))
         return f"members have terms that this version doesn't know: {names}"
@@ -214,7 +216,8 @@ def _divided(roster: Roster, asked: Json, errors: Sequence[int], rooms: Sequence
     forced_to = asked.get("forced_to")
     leads = int(asked["leads"])
     if forced_to is not None:
-        return _forced(roster, leads, skills, excluded, able, forced_to)
+        due_to = [] if asked.get("moved") else [rank for rank in able if rooms[rank] > 0]
+        return _forced(roster, leads, skills, excluded, able, due_to, forced_to)
     counts, accrued = dict.fromkeys(able, 0), dict.fromkeys(able, 0)
     rounds: list[Round] = []
     open_set = [rank for rank in able if rooms[rank] > 0]
@@ -255,15 +258,16 @@ def _forced(
     skills: tuple[str, ...],
     excluded: tuple[str, ...],
     able: list[int],
+    due_to: list[int],
     forced_to: str,
 ) -> Group:
-    """Leads that go to one assignee by order: due to the set by weight, charged to them."""
+    """Leads that go to one assignee by order: due to those who had room, charged to them."""
     ranks = {member.assignee_id: rank for rank, member in enumerate(roster.members)}
     taker = ranks[forced_to]
-    weights = [roster.members[rank].weight_millionths for rank in able]
+    weights = [roster.members[rank].weight_millionths for rank in due_to]
     if any(weights):
         fair = spread(leads * roster.one_lead, weights, sum(weights))
-        accrued = dict(zip(able, fair, strict=True))
+        accrued = dict(zip(due_to, fair, strict=True))
     else:
         accrued = {taker: leads * roster.one_lead}
     order = (taker,) * leads

@@ -173,7 +173,7 @@ def hand_over(state: State, leads: Sequence[Lead], taker: str) -> Divided:
     state.members[taker].error -= len(leads)
     _receives(state, taker, len(leads))
     rows = [
-        _row(skills, (), len(group), able(state, skills)) | {"forced_to": taker}
+        _row(skills, (), len(group), able(state, skills)) | {"forced_to": taker, "moved": True}
         for skills, group in grouped(state, leads)
     ]
     return {lead.lead_id: taker for lead in leads}, due_, rows
