@@ -7,7 +7,7 @@
   when no weight is active. Else see `division`: some of its leads may be dispatched, others parked.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -15,7 +15,7 @@ import msgspec
 
 from dispatcher.apportionment import apportion
 from dispatcher.decisions import Decision, Dispatched, Parked, Rejected, Released
-from dispatcher.division import Group, divide
+from dispatcher.division import NOBODY_FORCED, Group, divide
 from dispatcher.duplicates import duplicate
 from dispatcher.eligibility import Eligibility
 from dispatcher.events import BatchReceived
@@ -51,9 +51,9 @@ def decide_batch(
     if state.eligibility is not None:
         return _decide_by_eligibility(state, state.eligibility, event, limits, room)
     if state.roster.weight_sum == 0:
-        return _parked(
-            state, event, [_parked_part(event, range(len(event.lead_ids)))], limits, room
-        )
+        whole = [_parked_part(event, range(len(event.lead_ids)))]
+        parked = _parked(state, event, whole, limits, room)
+        return parked if isinstance(parked, Rejected) else (parked,)
     return (_divided_whole(state, event, state.state_version + 1),)
 
 
@@ -116,14 +116,24 @@ def _decide_by_eligibility(
     limits: Limits,
     room: Room,
 ) -> tuple[Decision, ...] | Rejected:
-    """Some leads are dispatched, others parked; all parked is a decision of its own kind."""
+    """Some leads may be dispatched, others parked; all parked is a decision of its own kind."""
     names = eligibility.rules.required_skills
-    dispatched = _divided(
-        state,
-        eligibility,
-        event,
-        [required_of(attributes, names) for attributes in event.attributes],
-        state.state_version + 1,
+    requirements = [required_of(attributes, names) for attributes in event.attributes]
+    outcome = dispatch_or_park(state, eligibility, event, requirements, limits, room)
+    return outcome if isinstance(outcome, Rejected) else (outcome,)
+
+
+def dispatch_or_park(
+    state: ChannelState,
+    eligibility: Eligibility,
+    event: BatchReceived,
+    requirements: list[Requirement],
+    limits: Limits,
+    room: Room,
+) -> Dispatched | Parked | Rejected:
+    """Divide leads with these requirements among those who may take them; park the others."""
+    dispatched = dispatched_by_division(
+        state, eligibility, event, requirements, state.state_version + 1
     )
     groups = dispatched.groups
     entries = [
@@ -132,25 +142,26 @@ def _decide_by_eligibility(
     if not dispatched.lead_ids and (event.lead_ids or not state.roster.weight_sum):
         return _parked(state, event, entries or [_parked_part(event, ())], limits, room, groups)
     if not entries:
-        return (dispatched,)
+        return dispatched
     if refusal := _no_room(state, event, entries, limits, room):
         return refusal
     parking = state.parking
     for entry in entries:
         parking = parking.added(entry)
-    return (msgspec.structs.replace(dispatched, parking_after=parking),)
+    return msgspec.structs.replace(dispatched, parking_after=parking)
 
 
-def _divided(
+def dispatched_by_division(
     state: ChannelState,
     eligibility: Eligibility,
     event: BatchReceived,
     requirements: list[Requirement],
     state_version: int,
+    forced: Mapping[int, int] = NOBODY_FORCED,
 ) -> Dispatched:
-    """Those of the leads that somebody may take, divided among them."""
+    """Those of the leads that somebody may take, divided among them; see `division.divide`."""
     roster = state.roster
-    divided = divide(requirements, roster, state.errors, eligibility)
+    divided = divide(requirements, roster, state.errors, eligibility, forced)
     places = [place for place, taker in enumerate(divided.takers) if taker is not None]
     return Dispatched(
         channel=state.channel,
@@ -216,10 +227,10 @@ def _parked(
     limits: Limits,
     room: Room,
     groups: tuple[Group, ...] = (),
-) -> tuple[Parked] | Rejected:
+) -> Parked | Rejected:
     if refusal := _no_room(state, event, entries, limits, room):
         return refusal
-    decision = Parked(
+    return Parked(
         channel=state.channel,
         state_version=state.state_version + 1,
         roster_version=state.roster_version,
@@ -233,7 +244,6 @@ def _parked(
         roster=state.roster,
         rejected_leads=event.rejected_leads,
     )
-    return (decision,)
 
 
 def decide_release(state: ChannelState) -> tuple[Released, Dispatched]:
@@ -259,7 +269,9 @@ def decide_release(state: ChannelState) -> tuple[Released, Dispatched]:
         dispatched, rest = _divided_whole(state, received, state_version), None
     else:
         requirements = [batch.requirement] * len(batch.lead_ids)
-        dispatched = _divided(state, state.eligibility, received, requirements, state_version)
+        dispatched = dispatched_by_division(
+            state, state.eligibility, received, requirements, state_version
+        )
         rest = _rest(batch, dispatched)
     released = Released(
         channel=state.channel,

@@ -4,7 +4,8 @@
 
 Both are pure: no clock, no randomness, no I/O, no logging. The same events in the same order
 always give the same decisions. What is decided about a batch stands in `batch_decisions`, about a
-roster change or a timer in `change_decisions`; here is what holds for all of them:
+roster change or a timer in `change_decisions`, about what became of a lead in `outcome_decisions`;
+here is what holds for all of them:
 
 - Every decision raises `state_version` by one; every applied change `roster_version` too.
 - The errors of a channel sum to exactly zero after every decision.
@@ -19,20 +20,23 @@ from dispatcher.decisions import (
     DayBegan,
     Decision,
     Dispatched,
+    OutcomeRecorded,
     Parked,
     Rejected,
     RosterSettled,
 )
-from dispatcher.events import BatchReceived, ChangeReceived, TimerDue
+from dispatcher.eligibility import eligibility_of
+from dispatcher.events import BatchReceived, ChangeReceived, OutcomeReceived, TimerDue
 from dispatcher.limits import RECENT_LENGTH_MAX, Limits, Room
+from dispatcher.outcome_decisions import decide_next, decide_outcome
 from dispatcher.parking import Parking, parking_of
-from dispatcher.requirements import Requirement, required_of
+from dispatcher.requirements import NOTHING, Requirement, required_of
 from dispatcher.state import ChannelState, Release, Seen
 from schemas.inputs import ChannelConfigured, CumulativeErrorCorrected
 
 __all__ = ["Event", "Outcome", "decide", "decide_release", "evolve", "replace"]
 
-Event = BatchReceived | ChangeReceived | TimerDue
+Event = BatchReceived | ChangeReceived | OutcomeReceived | TimerDue
 Outcome = tuple[Decision, ...] | Rejected
 
 
@@ -45,8 +49,8 @@ def decide(state: ChannelState, event: Event, limits: Limits, room: Room) -> Out
         limits: the bounds of what a channel takes.
         room: what the channel's partition can still take.
 
-    Returns: one decision, or a `Rejected`. While `state.release` is set no event may be decided:
-    call `decide_release` until it is None.
+    Returns: one decision, or two where an outcome sends its lead to somebody; or a `Rejected`.
+    While `state.release` is set no event may be decided: call `decide_release` until it is None.
     """
     if state.release is not None:
         raise AssertionError("R13: a release under way comes before anything newer of its channel")
@@ -54,7 +58,24 @@ def decide(state: ChannelState, event: Event, limits: Limits, room: Room) -> Out
         return decide_batch(state, event, limits, room)
     if isinstance(event, TimerDue):
         return decide_timer(state, event)
+    if isinstance(event, OutcomeReceived):
+        return _decide_outcome(state, event, limits, room)
     return decide_change(state, event, limits, room)
+
+
+def _decide_outcome(
+    state: ChannelState, event: OutcomeReceived, limits: Limits, room: Room
+) -> Outcome:
+    recorded = decide_outcome(state, event, limits, room)
+    if isinstance(recorded, Rejected):
+        return recorded
+    if not isinstance(recorded, OutcomeRecorded):
+        return (recorded,)
+    # Before anything that the outcome lets go: the lead is not to wait behind those.
+    where = decide_next(evolve(state, recorded), state, recorded, limits, room)
+    if isinstance(where, Rejected):
+        return where
+    return (recorded,) if where is None else (recorded, where)
 
 
 def evolve(state: ChannelState, decision: Decision) -> ChannelState:
@@ -72,6 +93,8 @@ def evolve(state: ChannelState, decision: Decision) -> ChannelState:
         return _after_change(state, decision)
     if isinstance(decision, Parked):
         return _after_parking(state, decision)
+    if isinstance(decision, OutcomeRecorded):
+        return _after_outcome(state, decision)
     if isinstance(decision, DayBegan):
         return _with_release(
             replace(state, state_version=decision.state_version, eligibility=decision.eligibility),
@@ -89,8 +112,10 @@ def replace(state: ChannelState, **changes: object) -> ChannelState:
 
 def _after_dispatch(state: ChannelState, decision: Dispatched) -> ChannelState:
     batches = state.batches
-    # Leads of one batch may go out at different times.
-    if not decision.released or batches.get(decision.batch_id) is None:
+    # Leads of one batch may go out at different times; what an outcome sends out is known by that.
+    if not (
+        decision.of_outcome or (decision.released and batches.get(decision.batch_id) is not None)
+    ):
         seen = Seen(
             decision.content_hash,
             decision.state_version,
@@ -104,6 +129,8 @@ def _after_dispatch(state: ChannelState, decision: Dispatched) -> ChannelState:
         parking = state.parking
     if eligibility is not None:
         eligibility = eligibility.taken(decision.assigned)
+    # Not divided among everybody, in a channel where that is the exception.
+    on_purpose = eligibility is None and decision.accrued is not None
     # Spelt out, because this runs once per batch and `replace` costs several times as much.
     after = ChannelState(
         state.channel,
@@ -111,12 +138,13 @@ def _after_dispatch(state: ChannelState, decision: Dispatched) -> ChannelState:
         state.roster_version,
         state.roster,
         decision.errors_after,
-        state.promise.after(state.roster, decision.errors_after),
+        state.promise.after(state.roster, decision.errors_after, correction=on_purpose),
         batches,
         state.changes,
         parking,
         state.release,
         eligibility,
+        state.outcomes,
     )
     if after.release is not None and after.takeable() is None:
         return replace(after, release=None)
@@ -145,6 +173,28 @@ def _after_change(state: ChannelState, decision: RosterSettled) -> ChannelState:
         promise=state.promise.after(decision.roster, decision.errors, correction=correction),
         changes=state.changes.added(change.change_id, seen, RECENT_LENGTH_MAX),
         parking=parking,
+        eligibility=decision.eligibility,
+    )
+    return _with_release(after, decision)
+
+
+def _after_outcome(state: ChannelState, decision: OutcomeRecorded) -> ChannelState:
+    outcome = decision.received.outcome
+    seen = Seen(
+        decision.received.content_hash,
+        decision.state_version,
+        len(decision.roster),
+        decision.decided_at,
+        outcome.type,
+    )
+    moved = decision.errors != decision.errors_before
+    after = replace(
+        state,
+        state_version=decision.state_version,
+        errors=decision.errors,
+        promise=state.promise.after(decision.roster, decision.errors, correction=moved),
+        outcomes=state.outcomes.added(outcome.outcome_id, seen, RECENT_LENGTH_MAX),
+        parking=decision.parking,
         eligibility=decision.eligibility,
     )
     return _with_release(after, decision)
@@ -179,4 +229,13 @@ def _after_parking(state: ChannelState, decision: Parked) -> ChannelState:
     parking = state.parking
     for entry in decision.entries:
         parking = parking.added(entry)
-    return replace(state, state_version=decision.state_version, parking=parking)
+    eligibility = state.eligibility
+    if eligibility is None and any(entry.requirement != NOTHING for entry in decision.entries):
+        # From here on not everybody may take everything.
+        eligibility = eligibility_of(state.roster)
+    return replace(
+        state,
+        state_version=decision.state_version,
+        parking=parking,
+        eligibility=eligibility,
+    )

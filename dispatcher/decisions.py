@@ -4,7 +4,13 @@ import msgspec
 
 from dispatcher.division import Group
 from dispatcher.eligibility import Eligibility
-from dispatcher.events import BatchReceived, ChangeReceived, InputRef, RejectedLead
+from dispatcher.events import (
+    BatchReceived,
+    ChangeReceived,
+    InputRef,
+    OutcomeReceived,
+    RejectedLead,
+)
 from dispatcher.parking import ParkedBatch, Parking
 from dispatcher.roster import Roster
 from schemas.reasons import Reason
@@ -39,6 +45,7 @@ class Dispatched(Decision, frozen=True, kw_only=True):
         accrued: where not everybody may take everything, what each was due, numerators over
             `roster.error_denominator`, by rank; None elsewhere: fair shares follow from weights.
         groups: likewise, how its leads were grouped.
+        of_outcome: whether it is a lead that an outcome sent out, under an id of its own.
     """
 
     batch_id: str
@@ -55,6 +62,7 @@ class Dispatched(Decision, frozen=True, kw_only=True):
     released: bool = False
     accrued: tuple[int, ...] | None = None
     groups: tuple[Group, ...] = ()
+    of_outcome: bool = False
 
 
 class RosterSettled(Decision, frozen=True, kw_only=True):
@@ -122,17 +130,43 @@ class Released(Decision, frozen=True, kw_only=True):
     leads: int
 
 
+class OutcomeRecorded(Decision, frozen=True, kw_only=True):
+    """What became of a lead. If it goes to somebody by that, `Dispatched` or `Parked` follows.
+
+    Attributes:
+        received: the outcome.
+        errors_before, errors: by rank, numerators over `roster.error_denominator`.
+        spread_leads: what was added to the errors of all active members, by weight.
+        credited, dispatched_again: of a lead that was returned; None for other outcomes.
+        eligibility: with the open leads after it.
+        parking: without the lead, if it waited.
+        unparked_batch_id: the batch in which it did.
+    """
+
+    received: OutcomeReceived
+    roster: Roster
+    errors_before: tuple[int, ...]
+    errors: tuple[int, ...]
+    spread_leads: int
+    credited: bool | None
+    dispatched_again: bool | None
+    eligibility: Eligibility | None
+    parking: Parking
+    unparked_batch_id: str | None = None
+
+
 class DuplicateIgnored(Decision, frozen=True, kw_only=True):
-    """A batch or change was seen before with the same content."""
+    """A batch, change or outcome was seen before with the same content."""
 
     batch_id: str | None = None
     change_id: str | None = None
+    outcome_id: str | None = None
     original_state_version: int | None = None
 
 
 class Rejected(msgspec.Struct, frozen=True):
     """The event becomes a dead letter. The state stays as it is."""
 
-    received: BatchReceived | ChangeReceived
+    received: BatchReceived | ChangeReceived | OutcomeReceived
     reason: Reason
     detail: str

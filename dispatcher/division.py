@@ -10,19 +10,25 @@ each lead, which leads nobody can take, and what that does to the errors.
   behind a cap), leaves the set, and the rest of the group is divided again.
 - Within a group the order is that of `interleaving`, over those of its leads that somebody takes:
   the first ones. What is left when the set is empty waits.
+- Forced leads come before all others: each accrues by weight to those who may take it, as if it
+  were theirs to divide, and is charged to whom it is forced on. So the rest of the batch already
+  makes up for it.
 
 What is assigned and what is accrued have the same sum, so errors sum to zero as before. With one
 group, of everybody, and no capacities this is the method as it always was.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
-from dispatcher.apportionment import apportion_within
+from dispatcher.apportionment import apportion_within, spread
 from dispatcher.eligibility import Able, Eligibility
 from dispatcher.interleaving import interleave
 from dispatcher.requirements import Requirement
 from dispatcher.roster import Roster
+
+NOBODY_FORCED: Final[Mapping[int, int]] = MappingProxyType({})
 
 
 class Group(NamedTuple):
@@ -34,6 +40,8 @@ class Group(NamedTuple):
         able_weight_millionths: the sum of their weights.
         capped: the ranks of those who would have passed their capacity with it, ascending.
         parked_places: of the leads that nobody could take, ascending.
+        forced_to: the rank that had to get them; None where they were divided.
+        moved: whether they are due to that rank alone, which was charged for them already.
     """
 
     requirement: Requirement
@@ -42,6 +50,8 @@ class Group(NamedTuple):
     able_weight_millionths: int
     capped: tuple[int, ...]
     parked_places: tuple[int, ...]
+    forced_to: int | None = None
+    moved: bool = False
 
     def why_parked(self, roster: Roster) -> str:
         """As `schemas.outputs` gives reasons."""
@@ -74,14 +84,25 @@ def divide(
     roster: Roster,
     errors: Sequence[int],
     eligibility: Eligibility,
+    forced: Mapping[int, int] = NOBODY_FORCED,
 ) -> Divided:
-    """Divide a batch whose leads have these requirements."""
+    """Divide a batch whose leads have these requirements.
+
+    `forced`: {place: rank} of leads that have to go to somebody, whatever room they have.
+    """
     book = _Book(roster, list(errors), eligibility.rooms())
     takers: list[int | None] = [None] * len(requirements)
     groups = []
     everybody = Able(eligibility, roster, roster.active)
-    for requirement, places in _grouped(requirements):
+    for (requirement, taker), places in _grouped(requirements, forced):
         able = everybody.ranks(requirement)
+        able_weight = sum(roster.members[rank].weight_millionths for rank in able)
+        if taker is not None:
+            book.force(len(places), taker, able)
+            for place in places:
+                takers[place] = taker
+            groups.append(Group(requirement, tuple(places), len(able), able_weight, (), (), taker))
+            continue
         counts, capped = book.divide(len(places), able)
         order = interleave([counts[rank] for rank in able])
         for place, index in zip(places, order, strict=False):
@@ -91,7 +112,7 @@ def divide(
                 requirement,
                 tuple(places),
                 len(able),
-                sum(roster.members[rank].weight_millionths for rank in able),
+                able_weight,
                 tuple(sorted(capped)),
                 tuple(places[len(order) :]),
             )
@@ -101,10 +122,16 @@ def divide(
     )
 
 
-def _grouped(requirements: Sequence[Requirement]) -> list[tuple[Requirement, list[int]]]:
-    groups: dict[Requirement, list[int]] = {}
+def _grouped(
+    requirements: Sequence[Requirement], forced: Mapping[int, int]
+) -> list[tuple[tuple[Requirement, int | None], list[int]]]:
+    """Forced ones first, each kind in the order of its first lead."""
+    groups: dict[tuple[Requirement, int | None], list[int]] = {}
+    for place, rank in sorted(forced.items()):
+        groups.setdefault((requirements[place], rank), []).append(place)
     for place, requirement in enumerate(requirements):
-        groups.setdefault(requirement, []).append(place)
+        if place not in forced:
+            groups.setdefault((requirement, None), []).append(place)
     return list(groups.items())
 
 
@@ -149,6 +176,17 @@ class _Book:
             full = set(over)
             open_set = [rank for rank in open_set if rank not in full]
         return counts, capped
+
+    def force(self, leads: int, taker: int, able: Sequence[int]) -> None:
+        """Charge leads to somebody; they accrue by weight to those who could have had them."""
+        open_set = [rank for rank in able if self._rooms[rank] > 0]
+        weights = [self._weights[rank] for rank in open_set]
+        due = leads * self._one_lead
+        if not any(weights):
+            open_set, weights = [taker], [1]
+        for rank, accrued in zip(open_set, spread(due, weights, sum(weights)), strict=True):
+            self._give(rank, 0, accrued)
+        self._give(taker, leads, 0)
 
     def _give(self, rank: int, leads: int, accrued: int) -> None:
         self.assigned[rank] += leads

@@ -1,17 +1,18 @@
 """R10: what was seen before with the same content is ignored, and a decision says so."""
 
 from dispatcher.decisions import DuplicateIgnored
-from dispatcher.events import BatchReceived, ChangeReceived
+from dispatcher.events import BatchReceived, ChangeReceived, OutcomeReceived
 from dispatcher.state import ChannelState, Seen
 
 
 def duplicate(
     state: ChannelState,
-    event: BatchReceived | ChangeReceived,
+    event: BatchReceived | ChangeReceived | OutcomeReceived,
     *,
     seen: Seen | None,
     batch_id: str | None = None,
     change_id: str | None = None,
+    outcome_id: str | None = None,
 ) -> DuplicateIgnored:
     """The decision; `seen` is None while what it repeats is parked."""
     return DuplicateIgnored(
@@ -22,5 +23,6 @@ def duplicate(
         decided_at=event.decided_at,
         batch_id=batch_id,
         change_id=change_id,
+        outcome_id=outcome_id,
         original_state_version=seen.state_version if seen else None,
     )

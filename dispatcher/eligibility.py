@@ -4,7 +4,9 @@ A channel without any of these has no `Eligibility`; then everybody who is activ
 everything, and none of this runs.
 
 - An assignee may take a lead if they are active, have all skills that it requires, are not
-  excluded from it, and are below their capacity: leads of a day.
+  excluded from it, and are below their capacity: leads of a day, and open leads.
+- A lead is open from its assignment until an outcome says otherwise; counted since the channel
+  has rules.
 - Days are those of the channel's time zone. The counts of a day begin again at its timer, which is
   an event like any other: nothing here looks at a clock.
 """
@@ -19,6 +21,7 @@ from dispatcher.requirements import Requirement
 from dispatcher.roster import Roster
 from dispatcher.times import day_of, milliseconds
 from schemas.inputs import (
+    ANY_REASON,
     AssigneePaused,
     CapacityChanged,
     ChannelConfigured,
@@ -28,16 +31,31 @@ from schemas.inputs import (
 UNBOUNDED: Final = 1 << 62
 
 
+class ReturnTerms(msgspec.Struct, frozen=True):
+    """What to do with a lead that comes back for a reason; as `schemas.inputs.ReturnRule`."""
+
+    reason: str
+    credited: bool = False
+    dispatched_again: bool = True
+
+
 class Rules(msgspec.Struct, frozen=True):
     """What `channel_configured` says.
 
     Attributes:
         time_zone: whose days count, IANA name.
         required_skills: attributes whose values are skills that a lead requires.
+        returns: what to do with a lead that comes back, by reason.
     """
 
     time_zone: str = "UTC"
     required_skills: tuple[str, ...] = ()
+    returns: tuple[ReturnTerms, ...] = ()
+
+    def on_return(self, reason: str) -> ReturnTerms:
+        """What to do with a lead that comes back for a reason."""
+        by_reason = {terms.reason: terms for terms in self.returns}
+        return by_reason.get(reason) or by_reason.get(ANY_REASON) or ReturnTerms(reason)
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -45,6 +63,7 @@ class Terms(msgspec.Struct, frozen=True):
 
     skills: tuple[str, ...] = ()
     per_day: int | None = None
+    open_max: int | None = None
 
 
 NO_TERMS: Final = Terms()
@@ -70,6 +89,7 @@ class Eligibility(msgspec.Struct, frozen=True):
     Attributes:
         terms: of each member.
         taken_today: leads that each got since the day's timer.
+        open_leads: leads of each that no outcome has closed yet.
         timers: the next first.
     """
 
@@ -77,18 +97,27 @@ class Eligibility(msgspec.Struct, frozen=True):
     terms: tuple[Terms, ...] = ()
     taken_today: tuple[int, ...] = ()
     timers: tuple[Timer, ...] = ()
+    open_leads: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Records of before open leads were counted don't have them."""
+        if len(self.open_leads) != len(self.terms):
+            msgspec.structs.force_setattr(self, "open_leads", (0,) * len(self.terms))
 
     def listing_bytes(self) -> int:
         """At most what the terms of everyone take in a decision: bytes of JSON."""
         skills = sum(len(skill.encode()) + 3 for terms in self.terms for skill in terms.skills)
-        # Quotes and backslashes may double a skill.
-        return 2 * skills + 120 * len(self.terms)
+        reasons = sum(len(terms.reason.encode()) + 80 for terms in self.rules.returns)
+        # Quotes and backslashes may double a skill or a reason.
+        return 2 * (skills + reasons) + 140 * len(self.terms)
 
     def rooms(self) -> list[int]:
         """How many leads each member can still take, by rank."""
         return [
-            UNBOUNDED if terms.per_day is None else max(0, terms.per_day - taken)
-            for terms, taken in zip(self.terms, self.taken_today, strict=True)
+            min(_room(terms.per_day, taken), _room(terms.open_max, still_open))
+            for terms, taken, still_open in zip(
+                self.terms, self.taken_today, self.open_leads, strict=True
+            )
         ]
 
     def takeable(
@@ -115,7 +144,15 @@ class Eligibility(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(
             self,
             taken_today=tuple(map(int.__add__, self.taken_today, assigned)),
+            open_leads=tuple(map(int.__add__, self.open_leads, assigned)),
         )
+
+    def given_up(self, rank: int) -> "Eligibility":
+        """After a lead of somebody isn't open any more."""
+        still_open = list(self.open_leads)
+        # Of leads that were assigned before the channel had rules nothing is known.
+        still_open[rank] = max(0, still_open[rank] - 1)
+        return msgspec.structs.replace(self, open_leads=tuple(still_open))
 
     def among(self, before: Roster, after: Roster) -> "Eligibility":
         """For another roster: who stays keeps everything, who joins begins with nothing."""
@@ -130,6 +167,7 @@ class Eligibility(msgspec.Struct, frozen=True):
             self,
             terms=tuple(NO_TERMS if rank is None else self.terms[rank] for rank in ranks),
             taken_today=tuple(0 if rank is None else self.taken_today[rank] for rank in ranks),
+            open_leads=tuple(0 if rank is None else self.open_leads[rank] for rank in ranks),
             timers=tuple(
                 timer
                 for timer in self.timers
@@ -167,6 +205,10 @@ class Eligibility(msgspec.Struct, frozen=True):
         return fresh.with_day_timer(now_ms, input_ref)
 
 
+def _room(most: int | None, have: int) -> int:
+    return UNBOUNDED if most is None else max(0, most - have)
+
+
 class Able:
     """Who of some assignees may take leads, by what the leads ask.
 
@@ -195,7 +237,7 @@ class Able:
 def eligibility_of(roster: Roster) -> Eligibility:
     """What a channel begins with when it gets its first rule."""
     nothing = (0,) * len(roster)
-    return Eligibility(terms=(NO_TERMS,) * len(roster), taken_today=nothing)
+    return Eligibility(terms=(NO_TERMS,) * len(roster), taken_today=nothing, open_leads=nothing)
 
 
 def eligibility_after(
@@ -220,7 +262,9 @@ def eligibility_after(
     match change:
         case CapacityChanged():
             rank = after.rank(change.assignee_id)
-            terms = msgspec.structs.replace(eligibility.terms[rank], per_day=change.per_day)
+            terms = msgspec.structs.replace(
+                eligibility.terms[rank], per_day=change.per_day, open_max=change.open_max
+            )
             eligibility = eligibility.with_terms(rank, terms)
         case SkillsChanged():
             rank = after.rank(change.assignee_id)
@@ -228,7 +272,11 @@ def eligibility_after(
             terms = msgspec.structs.replace(eligibility.terms[rank], skills=skills)
             eligibility = eligibility.with_terms(rank, terms)
         case ChannelConfigured():
-            rules = Rules(change.time_zone, tuple(change.required_skills))
+            returns = [
+                ReturnTerms(rule.reason, rule.credited, rule.dispatched_again)
+                for rule in change.returns
+            ]
+            rules = Rules(change.time_zone, tuple(change.required_skills), tuple(returns))
             eligibility = msgspec.structs.replace(eligibility, rules=rules)
         case AssigneePaused():
             until = [] if change.until is None else [milliseconds(change.until)]

@@ -16,19 +16,25 @@ from dispatcher.decisions import (
     Decision,
     Dispatched,
     DuplicateIgnored,
+    OutcomeRecorded,
     Parked,
     Released,
     RosterSettled,
 )
 from dispatcher.division import Group
-from dispatcher.eligibility import Terms
+from dispatcher.eligibility import Rules, Terms
 from dispatcher.events import InputRef
 from dispatcher.json_texts import json_ids, json_name, json_text
 from dispatcher.roster import Roster
 from dispatcher.shares import shares_text
 from dispatcher.times import timestamp_text
-from schemas.inputs import ChannelConfigured, CumulativeErrorCorrected, RosterReplaced
-from schemas.scalars import decimal_text, weight_text
+from schemas.inputs import (
+    ChannelConfigured,
+    CumulativeErrorCorrected,
+    LeadReassigned,
+    RosterReplaced,
+)
+from schemas.scalars import UNITS_PER_LEAD, decimal_text, units_text, weight_text
 
 ALL_MEMBERS_LISTED_MAX = 20
 """Up to this roster size a batch's decision lists everyone."""
@@ -46,6 +52,7 @@ _DECISION_TYPES: dict[type[Decision], str] = {
     Released: "batch_released",
     DuplicateIgnored: "duplicate_ignored",
     DayBegan: "day_began",
+    OutcomeRecorded: "outcome_recorded",
 }
 
 
@@ -128,6 +135,8 @@ def encode_decision(decision: Decision) -> bytes:
             event["still_parked"] = still_parked
     elif isinstance(decision, DuplicateIgnored):
         _duplicate(event, decision)
+    elif isinstance(decision, OutcomeRecorded):
+        _outcome(event, decision)
     elif isinstance(decision, DayBegan):
         ends_at_ms = decision.ends_at_ms
         event["day"] = decision.day
@@ -212,6 +221,10 @@ def _group(group: Group, roster: Roster) -> dict[str, Any]:
     }
     if parked:
         row["parked_because"] = group.why_parked(roster)
+    if group.forced_to is not None:
+        row["forced_to"] = roster.members[group.forced_to].assignee_id
+    if group.moved:
+        row["moved"] = True
     return row
 
 
@@ -239,10 +252,68 @@ def _settled(event: dict[str, Any], decision: RosterSettled) -> None:
     if decision.by_timer:
         event["by_timer"] = True
     if eligibility is not None:
-        event["rules"] = eligibility.rules
+        event["rules"] = _rules(eligibility.rules)
     event["shares"] = list(_standings(decision))
     event["shares_complete"] = True
     event["error_denominator"] = str(decision.roster.error_denominator)
+
+
+def _rules(rules: Rules) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "time_zone": rules.time_zone,
+        "required_skills": rules.required_skills,
+    }
+    if rules.returns:
+        row["returns"] = rules.returns
+    return row
+
+
+def _outcome(event: dict[str, Any], decision: OutcomeRecorded) -> None:
+    outcome, roster = decision.received.outcome, decision.roster
+    event["outcome_id"] = outcome.outcome_id
+    event["outcome_type"] = outcome.type
+    event["lead_id"] = outcome.lead_id
+    event["assignee_id"] = outcome.assignee_id
+    concerned = {outcome.assignee_id}
+    if isinstance(outcome, LeadReassigned):
+        event["to_assignee_id"] = outcome.to_assignee_id
+        concerned.add(outcome.to_assignee_id)
+    event["changed_by"] = outcome.changed_by
+    event["reason"] = outcome.reason
+    _common(event, decision)
+    event["content_hash"] = decision.received.content_hash
+    if decision.credited is not None:
+        event["credited"] = decision.credited
+        event["dispatched_again"] = decision.dispatched_again
+    if decision.unparked_batch_id is not None:
+        event["unparked_batch_id"] = decision.unparked_batch_id
+    if decision.spread_leads:
+        event["spread_by_weight"] = units_text(decision.spread_leads * UNITS_PER_LEAD)
+    complete = len(roster) <= ALL_MEMBERS_LISTED_MAX
+    event["shares"] = [
+        _outcome_share(decision, rank)
+        for rank in roster.by_assignee_id
+        if complete or roster.members[rank].assignee_id in concerned
+    ]
+    event["shares_complete"] = complete
+    event["error_denominator"] = str(roster.error_denominator)
+
+
+def _outcome_share(decision: OutcomeRecorded, rank: int) -> dict[str, Any]:
+    roster, eligibility = decision.roster, decision.eligibility
+    member = roster.members[rank]
+    before, after = decision.errors_before[rank], decision.errors[rank]
+    row: dict[str, Any] = {
+        "assignee_id": member.assignee_id,
+        "weight": weight_text(member.weight_millionths),
+        "paused": member.paused,
+        "cumulative_error_before": decimal_text(before, roster.error_denominator),
+        "cumulative_error_after": decimal_text(after, roster.error_denominator),
+        "cumulative_error_numerator": str(after),
+    }
+    if eligibility is not None:
+        row["open_leads"] = eligibility.open_leads[rank]
+    return row
 
 
 def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
@@ -270,6 +341,7 @@ def _terms(terms: Terms, pause_ends_ms: int | None) -> dict[str, Any]:
     row = {
         "skills": terms.skills or None,
         "per_day": terms.per_day,
+        "open_max": terms.open_max,
         "paused_until": None if pause_ends_ms is None else timestamp_text(pause_ends_ms),
     }
     return {name: value for name, value in row.items() if value is not None}
@@ -280,5 +352,7 @@ def _duplicate(event: dict[str, Any], decision: DuplicateIgnored) -> None:
         event["batch_id"] = decision.batch_id
     if decision.change_id is not None:
         event["change_id"] = decision.change_id
+    if decision.outcome_id is not None:
+        event["outcome_id"] = decision.outcome_id
     _common(event, decision)
     event["original_state_version"] = decision.original_state_version

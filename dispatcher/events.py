@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from schemas.inputs import RosterChange
+from schemas.inputs import LeadOutcome, RosterChange
 from schemas.reasons import Reason
 
-_ADDED_LATER: Final = ("until",)
+_ADDED_LATER: Final[dict[str, Any]] = {"until": None, "open_max": None, "returns": []}
+"""Fields that came later, with their defaults: a change without them keeps its content."""
 
 
 class InputRef(msgspec.Struct, frozen=True):
@@ -75,6 +76,25 @@ class ChangeReceived(msgspec.Struct, frozen=True):
         return self.change.channel
 
 
+class OutcomeReceived(msgspec.Struct, frozen=True):
+    """A valid outcome.
+
+    Attributes:
+        attributes: of its lead, a JSON object as text, never decoded.
+    """
+
+    outcome: LeadOutcome
+    attributes: str
+    content_hash: str
+    decided_at: str
+    input: InputRef
+
+    @property
+    def channel(self) -> str:
+        """The channel that its lead came in."""
+        return self.outcome.channel
+
+
 class TimerDue(msgspec.Struct, frozen=True):
     """The first timer of a channel is due.
 
@@ -97,8 +117,16 @@ def batch_content_hash(lead_ids: Sequence[str]) -> str:
 def change_content_hash(change: RosterChange) -> str:
     """The content of a change as R10 compares it: all but `created_at`, 128 bits in hex."""
     content = change.model_dump(mode="json", exclude={"created_at"})
-    # Fields that came later: without them a change has the content that it always had.
-    for name in _ADDED_LATER:
-        if content.get(name, 0) is None:
+    for name, default in _ADDED_LATER.items():
+        if content.get(name, ...) == default:
             del content[name]
+    return _hash_of(content)
+
+
+def outcome_content_hash(outcome: LeadOutcome) -> str:
+    """The content of an outcome as R10 compares it: all but `created_at` and `attributes`."""
+    return _hash_of(outcome.model_dump(mode="json", exclude={"created_at", "attributes"}))
+
+
+def _hash_of(content: dict[str, Any]) -> str:
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:32]

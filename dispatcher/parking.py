@@ -128,6 +128,19 @@ class Parking(msgspec.Struct, frozen=True, eq=False):
             size_bytes=self.size_bytes - batch.size_bytes,
         )
 
+    def with_less(self, number: int, rest: ParkedBatch | None) -> "Parking":
+        """After leads were taken out of an entry, wherever it stands; no rest: the entry is gone.
+
+        That costs as much as all that waits.
+        """
+        if rest is not None or self.oldest([self.entries[number].requirement]) == (
+            number,
+            self.entries[number],
+        ):
+            return self.without(number, rest)
+        others = [(each, entry) for each, entry in self.entries.items() if each != number]
+        return parking_of(others, self.next_number)
+
     def in_order(self) -> Iterator[tuple[int, ParkedBatch]]:
         """(number, entry) of all, oldest first."""
         for number in sorted(self.entries):

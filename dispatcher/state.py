@@ -14,14 +14,14 @@ from dispatcher.roster import EMPTY_ROSTER, Roster
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is remembered of a batch or change, to know it when it comes again (R10).
+    """What is remembered of a batch, change or outcome, to know it when it comes again (R10).
 
     Attributes:
         content_hash: to tell a duplicate from a re-used id.
         state_version: of the decision on it.
-        size: leads of a batch; members of the roster after a change.
+        size: leads of a batch; members of the roster after a change or outcome.
         decided_at: when, RFC 3339.
-        kind: the decision's type, or the type of the change.
+        kind: the decision's type, or the type of the change or outcome.
     """
 
     content_hash: str
@@ -38,7 +38,7 @@ class Release(msgspec.Struct, frozen=True):
     and restarts; nothing newer of the channel is decided before it is done.
 
     Attributes:
-        input, decided_at: of the roster change that let them go; their decisions carry them.
+        input, decided_at: of the input that let them go; their decisions carry them.
     """
 
     input: InputRef
@@ -53,7 +53,7 @@ class ChannelState(msgspec.Struct, frozen=True):
         roster_version: rises by one with every applied change.
         errors: cumulative errors in order of rank, numerators over `roster.error_denominator`;
             their sum is 0 after every decision.
-        batches, changes: the last 1,000 of each, by id.
+        batches, changes, outcomes: the last 1,000 of each, by id.
         parking: the leads that wait for somebody who may take them.
         release: set while parked leads are being released.
         eligibility: who may take what; None where everybody who is active may take everything.
@@ -70,6 +70,7 @@ class ChannelState(msgspec.Struct, frozen=True):
     parking: Parking = NOBODY_WAITS
     release: Release | None = None
     eligibility: Eligibility | None = None
+    outcomes: Recent[str, Seen] = Recent()
 
     @property
     def exists(self) -> bool:

@@ -2,10 +2,10 @@
 
 A channel has one main record, under its own name; beside it, under `name/...`:
 
-- `name/batches/N` and `name/changes/N`: closed segments of the duplicates windows. Entries are
-  numbered; 25 of them make a segment. The open one stands in the main record, so that a batch of
-  one lead doesn't rewrite the whole window (R10). A segment is written once, when it is full, and
-  its place is taken by the one that makes all of it too old.
+- `name/batches/N`, `name/changes/N` and `name/outcomes/N`: closed segments of the duplicates
+  windows. Entries are numbered; 25 of them make a segment. The open one stands in the main record,
+  so that a batch of one lead doesn't rewrite the whole window (R10). A segment is written once,
+  when it is full, and its place is taken by the one that makes all of it too old.
 - `name/parked/N`: a parked batch with its leads; a tombstone once it is released.
 
 A name's own "/" and "%" are percent-encoded in keys, so no channel's name can be another one's
@@ -61,6 +61,9 @@ class _Window(msgspec.Struct, frozen=True):
     open: list[tuple[str, Seen]]
 
 
+_NO_WINDOW: Final = _Window(0, 0, [])
+
+
 class ParkedNumbers(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which entries wait: all from `first` on below `next`, or those in `runs`, ends excluded."""
 
@@ -88,6 +91,7 @@ class _Main(msgspec.Struct, frozen=True, omit_defaults=True):
     release: Release | None
     schema_version: int
     eligibility: Eligibility | None = None
+    outcomes: _Window | None = None
 
 
 class _Segment(msgspec.Struct, frozen=True):
@@ -129,6 +133,7 @@ def changed_records(before: ChannelState, after: ChannelState) -> Iterator[Recor
     key = channel_key(after.channel)
     yield from _segments(key + b"/batches/", before.batches, after.batches)
     yield from _segments(key + b"/changes/", before.changes, after.changes)
+    yield from _segments(key + b"/outcomes/", before.outcomes, after.outcomes)
     yield from _parked(key, before.parking, after.parking)
     yield key, _main_value(after)
 
@@ -179,6 +184,7 @@ def _main_value(state: ChannelState) -> bytes:
             state.release,
             1,
             state.eligibility,
+            _window(state.outcomes) if state.outcomes.next_number else None,
         )
     )
 
@@ -273,6 +279,7 @@ def read_state(records: Mapping[bytes, bytes]) -> ChannelState:
         parking=parking_of(parked, main.parked.next),
         release=main.release,
         eligibility=main.eligibility,
+        outcomes=_read_window(main.outcomes or _NO_WINDOW, main_key + b"/outcomes/", records),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel, TypeAdapter
 
 from schemas import inputs, outputs
-from schemas.inputs import RosterChange
+from schemas.inputs import LeadOutcome, RosterChange
 from schemas.outputs import AnyDecision
 from schemas.topics import (
     ASSIGNMENTS,
@@ -18,6 +18,7 @@ from schemas.topics import (
     DEAD_LETTERS,
     DECISIONS,
     LEAD_BATCHES,
+    LEAD_OUTCOMES,
     ROSTER_CHANGES,
     TOPICS,
     Topic,
@@ -38,6 +39,10 @@ EVENTS: Final[dict[str, type[BaseModel]]] = {
     "channel_configured": inputs.ChannelConfigured,
     "capacity_changed": inputs.CapacityChanged,
     "skills_changed": inputs.SkillsChanged,
+    "lead_returned": inputs.LeadReturned,
+    "lead_closed": inputs.LeadClosed,
+    "lead_reassigned": inputs.LeadReassigned,
+    "lead_assigned_manually": inputs.LeadAssignedManually,
     "lead_assigned": outputs.LeadAssigned,
     "batch_dispatched": outputs.BatchDispatched,
     "roster_changed": outputs.RosterChanged,
@@ -45,6 +50,7 @@ EVENTS: Final[dict[str, type[BaseModel]]] = {
     "batch_released": outputs.BatchReleased,
     "duplicate_ignored": outputs.DuplicateIgnored,
     "day_began": outputs.DayBegan,
+    "outcome_recorded": outputs.OutcomeRecorded,
     "dead_letter": outputs.DeadLetter,
 }
 """Every event by its `type`."""
@@ -63,6 +69,12 @@ EVENTS_ON: Final[dict[str, tuple[str, ...]]] = {
         "capacity_changed",
         "skills_changed",
     ),
+    LEAD_OUTCOMES.name: (
+        "lead_returned",
+        "lead_closed",
+        "lead_reassigned",
+        "lead_assigned_manually",
+    ),
     ASSIGNMENTS.name: ("lead_assigned",),
     DECISIONS.name: (
         "batch_dispatched",
@@ -71,6 +83,7 @@ EVENTS_ON: Final[dict[str, tuple[str, ...]]] = {
         "batch_released",
         "duplicate_ignored",
         "day_began",
+        "outcome_recorded",
     ),
     # Not for others to read or write: their own format, and the original bytes.
     CHANGELOG.name: (),
@@ -78,7 +91,7 @@ EVENTS_ON: Final[dict[str, tuple[str, ...]]] = {
 }
 """Which events travel on which topic."""
 
-READ_BY_THE_DISPATCHER: Final = (LEAD_BATCHES, ROSTER_CHANGES)
+READ_BY_THE_DISPATCHER: Final = (LEAD_BATCHES, ROSTER_CHANGES, LEAD_OUTCOMES)
 
 
 def json_schema(event_type: str) -> dict[str, Any]:
@@ -93,6 +106,7 @@ def json_schemas() -> Iterator[tuple[str, dict[str, Any]]]:
         yield event_type, json_schema(event_type)
     unions: tuple[tuple[str, Any], ...] = (
         ("roster_change", RosterChange),
+        ("lead_outcome", LeadOutcome),
         ("decision", AnyDecision),
     )
     for name, union in unions:
@@ -107,9 +121,9 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Partidor",
             "version": "1",
-            "description": "Lead batches and roster changes in, one assignment per lead out. "
-            "Values are JSON in UTF-8; the key is the channel, partitioned by murmur2. Readers of "
-            "outputs read committed, and ignore fields that they don't know.",
+            "description": "Lead batches, roster changes and outcomes in, one assignment per "
+            "lead out. Values are JSON in UTF-8; the key is the channel, partitioned by murmur2. "
+            "Readers of outputs read committed, and ignore fields that they don't know.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",

@@ -1,4 +1,4 @@
-"""What comes in: lead batches on `leads.batches`, roster changes on `roster.changes`.
+"""What comes in: lead batches, roster changes, and what became of leads (outcomes), a topic each.
 
 These models are the only definition of the input events. Unknown fields are ignored, so that
 a source may send more than this version knows; nothing is coerced ("1" is no number, 1 no text).
@@ -14,6 +14,8 @@ from schemas.time_zones import TimeZone
 CAPACITY_MAX: Final = 1_000_000
 SKILLS_MAX: Final = 100
 SKILL_ATTRIBUTES_MAX: Final = 20
+RETURN_RULES_MAX: Final = 100
+ANY_REASON: Final = "*"
 
 SchemaVersion = Annotated[int, Field(ge=1, strict=True)]
 """Rises only with optional fields, so every version from 1 on can be read."""
@@ -150,14 +152,16 @@ class CumulativeErrorCorrected(RosterChangeEvent):
 
 
 class CapacityChanged(RosterChangeEvent):
-    """How many leads an assignee takes in a day of the channel; left out or null: any number.
+    """How many leads an assignee takes in a day of the channel, and how many may be open at once.
 
-    What would go over it is parked.
+    Both at once; left out or null: any number. What would go over it is parked. A lead is open
+    from its assignment until an outcome says that it was closed, returned or reassigned.
     """
 
     type: Literal["capacity_changed"]
     assignee_id: Id
     per_day: int | None = Field(default=None, ge=0, le=CAPACITY_MAX)
+    open_max: int | None = Field(default=None, ge=0, le=CAPACITY_MAX)
 
 
 class SkillsChanged(RosterChangeEvent):
@@ -166,6 +170,17 @@ class SkillsChanged(RosterChangeEvent):
     type: Literal["skills_changed"]
     assignee_id: Id
     skills: list[Id] = Field(max_length=SKILLS_MAX)
+
+
+class ReturnRule(InputEvent):
+    """What a channel does with a lead that comes back for a reason.
+
+    Credited: it does not count as received. Not dispatched again: it is closed.
+    """
+
+    reason: Id = Field(description='as in `lead_returned`; "*" for any that has no rule')
+    credited: bool = False
+    dispatched_again: bool = True
 
 
 class ChannelConfigured(RosterChangeEvent):
@@ -178,6 +193,20 @@ class ChannelConfigured(RosterChangeEvent):
         max_length=SKILL_ATTRIBUTES_MAX,
         description='names of attributes: a lead with {"language":"vi"} requires "language=vi"',
     )
+    returns: list[ReturnRule] = Field(
+        default_factory=list,
+        max_length=RETURN_RULES_MAX,
+        description="without a rule a lead that comes back is not credited, and dispatched again",
+    )
+
+    @model_validator(mode="after")
+    def _each_reason_once(self) -> Self:
+        seen: set[str] = set()
+        for rule in self.returns:
+            if rule.reason in seen:
+                raise ValueError(f"reason {rule.reason!r} stands in returns twice")
+            seen.add(rule.reason)
+        return self
 
 
 RosterChange = Annotated[
@@ -195,3 +224,68 @@ RosterChange = Annotated[
 ]
 ROSTER_CHANGE: TypeAdapter[RosterChange] = TypeAdapter(RosterChange)
 """Validates any roster change by its `type`."""
+
+
+class LeadOutcomeEvent(InputEvent):
+    """What all outcomes share. `changed_by` and `reason` are kept in the decision."""
+
+    schema_version: SchemaVersion
+    outcome_id: Id
+    channel: Id
+    created_at: Timestamp
+    lead_id: Id
+    assignee_id: Id
+    changed_by: str | None = Field(default=None, max_length=1_000)
+    reason: str | None = Field(default=None, max_length=1_000)
+
+
+class LeadReturned(LeadOutcomeEvent):
+    """`assignee_id` gave the lead back; the channel's rule for the reason says what follows.
+
+    `attributes` go out with the lead if it is dispatched again: they were not kept.
+    """
+
+    type: Literal["lead_returned"]
+    reason: Id
+    attributes: dict[str, Any] = Field(default_factory=dict)
+
+
+class LeadClosed(LeadOutcomeEvent):
+    """`assignee_id` is done with the lead: it isn't open any more."""
+
+    type: Literal["lead_closed"]
+
+
+class LeadReassigned(LeadOutcomeEvent):
+    """The lead moves from `assignee_id` to `to_assignee_id`, and so does what it counts."""
+
+    type: Literal["lead_reassigned"]
+    to_assignee_id: Id
+    attributes: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _to_another(self) -> Self:
+        if self.to_assignee_id == self.assignee_id:
+            raise ValueError("to_assignee_id is who has the lead already")
+        return self
+
+
+class LeadAssignedManually(LeadOutcomeEvent):
+    """A supervisor gives the lead to `assignee_id`, whatever skills and capacity say.
+
+    A lead of that id which is parked leaves the queue; its attributes then are those it came with.
+    """
+
+    type: Literal["lead_assigned_manually"]
+    attributes: dict[str, Any] = Field(default_factory=dict)
+
+
+LeadOutcome = Annotated[
+    LeadReturned | LeadClosed | LeadReassigned | LeadAssignedManually,
+    Field(discriminator="type"),
+]
+OUTCOME_TYPES: Final = frozenset(
+    {"lead_returned", "lead_closed", "lead_reassigned", "lead_assigned_manually"}
+)
+LEAD_OUTCOME: TypeAdapter[LeadOutcome] = TypeAdapter(LeadOutcome)
+"""Validates any outcome by its `type`."""

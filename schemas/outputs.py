@@ -75,6 +75,20 @@ class Group(OutputEvent):
     capped: list[str] = Field(description="who would have passed their capacity with it")
     parked: int = Field(ge=0, description="leads that nobody could take, the last of them")
     parked_because: ParkedBecause | None = None
+    forced_to: str | None = Field(
+        default=None, description="who had to get them, whoever was owed most"
+    )
+    moved: bool | None = Field(
+        default=None, description="they moved: due to who gets them alone, who is charged already"
+    )
+
+
+class ReturnRuleInForce(OutputEvent):
+    """What a channel does with a lead that comes back for a reason."""
+
+    reason: str
+    credited: bool
+    dispatched_again: bool
 
 
 class RulesInForce(OutputEvent):
@@ -82,6 +96,7 @@ class RulesInForce(OutputEvent):
 
     time_zone: str
     required_skills: list[str]
+    returns: list[ReturnRuleInForce] | None = None
 
 
 class Standing(OutputEvent):
@@ -95,6 +110,7 @@ class Standing(OutputEvent):
     cumulative_error_numerator: WholeNumber
     skills: list[str] | None = None
     per_day: int | None = Field(default=None, description="leads at most in a day")
+    open_max: int | None = Field(default=None, description="open leads at most at once")
     paused_until: Timestamp | None = None
 
 
@@ -184,11 +200,12 @@ class BatchReleased(Decision):
 
 
 class DuplicateIgnored(Decision):
-    """A batch or change that was seen before, with the same content."""
+    """A batch, change or outcome that was seen before, with the same content."""
 
     type: Literal["duplicate_ignored"]
     batch_id: str | None = None
     change_id: str | None = None
+    outcome_id: str | None = None
     original_state_version: int | None = Field(
         default=None, description="the decision that it repeats; absent while that is parked"
     )
@@ -202,8 +219,57 @@ class DayBegan(Decision):
     day_ends_at: Timestamp | None = None
 
 
+class OutcomeShare(OutputEvent):
+    """Where an outcome leaves one assignee; amounts in leads."""
+
+    assignee_id: Id
+    weight: Weight
+    paused: bool
+    cumulative_error_before: Decimal12
+    cumulative_error_after: Decimal12
+    cumulative_error_numerator: WholeNumber
+    open_leads: int | None = Field(default=None, description="after it, in channels with rules")
+
+
+class OutcomeRecorded(Decision):
+    """What became of a lead, and what that does to cumulative errors and open leads.
+
+    If the lead goes to somebody else by it, the `batch_dispatched` or `batch_parked` of that one
+    lead follows.
+    """
+
+    type: Literal["outcome_recorded"]
+    outcome_id: str
+    outcome_type: str
+    lead_id: Id
+    assignee_id: Id
+    to_assignee_id: Id | None = None
+    changed_by: str | None = None
+    reason: str | None = None
+    content_hash: str
+    credited: bool | None = Field(default=None, description="of a lead returned")
+    dispatched_again: bool | None = Field(default=None, description="of a lead returned")
+    unparked_batch_id: str | None = Field(
+        default=None, description="the batch in which the lead was parked until then"
+    )
+    spread_by_weight: Decimal12 | None = Field(
+        default=None, description="leads added to the errors of all active members, by weight"
+    )
+    shares: list[OutcomeShare]
+    shares_complete: bool = Field(
+        description="false: only whom it is about is listed; others moved by weight alone"
+    )
+    error_denominator: WholeNumber
+
+
 AnyDecision = Annotated[
-    BatchDispatched | RosterChanged | BatchParked | BatchReleased | DuplicateIgnored | DayBegan,
+    BatchDispatched
+    | RosterChanged
+    | BatchParked
+    | BatchReleased
+    | DuplicateIgnored
+    | DayBegan
+    | OutcomeRecorded,
     Field(discriminator="type"),
 ]
 DECISION: TypeAdapter[AnyDecision] = TypeAdapter(AnyDecision)
@@ -222,3 +288,4 @@ class DeadLetter(OutputEvent):
     batch_id: str | None = None
     position: int | None = Field(default=None, ge=1, description="place in the event, from 1")
     change_id: str | None = None
+    outcome_id: str | None = None

@@ -95,6 +95,11 @@ def nearest_units(numerator: int, denominator: int) -> int:
     return units
 
 
+def units_of(text: str) -> int:
+    """Leads with 12 decimals, as `units_text` writes them, in units of 10^-12 leads."""
+    return int(text.replace(".", ""))
+
+
 def units_text(units: int) -> str:
     """Units of 10^-12 leads, as leads with 12 decimals."""
     if units < 0:

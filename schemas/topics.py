@@ -1,6 +1,6 @@
 """The topics: one table that creating, checking and documenting them all read.
 
-The first five have the same number of partitions, and a channel sits on the same partition
+The first six have the same number of partitions, and a channel sits on the same partition
 number in all of them (murmur2, see `schemas.partitioning`).
 """
 
@@ -86,6 +86,15 @@ ROSTER_CHANGES: Final = Topic(
     retention_ms=30 * DAY_MS,
     holds_outputs=False,
 )
+LEAD_OUTCOMES: Final = Topic(
+    name="leads.outcomes",
+    key="channel",
+    written_by="telephony systems, supervisors",
+    read_by="dispatcher",
+    carries="what became of leads: returned, closed, reassigned, assigned by hand",
+    retention_ms=30 * DAY_MS,
+    holds_outputs=False,
+)
 ASSIGNMENTS: Final = Topic(
     name="leads.assignments",
     key="channel",
@@ -123,6 +132,7 @@ DEAD_LETTERS: Final = Topic(
 TOPICS: Final = (
     LEAD_BATCHES,
     ROSTER_CHANGES,
+    LEAD_OUTCOMES,
     ASSIGNMENTS,
     DECISIONS,
     CHANGELOG,
@@ -145,6 +155,16 @@ class TopicNames:
     def roster_changes(self) -> str:
         """Where supervisors write."""
         return self.prefix + ROSTER_CHANGES.name
+
+    @property
+    def lead_outcomes(self) -> str:
+        """Where telephony systems and supervisors write what became of leads."""
+        return self.prefix + LEAD_OUTCOMES.name
+
+    @property
+    def inputs(self) -> tuple[str, str, str]:
+        """What the dispatcher reads: lead batches, roster changes, outcomes."""
+        return self.lead_batches, self.roster_changes, self.lead_outcomes
 
     @property
     def assignments(self) -> str:

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import msgspec
 from pydantic import TypeAdapter, ValidationError
 
+from dispatcher.channel import Event
 from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
-from dispatcher.events import BatchReceived, ChangeReceived, batch_content_hash
+from dispatcher.events import BatchReceived, batch_content_hash
 from dispatcher.limits import Limits
 from dispatcher.state import ChannelState
 from schemas.inputs import RosterMember
@@ -167,7 +168,7 @@ def _dispatched(replay: Replay, batch: BatchReceived) -> Dispatched:
     return decision
 
 
-def _decided(replay: Replay, event: BatchReceived | ChangeReceived) -> list[Decision]:
+def _decided(replay: Replay, event: Event) -> list[Decision]:
     outcome = replay.decide(event)
     if isinstance(outcome, Rejected):
         raise Failed(f"{outcome.detail} ({outcome.reason}); nothing was moved")

@@ -108,7 +108,7 @@ class AskedOffsets(Protocol):
 
 
 class GroupConsumer(Protocol):
-    """The member of the consumer group that reads both input topics, read_committed."""
+    """The member of the consumer group that reads the input topics, read_committed."""
 
     def poll(self, records_max: int, timeout_ms: int) -> Polled:
         """Wait for a first record or rebalance, then take what is there.

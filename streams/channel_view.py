@@ -66,6 +66,8 @@ def _terms(
         "skills": list(eligibility.terms[rank].skills),
         "per_day": eligibility.terms[rank].per_day,
         "taken_today": eligibility.taken_today[rank],
+        "open_max": eligibility.terms[rank].open_max,
+        "open_leads": eligibility.open_leads[rank],
         "paused_until": None if ends_ms is None else timestamp_text(ends_ms),
     }
 
@@ -102,6 +104,7 @@ def _last_decisions(state: ChannelState, last: int) -> list[dict[str, Any]]:
         for id_name, size_name, window in (
             ("batch_id", "batch_size", state.batches),
             ("change_id", "members", state.changes),
+            ("outcome_id", "members", state.outcomes),
         )
         for _, decided_id, seen in window.since(window.next_number - last)
     ]

@@ -134,8 +134,7 @@ class DeadLetterDesk:
 
         Raises Failed when delivery fails.
         """
-        topics = self._settings.topics
-        inputs = [topics.lead_batches, topics.roster_changes]
+        inputs = list(self._settings.topics.inputs)
         delivery = Delivery(self._settings, partition_counts(self._admin, self._settings, inputs))
         complaints = []
         for letter in letters:

@@ -34,16 +34,19 @@ def dead_letter(
     partition_count: int,
     bytes_max: int,
     value: bytes | None = None,
+    state_version: int | None = None,
 ) -> Output:
     """The dead letter of a record, or of a part of it if `value` is given.
 
     Args:
+        state_version: of the channel when it was refused; None for what could not even be read.
         topic, partition_count: of the dead-letter topic.
         bytes_max: what it takes in one record.
     """
     # What came back and failed again carries only the newest reason.
     own = [header for header in record.headers if not header[0].startswith(HEADER_PREFIX)]
-    headers = [*own, *_error_headers(record, reason, detail)]
+    ours = _error_headers(record, reason, detail, state_version)
+    headers = [*own, *ours]
     key = record.key
     content = record.value if value is None else value
     size = len(key or b"") + len(content or b"") + HEADERS_BYTES + _size(own)
@@ -57,7 +60,7 @@ def dead_letter(
                 "value_sha256": hashlib.sha256(content or b"").hexdigest(),
             }
         )
-        headers = _error_headers(record, reason, detail)
+        headers = ours
         key = key if key is None or len(key) <= HEADERS_BYTES else None
     return Output(topic, record.partition % partition_count, [(key, content)], headers)
 
@@ -86,7 +89,7 @@ def lead_batch_id(batch_id: str, place: int) -> str:
 
 
 def _error_headers(
-    record: InputRecord, reason: Reason, detail: str
+    record: InputRecord, reason: Reason, detail: str, state_version: int | None
 ) -> list[tuple[str, bytes | None]]:
     fields = {
         "topic": record.topic,
@@ -96,6 +99,8 @@ def _error_headers(
         "reason": str(reason),
         "detail": detail[:DETAIL_LENGTH_MAX],
     }
+    if state_version is not None:
+        fields["state_version"] = str(state_version)
     return [(HEADER_PREFIX + name, text.encode()) for name, text in fields.items()]
 
 

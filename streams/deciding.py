@@ -4,8 +4,8 @@ In: tasks with records that are ready. Out: a draft, its outputs in order; the t
 the states behind it.
 
 For each task: releases under way first (R13), then timers that are due, then roster changes, then
-batches whose rosters are all there (R5). A draft ends with the first events that make it long or
-late enough; the rest waits for the next transaction.
+batches and outcomes whose rosters are all there (R5), in the order in which they came. A draft ends
+with the first events that make it long or late enough; the rest waits for the next transaction.
 
 Batches are decided some at a time: all are read, then all are decided, in order, then all are
 written. Each of these steps is a quarter faster for following its own kind.
@@ -19,14 +19,20 @@ from typing import Final
 from dispatcher.channel import Event, decide, decide_release, evolve
 from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
 from dispatcher.encoding import encode_assignments, encode_decision
-from dispatcher.events import BatchReceived, ChangeReceived, InputRef, TimerDue
+from dispatcher.events import (
+    BatchReceived,
+    ChangeReceived,
+    InputRef,
+    OutcomeReceived,
+    TimerDue,
+)
 from dispatcher.limits import Limits
 from dispatcher.times import timestamp_text
 from schemas.partitioning import partition_of
 from schemas.reasons import Reason
 from streams.broker import InputRecord, KeyValue, TopicPartition
 from streams.dead_letters import dead_letter, lead_value
-from streams.intake import Refused, read_batch, read_change
+from streams.intake import Refused, read_batch, read_change, read_outcome
 from streams.settings import Settings
 from streams.task import Task
 from streams.transactions import Output
@@ -38,7 +44,8 @@ TOGETHER_BYTES_MAX: Final = 262_144
 SHORTER_AFTER_FAILURE: Final = 8
 """Three failures make five hundred times as short: fewer would be taken for a rival (R6)."""
 
-Read = Callable[[bytes | None, Limits, InputRef, str | None], BatchReceived | ChangeReceived]
+Received = BatchReceived | ChangeReceived | OutcomeReceived
+Read = Callable[[bytes | None, Limits, InputRef, str | None], Received]
 
 
 class Draft:
@@ -91,6 +98,9 @@ class Decider:
         # Asked for with each event: names are put together whenever they are.
         self._assignments = settings.topics.assignments
         self._decisions = settings.topics.decisions
+        self._readers: dict[str, Read] = dict(
+            zip(settings.topics.inputs, (read_batch, read_change, read_outcome), strict=True)
+        )
         self._dead_letter_partitions = dead_letter_partitions
         self._wall_ms = wall_ms
         self._monotonic = monotonic
@@ -124,11 +134,10 @@ class Decider:
         elif task.timers and (channel := task.timer_due(now_ms := self._wall_ms())) is not None:
             self._let_happen(task, TimerDue(channel, now_ms), draft)
         elif task.changes:
-            self._decide_together(task, [task.take_change()], read_change, draft)
-        elif task.batch_ready():
+            self._decide_together(task, [task.take_change()], draft)
+        elif task.waiting_ready():
             most = min(TOGETHER_RECORDS_MAX, max(1, self._records_max - draft.size))
-            batches = task.take_batches(most, TOGETHER_BYTES_MAX)
-            self._decide_together(task, batches, read_batch, draft)
+            self._decide_together(task, task.take_waiting(most, TOGETHER_BYTES_MAX), draft)
         else:
             return False
         return True
@@ -146,10 +155,8 @@ class Decider:
         assert not isinstance(outcome, Rejected)  # a timer is never refused
         self._emit(task, [(timer.channel.encode(), outcome)], draft)
 
-    def _decide_together(
-        self, task: Task, records: Sequence[InputRecord], read: Read, draft: Draft
-    ) -> None:
-        events = [self._read(record, read, task.partition_count) for record in records]
+    def _decide_together(self, task: Task, records: Sequence[InputRecord], draft: Draft) -> None:
+        events = [self._read(record, task.partition_count) for record in records]
         decided = []
         for record, event in zip(records, events, strict=True):
             if isinstance(event, Refused):
@@ -157,7 +164,8 @@ class Decider:
                 continue
             outcome = self._decided(task, event)
             if isinstance(outcome, Rejected):
-                self._bury(record, outcome.reason, outcome.detail, draft)
+                at_version = task.state(event.channel).state_version
+                self._bury(record, outcome.reason, outcome.detail, draft, state_version=at_version)
                 continue
             if isinstance(event, BatchReceived) and event.rejected_leads:
                 self._bury_leads(record, event, outcome, draft)
@@ -165,9 +173,8 @@ class Decider:
             decided.append((record.key, outcome))
         self._emit(task, decided, draft)
 
-    def _read(
-        self, record: InputRecord, read: Read, partition_count: int
-    ) -> BatchReceived | ChangeReceived | Refused:
+    def _read(self, record: InputRecord, partition_count: int) -> Received | Refused:
+        read = self._readers[record.topic]
         reference = InputRef(record.topic, record.partition, record.offset)
         try:
             event = read(record.value, self._limits, reference, timestamp_text(record.timestamp_ms))
@@ -239,6 +246,7 @@ class Decider:
         detail: str,
         draft: Draft,
         value: bytes | None = None,
+        state_version: int | None = None,
     ) -> None:
         draft.size += 1
         draft.letters.append(
@@ -250,5 +258,6 @@ class Decider:
                 partition_count=self._dead_letter_partitions,
                 bytes_max=self._settings.output_bytes_max,
                 value=value,
+                state_version=state_version,
             )
         )

@@ -1,6 +1,7 @@
 """From bytes to an event that can be decided, or to the reason why it can't.
 
-In: the value of an input record. Out: `BatchReceived`, `ChangeReceived`, or `Refused`.
+In: the value of an input record. Out: `BatchReceived`, `ChangeReceived`, `OutcomeReceived`, or
+`Refused`.
 
 What is valid is said by the pydantic models in `schemas.inputs` and nowhere else. Most records
 are read without them, by `plain_batches`; whatever isn't plainly valid goes to the models, which
@@ -19,12 +20,14 @@ from dispatcher.events import (
     BatchReceived,
     ChangeReceived,
     InputRef,
+    OutcomeReceived,
     RejectedLead,
     batch_content_hash,
     change_content_hash,
+    outcome_content_hash,
 )
 from dispatcher.limits import Limits
-from schemas.inputs import ROSTER_CHANGE, Lead, LeadBatchEnvelope
+from schemas.inputs import LEAD_OUTCOME, ROSTER_CHANGE, Lead, LeadBatchEnvelope
 from schemas.reasons import Reason
 from streams.plain_batches import plainly_flat, read_plain_batch
 
@@ -37,7 +40,7 @@ _CARRIAGE_RETURN: Final = ord("\r")
 class Refused(Exception):
     """An input that can never be decided as it is: its reason, and what to do about it.
 
-    `channel`, `batch_id`, `change_id` and `event_type` are what could be read of it.
+    `channel`, `batch_id`, `change_id`, `outcome_id` and `event_type` are what could be read of it.
     """
 
     def __init__(self, reason: Reason, detail: str, content: object = None) -> None:
@@ -48,6 +51,7 @@ class Refused(Exception):
         fields = content if isinstance(content, dict) else {}
         self.channel = _text_or_none(fields.get("channel"))
         self.batch_id = _text_or_none(fields.get("batch_id"))
+        self.outcome_id = _text_or_none(fields.get("outcome_id"))
         self.change_id = _text_or_none(fields.get("change_id"))
         self.event_type = _text_or_none(fields.get("type"))
 
@@ -103,6 +107,35 @@ def read_change(
         raise Refused(Reason.INVALID_EVENT, explain(error), content) from None
     return ChangeReceived(
         change, change_content_hash(change), decided_at or change.created_at, input_ref
+    )
+
+
+def read_outcome(
+    value: bytes | None, limits: Limits, input_ref: InputRef, decided_at: str | None
+) -> OutcomeReceived:
+    """Read a record of `leads.outcomes`; arguments and errors as `read_batch`."""
+    text = _checked_text(value, limits)
+    raw_fields = _raw_fields(text, limits)
+    given = bytes(raw_fields.get("attributes", b"{}"))
+    if given[0] == _OPENING_BRACE:
+        # As in a batch: an object is all that the model asks, so none of it has to be decoded.
+        raw_fields.pop("attributes", None)
+    content = {name: _value(raw) for name, raw in raw_fields.items()}
+    try:
+        outcome = LEAD_OUTCOME.validate_python(content)
+    except ValidationError as error:
+        raise Refused(Reason.INVALID_EVENT, explain(error), content) from None
+    if len(given) > limits.attributes_bytes_max:
+        most = limits.attributes_bytes_max
+        raise Refused(
+            Reason.INVALID_EVENT, f"attributes: {len(given)} bytes; at most {most}", content
+        )
+    return OutcomeReceived(
+        outcome,
+        given.decode(),
+        outcome_content_hash(outcome),
+        decided_at or outcome.created_at,
+        input_ref,
     )
 
 

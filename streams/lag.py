@@ -1,4 +1,4 @@
-"""How far behind the dispatchers are, per partition of the two input topics.
+"""How far behind the dispatchers are, per partition of the input topics.
 
 In: ends and committed offsets from Kafka, members of the group from its coordinator, life-cycle
 states from Redis. Out: one row per partition.
@@ -57,13 +57,13 @@ class PartitionLag(msgspec.Struct, frozen=True):
 
 
 def partition_lags(settings: Settings, now_ms: int) -> tuple[list[PartitionLag], str | None]:
-    """All partitions of both input topics, in order; and why their states are unknown, if so.
+    """All partitions of the input topics, in order; and why their states are unknown, if so.
 
     `now_ms` is milliseconds since the epoch; delays are counted up to it. Raises Failed when
     Kafka doesn't answer.
     """
     admin = admin_client(settings)
-    topics = [settings.topics.lead_batches, settings.topics.roster_changes]
+    topics = list(settings.topics.inputs)
     counts = partition_counts(admin, settings, topics)
     places: list[Place] = [(topic, p) for topic in topics for p in range(counts[topic])]
     committed = _committed(admin, settings)
@@ -144,7 +144,7 @@ def _statuses(settings: Settings) -> tuple[list[DispatcherStatus], str | None]:
 
 
 def _state(statuses: list[DispatcherStatus], partition: int) -> str | None:
-    """What the process that spoke last says of the partition; both topics' are one task (R3)."""
+    """What the process that spoke last says of the partition; they are one task (R3)."""
     found = None
     for status in statuses:
         found = status.partitions.get(str(partition), found)

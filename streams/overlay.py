@@ -14,8 +14,8 @@ from dispatcher.state import ChannelState
 from streams.broker import InputRecord
 
 
-class WaitingBatch(msgspec.Struct, frozen=True):
-    """A batch record, and the end of the roster topic as asked after it was received (R5)."""
+class WaitingInput(msgspec.Struct, frozen=True):
+    """A record of a batch or outcome, and the end of the roster topic as asked after it (R5)."""
 
     record: InputRecord
     roster_end: int
@@ -31,18 +31,18 @@ class Overlay:
         parked_bytes: of the whole partition.
         new_channels: how many had no decision before.
         room: what the partition can still take in, once it was asked for; put makes it None.
-        changes, batches: the inputs that were decided, in order.
+        changes, waiting: the inputs that were decided, in order.
     """
 
     __slots__ = (
         "applied",
-        "batches",
         "changes",
         "new_channels",
         "parked_bytes",
         "releasing",
         "room",
         "states",
+        "waiting",
     )
 
     def __init__(self, releasing: dict[str, None], parked_bytes: int) -> None:
@@ -54,13 +54,13 @@ class Overlay:
         self.new_channels = 0
         self.room: Room | None = None
         self.changes: list[InputRecord] = []
-        self.batches: list[WaitingBatch] = []
+        self.waiting: list[WaitingInput] = []
 
     @property
     def input_bytes(self) -> int:
         """How many bytes the decided inputs hold."""
         values = [record.value for record in self.changes]
-        values += [waiting.record.value for waiting in self.batches]
+        values += [each.record.value for each in self.waiting]
         return sum(len(value) for value in values if value)
 
     def put(self, before: ChannelState, after: ChannelState) -> None:
@@ -85,26 +85,25 @@ class Overlay:
         self.applied[record.topic] = record.offset + 1
         return record
 
-    def take_batches(
-        self, waiting: deque[WaitingBatch], roster_seen: int, count_max: int, bytes_max: int
+    def take_waiting(
+        self, waiting: deque[WaitingInput], roster_seen: int, count_max: int, bytes_max: int
     ) -> list[InputRecord]:
-        """The first of the batches that wait, to be decided together."""
+        """The first of the batches and outcomes that wait, to be decided together."""
         taken: list[InputRecord] = []
         size = 0
         while waiting and len(taken) < count_max and size < bytes_max:
-            batch = waiting[0]
-            if batch.roster_end > roster_seen:
+            first = waiting[0]
+            if first.roster_end > roster_seen:
                 break
             waiting.popleft()
-            self.batches.append(batch)
-            record = batch.record
+            self.waiting.append(first)
+            record = first.record
             taken.append(record)
             size += len(record.value or b"")
-        if taken:
             self.applied[record.topic] = record.offset + 1
         return taken
 
-    def give_back(self, changes: deque[InputRecord], batches: deque[WaitingBatch]) -> None:
+    def give_back(self, changes: deque[InputRecord], waiting: deque[WaitingInput]) -> None:
         """Put the inputs back to where they were taken from."""
         changes.extendleft(reversed(self.changes))
-        batches.extendleft(reversed(self.batches))
+        waiting.extendleft(reversed(self.waiting))

@@ -1,13 +1,14 @@
 """Files of events, checked as a whole before anything of them is sent.
 
-In: JSON Lines with events of both topics, or a CSV file of leads. Out: records on
-`leads.batches` and `roster.changes`, in the order of the file.
+In: JSON Lines with events of any input topic, or a CSV file of leads. Out: records on the input
+topics, in the order of the file.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from typing import Final, NamedTuple
 
-from dispatcher.events import BatchReceived, ChangeReceived
+from dispatcher.events import BatchReceived, ChangeReceived, OutcomeReceived
 from dispatcher.limits import Limits
 from schemas.inputs import RosterReplaced
 from schemas.topics import TopicNames
@@ -19,17 +20,33 @@ from streams.replay import Replay
 PROBLEMS_SHOWN_MAX: Final = 10
 
 
+class Kind(Enum):
+    """What an input event is, in the order of the input topics; the value is for people."""
+
+    BATCH = "lead batches"
+    CHANGE = "roster changes"
+    OUTCOME = "outcomes"
+
+
+_KINDS: Final = {
+    BatchReceived: Kind.BATCH,
+    ChangeReceived: Kind.CHANGE,
+    OutcomeReceived: Kind.OUTCOME,
+}
+
+
 class EventLine(NamedTuple):
     """An event of a file that the dispatcher will take.
 
     Attributes:
-        leads: how many leads it brings; 0 for a roster change.
+        kind: what it is.
+        leads: how many leads it brings; 0 but for a batch.
         size_bytes: of the line in the file, its line break included.
     """
 
     value: bytes
     channel: str
-    is_batch: bool
+    kind: Kind
     leads: int
     size_bytes: int
 
@@ -55,8 +72,7 @@ def event_lines(lines: Iterable[bytes], name: str, limits: Limits) -> Iterator[E
             continue
         if not count:
             leads = len(event.lead_ids) if isinstance(event, BatchReceived) else 0
-            is_batch = isinstance(event, BatchReceived)
-            yield EventLine(text, event.channel, is_batch, leads, len(line))
+            yield EventLine(text, event.channel, _KINDS[type(event)], leads, len(line))
     if count:
         more = f"\nand {count - len(problems)} more lines" if count > len(problems) else ""
         raise Failed("\n".join(problems) + more + "\nnothing was sent")
@@ -64,7 +80,7 @@ def event_lines(lines: Iterable[bytes], name: str, limits: Limits) -> Iterator[E
 
 def _valid(
     reader: Replay, text: bytes, number: int, limits: Limits
-) -> BatchReceived | ChangeReceived:
+) -> BatchReceived | ChangeReceived | OutcomeReceived:
     """The event of a line, if no part of it would be a dead letter by itself. Raises Failed."""
     try:
         event = reader.read(text, number)
@@ -75,6 +91,8 @@ def _valid(
             bad = event.rejected_leads[0]
             raise Failed(f"lead {bad.place}: {bad.detail} ({bad.reason})")
         size, size_max, what = event.leads_in_event, limits.leads_per_batch_max, "leads"
+    elif isinstance(event, OutcomeReceived):
+        return event
     else:
         change = event.change
         members = change.members if isinstance(change, RosterReplaced) else ()
@@ -91,8 +109,9 @@ def send_lines(
     on_sent: Callable[[EventLine], None],
 ) -> None:
     """Send events in order and wait until all are acknowledged. Raises Failed."""
+    topic_of = dict(zip(Kind, topics.inputs, strict=True))
     for line in lines:
-        topic = topics.lead_batches if line.is_batch else topics.roster_changes
+        topic = topic_of[line.kind]
         delivery.send(topic, line.channel.encode(), line.value)
         on_sent(line)
     delivery.flush()

@@ -1,11 +1,11 @@
 """What came in and can't be decided yet: records that wait for their rosters, and too many of them.
 
-In: what a poll brought. Out: a task's `changes` and `batches`; partitions paused and resumed.
+In: what a poll brought. Out: a task's `changes` and `waiting`; partitions paused and resumed.
 
-- R5 Leads are divided among the people who are there when they are divided: after batches were
-  received, the end of their roster partition is asked, and the batches wait until the changes up
-  to it were received and applied. A change acknowledged before a batch was sent is always applied
-  before it, whatever any clock says.
+- R5 Leads are divided among the people who are there when they are divided: after batches or
+  outcomes were received, the end of their roster partition is asked, and they wait until the
+  changes up to it were received and applied. A change acknowledged before a batch or outcome was
+  sent is always applied before it, whatever any clock says.
 - Buffers are bounded: a partition that has enough waiting is paused, and so is one whose changes
   Redis doesn't take (R9).
 """
@@ -26,7 +26,7 @@ from streams.broker import (
 )
 from streams.input_watch import InputWatch
 from streams.lifecycle import Life
-from streams.overlay import WaitingBatch
+from streams.overlay import WaitingInput
 from streams.settings import Settings
 from streams.task import Task
 
@@ -50,8 +50,8 @@ class Reception:
         self._cluster = cluster
         self._overdue = overdue
         self._log = logger
-        topics = settings.topics
-        self._leads_topic, self._roster_topic = topics.lead_batches, topics.roster_changes
+        self._inputs = settings.topics.inputs
+        self._roster_topic = settings.topics.roster_changes
         self._arrived: dict[int, list[InputRecord]] = {}
         self._paused: set[TopicPartition] = set()
         self._positions: dict[TopicPartition, int] = {}
@@ -61,12 +61,12 @@ class Reception:
 
     @property
     def busy(self) -> bool:
-        """Whether batches wait for the question about their rosters."""
+        """Whether batches or outcomes wait for the question about their rosters."""
         return any(self._arrived.values())
 
     def places(self, partition: int) -> list[TopicPartition]:
-        """The partitions of both input topics with this number (R3)."""
-        return [(self._leads_topic, partition), (self._roster_topic, partition)]
+        """The partitions of all input topics with this number (R3)."""
+        return [(topic, partition) for topic in self._inputs]
 
     def start(self, task: Task) -> bool:
         """Have the inputs delivered from where the task stands. False: not ready yet, ask again."""
@@ -98,7 +98,7 @@ class Reception:
                 continue  # not ours any more (R4), or read again from where the restore says
             if new := task.receive(records, self._roster_topic):
                 self._positions[topic, partition] = new[-1].offset + 1
-                if topic == self._leads_topic:
+                if topic != self._roster_topic:
                     self._arrived.setdefault(partition, []).extend(new)
         for topic, partition, offset in polled.ends:
             task = tasks.get(partition)
@@ -109,7 +109,7 @@ class Reception:
                     task.roster_seen = max(task.roster_seen, offset)
 
     def ask_roster_ends(self, tasks: Mapping[int, Task]) -> None:
-        """R5: one question for the whole chunk; without an answer the batches wait.
+        """R5: one question for the whole chunk; without an answer all of it waits.
 
         The high watermark, not the last stable offset: a change may be acknowledged while it still
         lies behind somebody's open transaction, or before its own transaction's marker is there.
@@ -126,8 +126,8 @@ class Reception:
             return
         for topic, partition in asked:
             end = ends[topic, partition]
-            tasks[partition].batches.extend(
-                WaitingBatch(record, end) for record in self._arrived.pop(partition)
+            tasks[partition].waiting.extend(
+                WaitingInput(record, end) for record in self._arrived.pop(partition)
             )
 
     def balance(self, tasks: Collection[Task]) -> None:
@@ -138,10 +138,10 @@ class Reception:
         for task in tasks:
             if task.life is not Life.RUNNING:
                 continue
-            batches = len(task.batches) + len(self._arrived.get(task.partition, ()))
-            waiting = (batches, len(task.changes))
+            waiting = len(task.waiting) + len(self._arrived.get(task.partition, ()))
             overdue = self._overdue(task)
-            for place, records in zip(self.places(task.partition), waiting, strict=True):
+            for place in self.places(task.partition):
+                records = len(task.changes) if place[0] == self._roster_topic else waiting
                 if overdue or (full and records) or self._has_enough(place, records):
                     want.add(place)
         if want != self._paused:

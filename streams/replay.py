@@ -1,6 +1,6 @@
 """A file of events, decided without a broker: `partidor replay` and everything else offline.
 
-In: input events of both topics, one JSON object a line, several channels mixed, in order.
+In: input events of all input topics, one JSON object a line, several channels mixed, in order.
 Out: every output event of every topic, one a line, in the order in which they are decided.
 
 The same intake, the same `decide` and the same encoder as on Kafka. What differs: `decided_at` is
@@ -15,15 +15,24 @@ import msgspec
 from dispatcher.channel import Event, decide, decide_release, evolve
 from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
 from dispatcher.encoding import encode_assignments, encode_decision
-from dispatcher.events import BatchReceived, ChangeReceived, InputRef, RejectedLead, TimerDue
+from dispatcher.events import (
+    BatchReceived,
+    ChangeReceived,
+    InputRef,
+    OutcomeReceived,
+    RejectedLead,
+    TimerDue,
+)
 from dispatcher.limits import Limits, Room
 from dispatcher.state import ChannelState
 from dispatcher.times import milliseconds
+from schemas.inputs import OUTCOME_TYPES
 from schemas.reasons import Reason
-from schemas.topics import LEAD_BATCHES, ROSTER_CHANGES
-from streams.intake import Refused, read_batch, read_change
+from schemas.topics import LEAD_BATCHES, LEAD_OUTCOMES, ROSTER_CHANGES
+from streams.intake import Refused, read_batch, read_change, read_outcome
 
 _LEAD_BATCH_TYPE = b'"lead_batch"'
+_OUTCOME_ID = b'"outcome_id"'
 _encode = msgspec.json.Encoder().encode
 
 
@@ -60,8 +69,10 @@ class Replay:
                 )
         return outputs + _decision_lines(outcome)
 
-    def read(self, text: bytes, line_number: int) -> BatchReceived | ChangeReceived:
-        """Read one event of either topic. Raises Refused."""
+    def read(
+        self, text: bytes, line_number: int
+    ) -> BatchReceived | ChangeReceived | OutcomeReceived:
+        """Read one event of any input topic. Raises Refused."""
         # Most lines are batches; a line that looks like one and isn't is refused as a batch, but
         # only if its type says so.
         if _LEAD_BATCH_TYPE in text:
@@ -70,6 +81,13 @@ class Replay:
                 return read_batch(text, self.limits, reference, None)
             except Refused as refusal:
                 if refusal.event_type in (None, "lead_batch"):
+                    raise
+        if _OUTCOME_ID in text:
+            reference = InputRef(LEAD_OUTCOMES.name, 0, line_number - 1)
+            try:
+                return read_outcome(text, self.limits, reference, None)
+            except Refused as refusal:
+                if refusal.event_type in OUTCOME_TYPES:
                     raise
         reference = InputRef(ROSTER_CHANGES.name, 0, line_number - 1)
         return read_change(text, self.limits, reference, None)
@@ -138,6 +156,7 @@ def _refused_line(refusal: Refused, line_number: int) -> bytes:
         "channel": refusal.channel,
         "batch_id": refusal.batch_id,
         "change_id": refusal.change_id,
+        "outcome_id": refusal.outcome_id,
     }
     return _dead_letter(line_number, refusal.reason, refusal.detail, known)
 
@@ -147,14 +166,14 @@ def _rejected_line(rejected: Rejected, line_number: int) -> bytes:
     known: dict[str, str | int | None] = {"channel": event.channel}
     if isinstance(event, BatchReceived):
         known["batch_id"] = event.batch_id
+    elif isinstance(event, OutcomeReceived):
+        known["outcome_id"] = event.outcome.outcome_id
     else:
         known["change_id"] = event.change.change_id
     return _dead_letter(line_number, rejected.reason, rejected.detail, known)
 
 
-def _lead_line(
-    event: BatchReceived | ChangeReceived, lead: RejectedLead, line_number: int
-) -> bytes:
+def _lead_line(event: Event, lead: RejectedLead, line_number: int) -> bytes:
     batch_id = event.batch_id if isinstance(event, BatchReceived) else None
     known: dict[str, str | int | None] = {
         "channel": event.channel,

@@ -113,7 +113,7 @@ class Restorer:
         self._wall_ms = wall_ms
         self._monotonic = monotonic
         self._topics = settings.topics
-        self._inputs = (self._topics.lead_batches, self._topics.roster_changes)
+        self._inputs = self._topics.inputs
         self._restores: dict[int, Restore] = {}
         self._began: dict[int, float] = {}
         self._facts: dict[str, TopicFacts] = {}
@@ -344,7 +344,7 @@ class Restorer:
         task.received = dict(task.applied)
         task.roster_seen = task.applied[self._topics.roster_changes]
         task.changes.clear()
-        task.batches.clear()
+        task.waiting.clear()
         task.waiting_bytes = 0
         task.rollback()
         self._log.info(

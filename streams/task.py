@@ -29,7 +29,7 @@ from dispatcher.state_records import (
 from dispatcher.store import RestorePoint
 from streams.broker import InputRecord
 from streams.lifecycle import Life, checked
-from streams.overlay import Overlay, WaitingBatch
+from streams.overlay import Overlay, WaitingInput
 
 
 class Task:
@@ -40,7 +40,8 @@ class Task:
         applied: per input topic, the next offset to apply (committed).
         changelog_next: the offset behind this task's last committed changelog record.
         has_records: whether the changelog holds anything of this partition.
-        changes, batches: inputs that wait to be decided.
+        changes: roster changes that wait to be decided.
+        waiting: batches and outcomes that wait to be decided, in the order in which they came.
         roster_seen: every roster change below this offset has been received.
         releasing: channels with a release under way, in the order in which it began (R13).
         timers: a heap of (milliseconds since 1970, channel); some may be of the past of a channel.
@@ -61,7 +62,7 @@ class Task:
         self.changelog_next = 0
         self.has_records = False
         self.changes: deque[InputRecord] = deque()
-        self.batches: deque[WaitingBatch] = deque()
+        self.waiting: deque[WaitingInput] = deque()
         self.waiting_bytes = 0
         self.received: dict[str, int] = {}
         self.roster_seen = 0
@@ -134,9 +135,9 @@ class Task:
         """The next roster change to decide."""
         return self.overlay.take_change(self.changes)
 
-    def take_batches(self, count_max: int, bytes_max: int) -> list[InputRecord]:
-        """The next batches to decide, those whose rosters are all there (R5); one at least."""
-        return self.overlay.take_batches(self.batches, self.roster_seen, count_max, bytes_max)
+    def take_waiting(self, count_max: int, bytes_max: int) -> list[InputRecord]:
+        """The next batches and outcomes, those whose rosters are all there (R5); one at least."""
+        return self.overlay.take_waiting(self.waiting, self.roster_seen, count_max, bytes_max)
 
     def begin(self) -> tuple[list[Record], dict[str, int]]:
         """Leave what is decided to a transaction, and go on deciding on top of it.
@@ -176,7 +177,7 @@ class Task:
         """Nothing of what isn't committed ever will be: decide the same inputs again."""
         for overlay in (self.overlay, self.in_flight):
             if overlay is not None:
-                overlay.give_back(self.changes, self.batches)
+                overlay.give_back(self.changes, self.waiting)
         undecided = {
             channel
             for overlay in (self.overlay, self.in_flight)
@@ -210,15 +211,15 @@ class Task:
                 self.roster_seen = max(self.roster_seen, end)
         return records
 
-    def batch_ready(self) -> bool:
-        """Whether a batch waits whose rosters are all there (R5)."""
-        return bool(self.batches) and self.batches[0].roster_end <= self.roster_seen
+    def waiting_ready(self) -> bool:
+        """Whether a batch or outcome waits whose rosters are all there (R5)."""
+        return bool(self.waiting) and self.waiting[0].roster_end <= self.roster_seen
 
     def ready(self, now_ms: int) -> bool:
         """Whether anything can be decided, at this time."""
         return (
             bool(self.overlay.releasing or self.changes)
-            or self.batch_ready()
+            or self.waiting_ready()
             or bool(self.timers and self.timer_due(now_ms) is not None)
         )
 

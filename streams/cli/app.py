@@ -5,12 +5,14 @@ from typing import Annotated
 import typer
 
 from streams.cli import (
+    asking,
     assigning,
     channels,
     configuration,
     dead_letters,
     demo,
     documents,
+    outcomes,
     publishing,
     replaying,
     rosters,
@@ -59,11 +61,14 @@ app.command("run")(running.run)
 app.add_typer(topics.app, name="topics")
 app.command("publish")(publishing.publish)
 app.add_typer(rosters.app, name="roster")
+app.add_typer(outcomes.app, name="outcome")
 app.command("watch")(watching.watch)
 app.command("show")(channels.show)
 app.command("lag")(channels.lag)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("views")(views.views)
+app.command("explain")(asking.explain)
+app.command("statement")(asking.statement)
 app.command("replay")(replaying.replay)
 app.command("what-if")(what_if.what_if)
 app.command("simulate")(simulating.simulate)

@@ -68,25 +68,30 @@ def _terms(view: dict[str, Any]) -> Listing:
     required = ", ".join(rules["required_skills"]) or "nothing"
     shown = Listing(
         f"Who takes what; days of {rules['time_zone']}; skills are required by: {required}",
-        "assignee", "skills", "today", "a day", "paused until",
-        right=["today", "a day"],
+        "assignee", "skills", "today", "a day", "open", "at once", "paused until",
+        right=["today", "a day", "open", "at once"],
     )  # fmt: skip
     for member in view["members"]:
         shown.add(
             member["assignee_id"], ", ".join(member["skills"]) or "-", member["taken_today"],
-            "-" if member["per_day"] is None else member["per_day"],
+            _bound(member["per_day"]), member["open_leads"], _bound(member["open_max"]),
             member["paused_until"] or "-",
         )  # fmt: skip
     return shown
 
 
+def _bound(most: int | None) -> str:
+    return "-" if most is None else str(most)
+
+
 def _decisions(view: dict[str, Any]) -> Listing:
     shown = Listing(
-        "Last decisions", "version", "what", "batch or change", "leads or members", "decided at",
+        "Last decisions", "version", "what", "of", "leads or members", "decided at",
         right=["version", "leads or members"],
     )  # fmt: skip
     for decision in view["last_decisions"]:
-        decided_id = decision.get("batch_id", decision.get("change_id"))
+        ids = (decision.get(name) for name in ("batch_id", "change_id", "outcome_id"))
+        decided_id = next(each for each in ids if each is not None)
         size = decision.get("batch_size", decision.get("members"))
         kind, version = decision["type"], decision["state_version"]
         shown.add(version, kind, decided_id, size, decision["decided_at"])
@@ -124,7 +129,7 @@ def lag(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How far behind the dispatchers are, per partition of both input topics.
+    """How far behind the dispatchers are, per partition of the input topics.
 
     lag is in records; delay is the age of the first record that isn't
     processed, in seconds; owner is the member of the consumer group, state what

@@ -28,6 +28,21 @@ InputFile = Annotated[
 ]
 
 
+def _there_if_given(path: Path | None) -> Path | None:
+    return None if path is None else _there(path)
+
+
+LogFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--file",
+        metavar="FILE",
+        callback=_there_if_given,
+        help="Not the topics, but what `partidor replay` gave; - is stdin.",
+    ),
+]
+
+
 def is_stdin(path: Path) -> bool:
     """Whether the path is `-`."""
     return str(path) == "-"

@@ -33,9 +33,9 @@ def publish(
 ) -> None:
     """Publish events from JSON Lines, or leads from CSV, all checked before anything is sent.
 
-    JSON Lines: events of both topics, in order; a batch is sent when the roster
-    changes of its channel before it are acknowledged, so that it meets the new
-    roster.
+    JSON Lines: events of any input topic, in order; a batch is sent when the
+    roster changes of its channel before it are acknowledged, so that it meets
+    the new roster.
 
     CSV (with --channel): one lead a row; the column lead_id is its id, or an id
     is made of row number and content; all other columns become attributes. More
@@ -89,12 +89,12 @@ def _publish_csv(
 ) -> None:
     from streams.csv_tables import read_table
     from streams.lead_files import batch_events
-    from streams.publishing import EventLine
+    from streams.publishing import EventLine, Kind
 
     table = read_table(read_file(file), name_of(file))
     batches = batch_events(table, channel, batch_id, now_text(), settings.limits.limits())
     events = [
-        EventLine(batch.value, channel, is_batch=True, leads=batch.leads, size_bytes=batch.leads)
+        EventLine(batch.value, channel, Kind.BATCH, leads=batch.leads, size_bytes=batch.leads)
         for batch in batches
     ]
     if len(events) > 1:
@@ -110,13 +110,13 @@ def _send(
     from streams.publishing import send_lines
 
     topics = settings.topics
-    names = [topics.lead_batches, topics.roster_changes]
+    names = list(topics.inputs)
     delivery = Delivery(settings, partition_counts(admin_client(settings), settings, names))
-    counts: dict[str, Any] = {"lead_batches": 0, "leads": 0, "roster_changes": 0}
+    counts: dict[str, Any] = {"lead_batches": 0, "leads": 0, "roster_changes": 0, "outcomes": 0}
     with progress_bar("publishing", total) as advance:
 
         def on_sent(event: "EventLine") -> None:
-            counts["lead_batches" if event.is_batch else "roster_changes"] += 1
+            counts[event.kind.value.replace(" ", "_")] += 1
             counts["leads"] += event.leads
             advance(event.size_bytes, event.leads)
 
@@ -129,5 +129,5 @@ def _send(
     else:
         note(
             f"published {counts['lead_batches']} lead batches with {counts['leads']} leads,"
-            f" {counts['roster_changes']} roster changes"
+            f" {counts['roster_changes']} roster changes, {counts['outcomes']} outcomes"
         )

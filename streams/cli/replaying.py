@@ -20,7 +20,7 @@ def replay(
 ) -> None:
     """Decide a file of events without a broker, exactly as the dispatcher does.
 
-    FILE holds events of both topics as JSON Lines. Several channels may be
+    FILE holds events of the input topics as JSON Lines. Several channels may be
     mixed; the order of the lines is the order of events. Every output event is
     a line, in the order in which they are decided; decided_at is the event's
     created_at. What would be a dead letter is a line of type dead_letter, and

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.cli.configuration import load_settings
-from streams.cli.files import InputFile, name_of, now_text, read_file
-from streams.cli.output import JsonOption, print_json
+from streams.cli.files import InputFile, name_of, read_file
+from streams.cli.one_event import publish_one
+from streams.cli.output import JsonOption
 from streams.failure import WrongUsage
 
 app = typer.Typer(
@@ -37,44 +37,8 @@ def _publish(
     as_json: bool,
     **fields: Any,
 ) -> None:
-    """Publish one change and wait until it is acknowledged."""
-    import uuid
-
-    import msgspec
-
-    from streams.delivery import Delivery
-    from streams.failure import Failed
-    from streams.kafka_clients import admin_client, partition_counts
-    from streams.publishing import event_lines, send_lines
-
-    settings = load_settings()
-    event: dict[str, Any] = {
-        "type": change_type,
-        "schema_version": 1,
-        "change_id": change_id or f"cli-{uuid.uuid4()}",
-        "channel": channel,
-        "created_at": now_text(),
-        **fields,
-    }
-    event.update({"changed_by": changed_by} if changed_by is not None else {})
-    event.update({"reason": reason} if reason is not None else {})
-    value = msgspec.json.encode(event)
-    try:
-        lines = list(event_lines([value], change_type, settings.limits.limits()))
-    except Failed as failure:
-        # The one line of this "file" is made of the arguments, so they are wrong.
-        text = str(failure).splitlines()[0].removeprefix(f"{change_type} line 1: ")
-        raise WrongUsage(text) from None
-    topic = settings.topics.roster_changes
-    delivery = Delivery(settings, partition_counts(admin_client(settings), settings, [topic]))
-    send_lines(lines, delivery, settings.topics, lambda _: None)
-    if delivery.last is None:
-        raise AssertionError("an acknowledged record stands somewhere")
-    if as_json:
-        print_json({"change_id": event["change_id"], **delivery.last._asdict()})
-    else:
-        where = f"{delivery.last.topic} partition {delivery.last.partition} offset"
-        typer.echo(f"published {event['change_id']} to {where} {delivery.last.offset}")
+    fields |= {"changed_by": changed_by, "reason": reason}
+    publish_one(change_type, "change_id", change_id, channel, fields, as_json=as_json)
 
 
 @app.command()
@@ -217,21 +181,28 @@ def capacity(
         int | None,
         typer.Option(help="Leads at most in a day of the channel; left out: any number."),
     ] = None,
+    open_max: Annotated[
+        int | None,
+        typer.Option(help="Open leads at most at once; left out: any number."),
+    ] = None,
     reason: Reason = None,
     changed_by: ChangedBy = None,
     change_id: ChangeId = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How many leads an assignee takes; what nobody has room for waits for the next day.
+    """How many leads an assignee takes; what nobody has room for waits until somebody has.
 
     Whoever is full gets no further from their fair share: what others get
-    meanwhile is not owed to them. Days are those of the channel's time zone.
+    meanwhile is not owed to them. Days are those of the channel's time zone; a
+    lead is open until `partidor outcome` says that it was closed, returned or
+    reassigned. Both are set at once: what is left out has no bound.
 
     Examples:
       partidor roster capacity web A --per-day 20
+      partidor roster capacity web A --per-day 20 --open-max 50
       partidor roster capacity web A --reason "any number again"
     """
-    fields: dict[str, Any] = {"assignee_id": assignee, "per_day": per_day}
+    fields = {"assignee_id": assignee, "per_day": per_day, "open_max": open_max}
     _publish("capacity_changed", channel, reason, changed_by, change_id, as_json, **fields)
 
 
@@ -267,6 +238,13 @@ def configure(
         list[str] | None,
         typer.Option(help="An attribute whose value is a skill that a lead requires; several."),
     ] = None,
+    on_return: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="REASON=WHAT of a lead that comes back; WHAT is credited or charged, then again or"
+            " closed, as in wrong_number=credited,closed; the reason * is for any other; several."
+        ),
+    ] = None,
     reason: Reason = None,
     changed_by: ChangedBy = None,
     change_id: ChangeId = None,
@@ -275,13 +253,19 @@ def configure(
     """The rules of a channel, all at once: what is left out has its default from then on.
 
     With --required-skill language a lead whose attributes say "language":"vi"
-    goes to those with the skill language=vi only.
+    goes to those with the skill language=vi only. A lead that comes back is
+    charged to who had it and goes out again, unless --on-return says otherwise.
 
     Examples:
       partidor roster configure web --time-zone Australia/Sydney
       partidor roster configure web --required-skill language --required-skill product
+      partidor roster configure web --on-return wrong_number=credited,closed
     """
-    fields: dict[str, Any] = {"time_zone": time_zone, "required_skills": required_skill or []}
+    fields: dict[str, Any] = {
+        "time_zone": time_zone,
+        "required_skills": required_skill or [],
+        "returns": [_return_rule(text) for text in on_return or []],
+    }
     _publish("channel_configured", channel, reason, changed_by, change_id, as_json, **fields)
 
 
@@ -315,3 +299,17 @@ def correct(
     _publish(
         "cumulative_error_corrected", channel, reason, changed_by, change_id, as_json, **fields
     )
+
+
+def _return_rule(text: str) -> dict[str, Any]:
+    """A rule as `REASON=credited|charged,again|closed`. Raises WrongUsage."""
+    reason, _, what = text.rpartition("=")
+    words = tuple(what.split(","))
+    credited = {"credited": True, "charged": False}.get(words[0])
+    again = {"again": True, "closed": False}.get(words[-1])
+    if not reason or len(words) != len(("credited", "again")) or credited is None or again is None:
+        raise WrongUsage(
+            f"--on-return {text!r} should be like wrong_number=credited,closed:"
+            " credited or charged, then again or closed"
+        )
+    return {"reason": reason, "credited": credited, "dispatched_again": again}

@@ -116,6 +116,11 @@ def _notes(comparisons: "list[Comparison]", history: "History") -> None:
                     f"channel {comparison.channel}, {scenario.name}: {rejected} events could not be"
                     " applied and are left out"
                 )
+    if history.outcomes:
+        note(
+            f"{history.outcomes} outcomes are left out, and bounds of open leads with them: under"
+            " another division these leads would be somebody else's"
+        )
     for text in history.notes[:NOTES_MAX]:
         note(text)
     if len(history.notes) > NOTES_MAX:

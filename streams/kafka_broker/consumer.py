@@ -1,4 +1,4 @@
-"""The member of the consumer group that reads both input topics."""
+"""The member of the consumer group that reads the input topics."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
@@ -36,7 +36,7 @@ class KafkaGroupConsumer:
     def __init__(self, settings: Settings, *, logger: Any) -> None:
         """Joins the group at once, in the background; poll before long, or the others wait."""
         self._log = logger
-        self._topics = [settings.topics.lead_batches, settings.topics.roster_changes]
+        self._topics = list(settings.topics.inputs)
         self._rebalances: list[RebalanceEvent] = []
         self._started: set[TopicPartition] = set()
         self._consumer = Consumer(
@@ -88,7 +88,7 @@ class KafkaGroupConsumer:
         self._record(Rebalance.LOST, partitions)
 
     def _record(self, kind: Rebalance, partitions: list[Partition]) -> None:
-        # R3: a task owns the partitions with one number of both topics. `range` gives both to the
+        # R3: a task owns the partitions with one number of all topics. `range` gives them to the
         # same member as long as their counts are equal, which is checked at start and restore.
         numbers = frozenset(partition.partition for partition in partitions)
         self._rebalances.append(RebalanceEvent(kind, numbers))

@@ -35,6 +35,8 @@ class DecisionRead(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     batch_size: int | None = None
     change_id: str | None = None
     change_type: str | None = None
+    outcome_id: str | None = None
+    outcome_type: str | None = None
     assignee_id: str | None = None
     changed_by: str | None = None
     reason: str | None = None
@@ -82,8 +84,27 @@ class DayBegan(DecisionRead, frozen=True, kw_only=True, tag="day_began"):
     """A day of the channel began."""
 
 
+class OutcomeRecorded(DecisionRead, frozen=True, kw_only=True, tag="outcome_recorded"):
+    """What became of a lead."""
+
+    outcome_id: str
+    outcome_type: str
+    lead_id: str
+    shares: list[ShareRead]
+    shares_complete: bool
+    error_denominator: str
+    spread_by_weight: str | None = None
+    unparked_batch_id: str | None = None
+
+
 AnyDecisionRead = (
-    BatchDispatched | RosterChanged | BatchParked | BatchReleased | DuplicateIgnored | DayBegan
+    BatchDispatched
+    | RosterChanged
+    | BatchParked
+    | BatchReleased
+    | DuplicateIgnored
+    | DayBegan
+    | OutcomeRecorded
 )
 
 _decoder: Final[msgspec.json.Decoder[AnyDecisionRead]] = msgspec.json.Decoder(AnyDecisionRead)

@@ -22,13 +22,14 @@ from typing import Final
 import msgspec
 
 from dispatcher.roster import rank_digest, rounded_units
-from schemas.scalars import UNITS_PER_LEAD, weight_millionths
+from schemas.scalars import UNITS_PER_LEAD, units_of, weight_millionths
 from streams.views.decisions import (
     AnyDecisionRead,
     BatchDispatched,
     BatchParked,
     BatchReleased,
     DuplicateIgnored,
+    OutcomeRecorded,
     RosterChanged,
     ShareRead,
     type_of,
@@ -82,6 +83,8 @@ class DecisionInShort(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     batch_size: int | None = None
     change_id: str | None = None
     change_type: str | None = None
+    outcome_id: str | None = None
+    outcome_type: str | None = None
     assignee_id: str | None = None
     changed_by: str | None = None
     reason: str | None = None
@@ -160,7 +163,9 @@ def fold(standing: ChannelStanding | None, decision: AnyDecisionRead) -> Channel
             parked = {**standing.parked, decision.batch_id: decision.batch_size}
             standing = msgspec.structs.replace(standing, parked=parked)
         case BatchReleased():
-            standing = _released(standing, decision)
+            standing = _less_parked(standing, decision.batch_id, decision.batch_size)
+        case OutcomeRecorded():
+            standing = _outcome_recorded(standing, decision)
         case DuplicateIgnored():
             standing = msgspec.structs.replace(standing, duplicates=standing.duplicates + 1)
     return msgspec.structs.replace(
@@ -210,6 +215,8 @@ def _in_short(decision: AnyDecisionRead) -> DecisionInShort:
         batch_size=decision.batch_size,
         change_id=decision.change_id,
         change_type=decision.change_type,
+        outcome_id=decision.outcome_id,
+        outcome_type=decision.outcome_type,
         assignee_id=decision.assignee_id,
         changed_by=decision.changed_by,
         reason=decision.reason,
@@ -288,12 +295,40 @@ def _dispatched_by_rules(
     )
 
 
-def _released(standing: ChannelStanding, decision: BatchReleased) -> ChannelStanding:
-    waits = standing.parked.get(decision.batch_id, 0) - decision.batch_size
-    parked = {**standing.parked, decision.batch_id: waits}
+def _less_parked(standing: ChannelStanding, batch_id: str, leads: int) -> ChannelStanding:
+    waits = standing.parked.get(batch_id, 0) - leads
+    parked = {**standing.parked, batch_id: waits}
     if waits <= 0:
-        del parked[decision.batch_id]
+        del parked[batch_id]
     return msgspec.structs.replace(standing, parked=parked)
+
+
+def _outcome_recorded(standing: ChannelStanding, decision: OutcomeRecorded) -> ChannelStanding:
+    """Errors move, leads and fair shares don't; who isn't listed moved by weight alone."""
+    spread_units = units_of(decision.spread_by_weight or "0")
+    leads = standing.leads_under_roster
+    members = {
+        assignee_id: member
+        if member.paused
+        else msgspec.structs.replace(
+            member,
+            known_numerator=member.known_numerator + spread_units * member.weight_millionths,
+        )
+        for assignee_id, member in standing.members.items()
+    }
+    for share in decision.shares:
+        known = members.get(share.assignee_id)
+        members[share.assignee_id] = _with_share(
+            known, share, _here(decision), leads, known_at=leads
+        )
+    if decision.unparked_batch_id is not None:
+        standing = _less_parked(standing, decision.unparked_batch_id, 1)
+    return msgspec.structs.replace(
+        standing,
+        roster_complete=standing.roster_complete or decision.shares_complete,
+        members=members,
+        denominator=int(decision.error_denominator),
+    )
 
 
 def _roster_changed(standing: ChannelStanding, decision: RosterChanged) -> ChannelStanding:

@@ -2,6 +2,10 @@
 
 In: lines of a file of events, as `partidor replay` takes it. Out: the events, read and found valid
 by themselves; what is not valid would have been a dead letter and is counted.
+
+Outcomes are left out and counted: they say what became of a lead with whom it went to, and under
+another division it would have gone to somebody else. With nobody closing leads, bounds of open
+leads (`open_max`) would fill up, so they are left out too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,9 +13,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from dispatcher.events import BatchReceived, ChangeReceived, InputRef
+from dispatcher.events import BatchReceived, ChangeReceived, InputRef, OutcomeReceived
 from dispatcher.limits import Limits
 from dispatcher.times import milliseconds
+from schemas.inputs import CapacityChanged
 from streams.failure import Failed
 from streams.intake import Refused
 from streams.replay import Replay
@@ -30,11 +35,13 @@ class History(NamedTuple):
     Attributes:
         events: of all channels, mixed; in order within each.
         refused: how many inputs were not valid, and are left out.
+        outcomes: how many outcomes there were; they are left out.
         notes: what a reader has to know about where it begins, one sentence each.
     """
 
     events: list[Received]
     refused: int = 0
+    outcomes: int = 0
     notes: tuple[str, ...] = ()
 
     def channels(self) -> list[str]:
@@ -59,16 +66,29 @@ def history_of_lines(lines: Iterable[bytes], limits: Limits) -> History:
     """Read a file of events; blank lines are skipped."""
     reader = Replay(limits)
     events: list[Received] = []
-    refused = 0
+    refused = outcomes = 0
     for number, line in enumerate(lines, start=1):
         text = line.strip(b" \t\r\n")
         if not text:
             continue
         try:
-            events.append(reader.read(text, number))
+            event = reader.read(text, number)
         except Refused:
             refused += 1
-    return History(events, refused)
+            continue
+        if isinstance(event, OutcomeReceived):
+            outcomes += 1
+        else:
+            events.append(without_open_max(event))
+    return History(events, refused, outcomes)
+
+
+def without_open_max(event: Received) -> Received:
+    """The event without a bound of open leads: nobody closes any here."""
+    if isinstance(event, BatchReceived) or not isinstance(event.change, CapacityChanged):
+        return event
+    change = event.change.model_copy(update={"open_max": None})
+    return msgspec.structs.replace(event, change=change)
 
 
 def roster_changes_of_lines(
@@ -85,8 +105,9 @@ def roster_changes_of_lines(
             event = reader.read(text, number)
         except Refused as refusal:
             raise Failed(f"{name} line {number}: {refusal.reason}: {refusal.detail}") from None
-        if isinstance(event, BatchReceived):
-            raise Failed(f"{name} line {number}: a lead batch; only roster changes can be added")
+        if not isinstance(event, ChangeReceived):
+            what = "a lead batch" if isinstance(event, BatchReceived) else "an outcome"
+            raise Failed(f"{name} line {number}: {what}; only roster changes can be added")
         # A reference of its own: what can't be applied is found again by it.
         origin = InputRef(ALSO, 0, number - 1)
         changes.append(msgspec.structs.replace(event, input=origin))

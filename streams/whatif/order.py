@@ -23,13 +23,16 @@ from schemas.inputs import ROSTER_CHANGE
 from schemas.outputs import RosterChanged
 from schemas.topics import TopicNames
 from streams.intake import Refused, read_batch, read_change
-from streams.whatif.history import History, Received
+from streams.whatif.history import History, Received, without_open_max
 
 Read = Callable[[bytes | None, Limits, InputRef, str | None], Received]
 
 
 def input_readers(names: TopicNames) -> dict[str, Read]:
-    """Every input topic, and what reads its records. Inputs on other topics are left out."""
+    """Every input topic that is replayed, and what reads its records.
+
+    Inputs on others (outcomes, see `history`) are left out and counted.
+    """
     return {names.lead_batches: read_batch, names.roster_changes: read_change}
 
 
@@ -83,6 +86,8 @@ def assembled(
     limits: Limits,
 ) -> History:
     """The events; where inputs of a channel are gone, from behind the last of these on."""
+    outcomes = sum(each.ref.topic not in readers for each in named)
+    named = [each for each in named if each.ref.topic in readers]
     begins: dict[str, int] = {}
     for index, each in enumerate(named):
         if each.ref not in values:
@@ -104,10 +109,11 @@ def assembled(
             )
         try:
             read = readers[each.ref.topic]
-            events.append(read(values[each.ref], limits, each.ref, each.decided_at))
+            event = read(values[each.ref], limits, each.ref, each.decided_at)
+            events.append(without_open_max(event))
         except Refused:
             refused += 1
-    return History(events, refused, tuple(notes))
+    return History(events, refused, outcomes, tuple(notes))
 
 
 def _opening(value: bytes | None) -> list[ChangeReceived]:
@@ -138,7 +144,7 @@ def _opening_changes(decision: RosterChanged) -> Iterator[dict[str, object]]:
     ]
     yield {"type": "roster_replaced", "members": members}
     if decision.rules is not None:
-        yield {"type": "channel_configured", **decision.rules.model_dump()}
+        yield {"type": "channel_configured", **decision.rules.model_dump(exclude_none=True)}
     for each in decision.shares:
         own = {"assignee_id": each.assignee_id}
         if each.skills:

@@ -85,7 +85,7 @@ def recorded_history(
         for message in bounds.in_time(found)
         if channel is None or message.key() == channel.encode()
     )
-    named = [each for each in named_inputs(values) if each.ref.topic in readers]
+    named = list(named_inputs(values))
     starts = first_offsets(
         admin, settings, [(topic, number) for topic in readers for number in numbers]
     )

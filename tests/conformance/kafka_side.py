@@ -70,8 +70,7 @@ class KafkaSide(Side):
     def _create_topics(self) -> None:
         deletes, compacts = {"cleanup.policy": "delete"}, {"cleanup.policy": "compact"}
         wanted = [
-            NewTopic(self.topics.lead_batches, self.partitions, 1, config=deletes),
-            NewTopic(self.topics.roster_changes, self.partitions, 1, config=deletes),
+            *[NewTopic(name, self.partitions, 1, config=deletes) for name in self.topics.inputs],
             NewTopic(self.topics.changelog, self.partitions, 1, config=compacts),
         ]
         for created in self._admin.create_topics(wanted, operation_timeout=CALL_S).values():

@@ -56,7 +56,7 @@ class ModelSide(Side):
             session_timeout_ms=SESSION_TIMEOUT_MS,
             rebalance_timeout_ms=120_000,
         )
-        names = (self.topics.lead_batches, self.topics.roster_changes, self.topics.changelog)
+        names = (*self.topics.inputs, self.topics.changelog)
         self._kafka = Kafka(clockwork, dict.fromkeys(names, self.partitions), group)
         group.up = lambda: self._kafka.up
         self._network = Network(clockwork.rng)
@@ -86,7 +86,7 @@ class ModelSide(Side):
     ) -> GroupConsumer:
         """See `Side`."""
         calls = self._calls()
-        topics = [self.topics.lead_batches, self.topics.roster_changes]
+        topics = list(self.topics.inputs)
         consumer = SimConsumer(calls, topics, CALL_MS, max_poll_interval_ms)
         assert isinstance(calls.thread, DrivingThread)
         self._threads[consumer] = calls.thread

@@ -162,7 +162,7 @@ def test_topics_that_are_created_are_as_they_should_be(partidor: Installation) -
     """Creating again creates nothing; checking finds nothing."""
     again = partidor.done("topics", "create", "--json")
     assert again["created"] == []
-    assert len(again["existing"]) == 6
+    assert len(again["existing"]) == 7
     assert partidor.done("topics", "check", "--json") == []
 
 
@@ -185,7 +185,7 @@ def test_each_difference_is_told(partidor: Installation) -> None:
     assert ("brokers", "transaction.max.timeout.ms") in found
     missing = partidor("topics", "check", PARTIDOR_TOPIC_PREFIX="nothing-here.")
     assert missing.returncode == 1
-    assert missing.stdout.decode().count("missing") == 6
+    assert missing.stdout.decode().count("missing") == 7
 
 
 def test_without_topics_publishing_says_what_to_do(partidor: Installation, channel: str) -> None:
@@ -209,7 +209,7 @@ def test_what_is_published_is_assigned_as_a_replay_says(
     file = tmp_path / "events.jsonl"
     file.write_bytes(events)
     counts = partidor.done("publish", file, "--json")
-    assert counts == {"lead_batches": 2, "leads": 150, "roster_changes": 1}
+    assert counts == {"lead_batches": 2, "leads": 150, "roster_changes": 1, "outcomes": 0}
     replayed = [json.loads(line) for line in partidor.done("replay", file).splitlines()]
     expected = [event for event in replayed if event["type"] == "lead_assigned"]
     watched = _watched(partidor, channel, 150)
@@ -353,7 +353,7 @@ def test_lag_names_owner_and_state(partidor: Installation, channel: str) -> None
     partidor.caught_up()
     lag = partidor.done("lag", "--json")
     assert lag["lag"] == 0
-    assert len(lag["partitions"]) == 2 * PARTITIONS
+    assert len(lag["partitions"]) == 3 * PARTITIONS
     until(
         lambda: (
             {row["state"] for row in partidor.done("lag", "--json")["partitions"]} == {"running"}

@@ -17,12 +17,14 @@ ASKED: dict[str, Sequence[object]] = {
 }
 """Attributes that may be skills, and what stands in them."""
 
+RETURN_REASONS = ("wrong_number", "busy", "asked for\u00a0B", "other")
+
 RECENT = 900
 """Only what is surely remembered is sent again; a channel remembers 1,000."""
 
 
 def history(seed: int, channels: int = 1, events: int = 30, **mix: bool | int) -> list[Json]:
-    """About ``events`` input events of both topics, mixed from ``channels`` channels.
+    """About ``events`` input events, mixed from ``channels`` channels.
 
     Keywords are the fields of ``Mix``: ``valid_only`` leaves out all that ends as a dead letter,
     ``pauses``, ``corrections``, ``replacements``, ``zero_weights`` and ``duplicates`` (the same
@@ -57,6 +59,7 @@ class _Channel(RosterWriter):
     """Adds the batches, the same again, and what is refused."""
 
     batches: list[Json] = field(default_factory=list)
+    outcomes: list[Json] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,10 +80,15 @@ class _Channel(RosterWriter):
             (5 * mix.replacements, self.replace_roster),
             (6 * mix.corrections, self.correct),
             (3 * mix.parking, self.all_away),
-            (3 * mix.rules, self.configure),
+            (3 * mix.rules + 3 * mix.outcomes, self.configure),
+            (3 * mix.outcomes, self.out_of_the_queue),
             (9 * mix.rules, self.capacity),
             (9 * mix.rules, self.skills),
             (5 * mix.rules, self.pause_until),
+            (8 * mix.outcomes, self.returned),
+            (8 * mix.outcomes, self.closed),
+            (4 * mix.outcomes, self.reassigned),
+            (6 * mix.outcomes, self.by_hand),
             (3 * mix.duplicates, self.again),
             (2 * bad, self.reused),
             (3 * bad, self.batch_with_bad_leads),
@@ -102,7 +110,8 @@ class _Channel(RosterWriter):
         joins: list[Json] = []
         while len(joins) < self.rng.randint(1, min(4, self.mix.members_max)):
             joins += self.join()
-        return early + joins
+        configured = self.mix.outcomes and self.rng.random() < 0.5
+        return early + joins + (self.configure() if configured else [])
 
     # --- Batches ------------------------------------------------------------------------
 
@@ -140,6 +149,51 @@ class _Channel(RosterWriter):
             lead["attributes"] = {"phone": f"+61 4{place:08d}", "suburb": "Carlton Süd"}
         return lead
 
+    # --- What became of leads -----------------------------------------------------------
+
+    def returned(self) -> list[Json]:
+        """By anybody, for reasons with and without a rule; the lead may never have been theirs."""
+        more: Json = {"reason": self.rng.choice(RETURN_REASONS)}
+        if self.rng.random() < 0.6:
+            more |= {name: value for name, value in self._lead(1).items() if name != "lead_id"}
+        return self._outcome("lead_returned", **more)
+
+    def closed(self) -> list[Json]:
+        """Some in a row, by one or several."""
+        return [
+            event
+            for _ in range(self.rng.choice((1, 1, 3)))
+            for event in self._outcome("lead_closed")
+        ]
+
+    def reassigned(self) -> list[Json]:
+        """Sometimes from somebody who has left, or to a stranger."""
+        return self._outcome("lead_reassigned", to_assignee_id=self._somebody())
+
+    def by_hand(self) -> list[Json]:
+        """Also to the paused; perhaps a lead that is parked."""
+        return self._outcome("lead_assigned_manually")
+
+    def out_of_the_queue(self) -> list[Json]:
+        """Nobody takes a batch, and some of its leads are given by hand."""
+        away = self.all_away() if self.mix.parking else []
+        by_hand = [event for _ in range(3) for event in self.by_hand()]
+        return [*away, *self.batch(), *by_hand]
+
+    def _outcome(self, kind: str, **fields: object) -> list[Json]:
+        somebody = self._somebody()
+        if fields.get("to_assignee_id") == somebody:
+            return []
+        lead_id = f"L{self.rng.randint(1, 6)}"
+        event = self._event(kind, "outcome_id", lead_id=lead_id, assignee_id=somebody, **fields)
+        self.outcomes.append(event)
+        return [event]
+
+    def _somebody(self) -> str:
+        if self.seats and self.rng.random() < 0.95:
+            return self.rng.choice(list(self.seats))
+        return "stranger"
+
     # --- The same again, and what is refused --------------------------------------------
 
     def again(self) -> list[Json]:
@@ -150,14 +204,19 @@ class _Channel(RosterWriter):
         """An earlier id with another content."""
         events = []
         for event in self._earlier():
-            if event["type"] == "lead_batch":
+            if "outcome_id" in event:
+                events.append({**event, "lead_id": f"other-{self.written}"})
+            elif event["type"] == "lead_batch":
                 events.append({**event, "leads": [*event["leads"], {"lead_id": "one-more"}]})
             else:
                 events.append({**event, "reason": f"again, {self.written}"})
         return events
 
     def _earlier(self) -> list[Json]:
-        sent = self.rng.choice((self.batches, self.changes))[-RECENT:]
+        kinds = [self.batches, self.changes]
+        if self.mix.outcomes:
+            kinds.append(self.outcomes)
+        sent = self.rng.choice(kinds)[-RECENT:]
         return [self.rng.choice(sent)] if sent else []
 
     def refused(self) -> list[Json]:

@@ -8,19 +8,20 @@ The exact state of a channel stands in ``Replayer.states``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from . import arithmetic, rules
+from . import arithmetic, outcomes, rules
 from .state import Parked, State, Window, apply, refuse_if_not_applicable
 from .validation import (
     Batch,
     Change,
     Json,
     Lead,
+    Outcome,
     RefusedError,
     checked,
     checked_lead,
@@ -66,6 +67,8 @@ class Replayer:
                 outputs += self._timers(state, rules.moment(item.created_at))
             if isinstance(item, Batch):
                 outputs += self._batch(state, item)
+            elif isinstance(item, Outcome):
+                outputs += self._outcome(state, item)
             else:
                 outputs += self._change(state, item)
         except RefusedError as refused:
@@ -163,17 +166,28 @@ class Replayer:
         return [decision]
 
     def _dispatch_by_rules(
-        self, state: State, taken: Parked, decided_at: str, *, released: bool
+        self,
+        state: State,
+        taken: Parked,
+        decided_at: str,
+        *,
+        released: bool,
+        divide: Callable[[], rules.Divided] | None = None,
+        remembered: bool = True,
     ) -> list[Json]:
         before = state.errors()
-        taken_before = {name: member.taken_today for name, member in state.members.items()}
-        takers, due, groups = rules.divide(state, taken.leads)
-        total = sum(state.active_weights().values(), Fraction(0))
+        takers, due, groups = (
+            divide() if divide else rules.divide(state, taken.leads, taken.excluded)
+        )
+        got = list(takers.values())
+        total = _total(state)
         gone = [lead for lead in taken.leads if lead.lead_id in takers]
         if not released:
             for skills, leads in rules.grouped(state, taken.leads):
                 if stays := [lead for lead in leads if lead.lead_id not in takers]:
-                    state.parked.append(Parked(taken.batch_id, taken.content, stays, skills))
+                    state.parked.append(
+                        Parked(taken.batch_id, taken.content, stays, skills, taken.excluded)
+                    )
         rows = [
             {
                 "assignee_id": name,
@@ -181,7 +195,7 @@ class Replayer:
                 "fair_share": arithmetic.twelve_decimals(due[name]),
                 "cumulative_error_before": arithmetic.twelve_decimals(before[name]),
                 "ideal": arithmetic.twelve_decimals(due[name] - before[name]),
-                "assigned": member.taken_today - taken_before[name],
+                "assigned": got.count(name),
                 **_error_after(member.error, total),
             }
             for name, member in sorted(state.members.items())
@@ -199,9 +213,9 @@ class Replayer:
             groups=groups,
             groups_complete=True,
         )
-        if taken.batch_id not in state.batches:
+        if remembered and taken.batch_id not in state.batches:
             _remember(state.batches, taken.batch_id, taken.content, self.remembered)
-        state.observe()
+        state.observe(correction=not state.has_rules)
         return [*_assignments(decision, gone, [takers[each.lead_id] for each in gone]), decision]
 
     def _dispatch(self, state: State, taken: Parked, decided_at: str) -> list[Json]:
@@ -249,7 +263,7 @@ class Replayer:
             takeable = [
                 place
                 for place, each in enumerate(state.parked)
-                if rules.can_take(state, each.skills)
+                if rules.can_take(state, each.skills, each.excluded)
             ]
             if not takeable:
                 return outputs
@@ -265,6 +279,84 @@ class Replayer:
                 released["still_parked"] = len(rest)
                 state.parked.insert(takeable[0], replace(taken, leads=rest))
             outputs += [released, *dispatched]
+
+    # --- Outcomes -----------------------------------------------------------------------
+
+    def _outcome(self, state: State, outcome: Outcome) -> list[Json]:
+        known = {"channel": state.channel, "outcome_id": outcome.outcome_id}
+        if outcome.outcome_id in state.outcomes:
+            if state.outcomes[outcome.outcome_id] != outcome.content:
+                raise RefusedError("outcome_id_reused", "another outcome, known id", **known)
+            ignored = _decision(
+                state, "duplicate_ignored", outcome.created_at, outcome_id=outcome.outcome_id
+            )
+            return [ignored]
+        outcomes.refuse_if_not_applicable(state, outcome)
+        before = state.errors()
+        found = outcomes.apply(state, outcome)
+        state.observe(correction=state.errors() != before)
+        _remember(state.outcomes, outcome.outcome_id, outcome.content, self.remembered)
+        recorded = _decision(
+            state,
+            "outcome_recorded",
+            outcome.created_at,
+            outcome_id=outcome.outcome_id,
+            outcome_type=outcome.kind,
+            lead_id=outcome.lead.lead_id,
+            assignee_id=outcome.assignee_id,
+            reason=outcome.reason,
+            shares=list(self._outcome_rows(state, before)),
+            error_denominator=str(_denominator(_total(state))),
+            **found.said,
+        )
+        outputs = [recorded]
+        if found.goes.leads and outcome.kind == "lead_returned":
+            outputs += self._goes_again(state, outcome, found.goes)
+        elif found.goes.leads:
+            outputs += self._goes_to(state, outcome, found)
+        return outputs + self._release(state, outcome.created_at)
+
+    def _outcome_rows(self, state: State, before: arithmetic.Amounts) -> Iterable[Json]:
+        for name, member in sorted(state.members.items()):
+            row: Json = {
+                "assignee_id": name,
+                "weight": arithmetic.plain_decimal(member.weight),
+                "paused": member.paused,
+                "cumulative_error_before": arithmetic.twelve_decimals(before[name]),
+                **_error_after(member.error, _total(state)),
+            }
+            if state.has_rules:
+                row["open_leads"] = member.open_leads
+            yield row
+
+    def _goes_to(self, state: State, outcome: Outcome, found: outcomes.Found) -> list[Json]:
+        """The lead goes to somebody who is named."""
+        goes, taker = found.goes, outcome.to_assignee_id or outcome.assignee_id
+        return self._dispatch_by_rules(
+            state,
+            goes,
+            outcome.created_at,
+            released=found.was_parked,
+            divide=lambda: (
+                rules.hand_over(state, goes.leads, taker)
+                if found.charged
+                else rules.divide(state, goes.leads, forced_to=taker)
+            ),
+            remembered=found.was_parked,
+        )
+
+    def _goes_again(self, state: State, outcome: Outcome, goes: Parked) -> list[Json]:
+        (skills, _), *_ = rules.grouped(state, goes.leads)
+        if rules.can_take(state, skills, goes.excluded):
+            return self._dispatch_by_rules(
+                state, goes, outcome.created_at, released=False, remembered=False
+            )
+        _, _, rows = rules.divide(state, goes.leads, goes.excluded)
+        decision = _batch_decision(state, "batch_parked", outcome.created_at, goes)
+        state.parked.append(replace(goes, skills=skills))
+        # From here on not everybody may take everything.
+        state.has_rules = True
+        return [{**decision, "groups": rows, "groups_complete": True}]
 
     # --- Roster changes -----------------------------------------------------------------
 
@@ -380,6 +472,11 @@ def _assignments(decision: Json, leads: list[Lead], takers: list[str]) -> list[J
         }
         for position, (lead, taker) in enumerate(zip(leads, takers, strict=True), start=1)
     ]
+
+
+def _total(state: State) -> Fraction:
+    """The sum of the active weights, or a millionth where there is none."""
+    return sum(state.active_weights().values(), Fraction(0)) or Fraction(1, 10**6)
 
 
 def _denominator(total: Fraction) -> int:

@@ -59,6 +59,7 @@ class Mix:
     duplicates: bool = True
     parking: bool = True
     rules: bool = False
+    outcomes: bool = False
     leads_max: int = 1_000
     members_max: int = 8
 
@@ -168,7 +169,7 @@ class RosterWriter:
             seats[name] = Seat(member["weight"], keeps if paused is None else paused)
             members.append(member)
         # Pauses that end by themselves count as changes too, and only the dispatcher knows when.
-        named = self.rng.random() < 0.3 and not self.mix.rules
+        named = self.rng.random() < 0.3 and not (self.mix.rules or self.mix.outcomes)
         more = {"expected_roster_version": self.roster_version} if named else {}
         return self._changed(seats, "roster_replaced", members=members, **more)
 
@@ -197,7 +198,19 @@ class RosterWriter:
         fields: Json = {"required_skills": self.rng.choice(REQUIRED_SKILLS)}
         if self.rng.random() < 0.7:
             fields["time_zone"] = self.rng.choice(TIME_ZONES)
+        if self.mix.outcomes:
+            reasons = self.rng.sample(
+                ("wrong_number", "busy", "*", "other"), self.rng.randint(0, 3)
+            )
+            fields["returns"] = [self._return_rule(reason) for reason in reasons]
         return self._changed(self.seats, "channel_configured", **fields)
+
+    def _return_rule(self, reason: str) -> Json:
+        rule: Json = {"reason": reason}
+        for name in ("credited", "dispatched_again"):
+            if self.rng.random() < 0.8:
+                rule[name] = self.rng.random() < 0.5
+        return rule
 
     def capacity(self) -> list[Json]:
         """Of any member; often little, sometimes none, sometimes without a bound."""
@@ -206,6 +219,8 @@ class RosterWriter:
         fields: Json = {"assignee_id": self.rng.choice(list(self.seats))}
         if self.rng.random() < 0.9:
             fields["per_day"] = self.rng.choice((None, 0, 1, 1, 2, 3, 5, 8, 20, 60))
+        if self.mix.outcomes and self.rng.random() < 0.6:
+            fields["open_max"] = self.rng.choice((None, 0, 1, 2, 3, 5, 10, 30))
         return self._changed(self.seats, "capacity_changed", **fields)
 
     def skills(self) -> list[Json]:
@@ -296,7 +311,7 @@ class RosterWriter:
         return event
 
     def _now(self) -> str:
-        if self.mix.rules:
+        if self.mix.rules or self.mix.outcomes:
             return self._time()
         if self.rng.random() < 0.02:
             return self.rng.choice(("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"))

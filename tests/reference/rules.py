@@ -1,4 +1,4 @@
-"""Skills, capacities, days and pauses that end, literally.
+"""Skills, capacities, days, pauses that end, and leads that have to go to somebody, literally.
 
 A channel has rules from the first change on that asks for any. Then a batch is divided group by
 group: leads that ask for the same skills, among those who are there, have them, and have room.
@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from . import arithmetic
@@ -18,6 +18,9 @@ from . import arithmetic
 if TYPE_CHECKING:
     from .state import Parked, State
     from .validation import Change, Json, Lead
+
+Divided = tuple[dict[str, str], dict[str, Fraction], list[dict[str, Any]]]
+"""Who takes each lead, by lead id; what each was due; a row for each group."""
 
 ASKING = ("channel_configured", "capacity_changed", "skills_changed")
 
@@ -36,6 +39,7 @@ def apply(state: State, change: Change) -> None:
         return
     if change.kind == "capacity_changed":
         state.members[change.assignee_id].per_day = change.per_day
+        state.members[change.assignee_id].open_max = change.open_max
     if change.kind == "skills_changed":
         state.members[change.assignee_id].skills = frozenset(change.skills)
     if change.kind == "assignee_paused":
@@ -43,6 +47,7 @@ def apply(state: State, change: Change) -> None:
         state.members[change.assignee_id].until = until
     if change.kind == "channel_configured":
         state.time_zone, state.required_skills = change.time_zone, change.required_skills
+        state.returns = change.returns
         state.parked = list(_by_skills(state))
     if change.kind == "channel_configured" or state.day_ends is None:
         state.day_ends = end_of_day(moment(change.created_at), state.time_zone)
@@ -55,7 +60,7 @@ def _by_skills(state: State) -> Iterable[Parked]:
         if not parked.leads:
             yield parked
         for skills, leads in grouped(state, parked.leads):
-            yield Parked(parked.batch_id, parked.content, leads, skills)
+            yield Parked(parked.batch_id, parked.content, leads, skills, parked.excluded)
 
 
 def grouped(state: State, leads: Sequence[Lead]) -> list[tuple[tuple[str, ...], list[Lead]]]:
@@ -111,49 +116,106 @@ def due(state: State, now: datetime) -> tuple[datetime, str] | None:
 # --- A batch ----------------------------------------------------------------------------
 
 
-def able(state: State, skills: Sequence[str]) -> list[str]:
-    """Who is there and has the skills, first in rank first."""
+def able(state: State, skills: Sequence[str], excluded: Sequence[str] = ()) -> list[str]:
+    """Who is there, has the skills and isn't excluded, first in rank first."""
     return [
         name
         for name in state.ranked()
-        if not state.members[name].paused and state.members[name].skills.issuperset(skills)
+        if not state.members[name].paused
+        and state.members[name].skills.issuperset(skills)
+        and name not in excluded
     ]
 
 
-def can_take(state: State, skills: Sequence[str]) -> bool:
+def can_take(state: State, skills: Sequence[str], excluded: Sequence[str] = ()) -> bool:
     """Whether there is somebody with a weight and room."""
     return any(
         state.members[name].weight > 0 and (not state.has_rules or state.members[name].room() > 0)
-        for name in able(state, skills)
+        for name in able(state, skills, excluded)
     )
 
 
-def divide(state: State, leads: Sequence[Lead]) -> tuple[dict[str, str], Json, list[Json]]:
+def divide(
+    state: State,
+    leads: Sequence[Lead],
+    excluded: Sequence[str] = (),
+    forced_to: str | None = None,
+) -> Divided:
     """Divides the leads, and moves everyone's error.
 
-    Returns: who takes each lead, by lead id; what each was due; a row for each group.
+    Nobody of ``excluded`` gets any; all go to ``forced_to`` if that is somebody.
     """
     takers: dict[str, str] = {}
     due_: dict[str, Fraction] = dict.fromkeys(state.members, Fraction(0))
     rows = []
     for skills, group in grouped(state, leads):
-        there = able(state, skills)
+        there = able(state, skills, excluded)
+        if forced_to is not None:
+            _force(state, len(group), there, forced_to, due_)
+            takers |= {lead.lead_id: forced_to for lead in group}
+            rows.append(_row(skills, excluded, len(group), there) | {"forced_to": forced_to})
+            continue
         counts, capped = _divide_group(state, len(group), there, due_)
         order = arithmetic.interleaved(counts, there)
         for lead, taker in zip(group, order, strict=False):
             takers[lead.lead_id] = taker
-        row: Json = {
-            "required_skills": list(skills),
-            "excluded": [],
-            "leads": len(group),
-            "able": len(there),
-            "capped": sorted(capped),
-            "parked": len(group) - len(order),
-        }
+        row = _row(skills, excluded, len(group), there)
+        row |= {"capped": sorted(capped), "parked": len(group) - len(order)}
         if row["parked"]:
             row["parked_because"] = _why(state, skills, there)
         rows.append(row)
     return takers, due_, rows
+
+
+def hand_over(state: State, leads: Sequence[Lead], taker: str) -> Divided:
+    """They come to somebody who is charged for them already: they are due to nobody else."""
+    due_ = dict.fromkeys(state.members, Fraction(0)) | {taker: Fraction(len(leads))}
+    state.members[taker].error -= len(leads)
+    _receives(state, taker, len(leads))
+    rows = [
+        _row(skills, (), len(group), able(state, skills)) | {"forced_to": taker, "moved": True}
+        for skills, group in grouped(state, leads)
+    ]
+    return {lead.lead_id: taker for lead in leads}, due_, rows
+
+
+def _row(skills: Sequence[str], excluded: Sequence[str], leads: int, there: Sequence[str]) -> Json:
+    return {
+        "required_skills": list(skills),
+        "excluded": list(excluded),
+        "leads": leads,
+        "able": len(there),
+        "capped": [],
+        "parked": 0,
+    }
+
+
+def _unit(state: State) -> Fraction:
+    return 1 / (sum(state.active_weights().values(), Fraction(0)) * 10**18 or Fraction(10**12))
+
+
+def _force(
+    state: State, size: int, there: Sequence[str], taker: str, due_: dict[str, Fraction]
+) -> None:
+    """Whoever could have had them accrues them by weight; one gets them all."""
+    among = [name for name in there if state.members[name].room() > 0]
+    weights = {name: state.members[name].weight for name in among}
+    if not any(weights.values()):
+        among, weights = [taker], {taker: Fraction(1)}
+    parts = arithmetic.normalised(weights)
+    exact = {name: size * parts[name] for name in among}
+    for name, share in arithmetic.rounded_to_units(exact, among, _unit(state)).items():
+        state.members[name].error -= share
+        due_[name] += share
+    _receives(state, taker, size)
+
+
+def _receives(state: State, name: str, leads: int) -> None:
+    member = state.members[name]
+    member.error += leads
+    if state.has_rules:
+        member.taken_today += leads
+        member.open_leads += leads
 
 
 def _why(state: State, skills: Sequence[str], there: Sequence[str]) -> str:
@@ -167,17 +229,16 @@ def _why(state: State, skills: Sequence[str], there: Sequence[str]) -> str:
 def _divide_group(
     state: State, size: int, there: Sequence[str], due_: dict[str, Fraction]
 ) -> tuple[dict[str, int], list[str]]:
-    unit = 1 / (sum(state.active_weights().values(), Fraction(0)) * 10**18 or Fraction(10**12))
+    unit = _unit(state)
     counts = dict.fromkeys(there, 0)
     capped: list[str] = []
     among = [name for name in there if state.members[name].room() > 0]
 
     def give(name: str, leads: int, share: Fraction) -> None:
-        member = state.members[name]
         counts[name] += leads
         due_[name] += share
-        member.error += leads - share
-        member.taken_today += leads
+        state.members[name].error -= share
+        _receives(state, name, leads)
 
     while size and any(state.members[name].weight for name in among):
         weights = {name: state.members[name].weight for name in among}

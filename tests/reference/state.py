@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from . import arithmetic, rules
 from .promise import Promise
-from .validation import Change, Lead, RefusedError
+from .validation import Change, Lead, RefusedError, ReturnRule
 
 Window = dict[str, object]
 """Content by id, oldest first."""
@@ -26,21 +26,29 @@ class Assignee:
     skills: frozenset[str] = frozenset()
     per_day: int | None = None
     taken_today: int = 0
+    open_max: int | None = None
+    open_leads: int = 0
     until: datetime | None = None
 
     def room(self) -> int:
         """How many leads they can still take."""
-        return 10**9 if self.per_day is None else max(0, self.per_day - self.taken_today)
+        rooms = [10**9]
+        if self.per_day is not None:
+            rooms.append(self.per_day - self.taken_today)
+        if self.open_max is not None:
+            rooms.append(self.open_max - self.open_leads)
+        return max(0, min(rooms))
 
 
 @dataclass
 class Parked:
-    """Leads of a batch that wait until someone can take them; all ask for the same skills."""
+    """Leads of a batch that wait until someone can take them; all ask for the same."""
 
     batch_id: str
     content: object
     leads: list[Lead]
     skills: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass
@@ -53,11 +61,13 @@ class State:
     roster_version: int = 0
     batches: Window = field(default_factory=dict)
     changes: Window = field(default_factory=dict)
+    outcomes: Window = field(default_factory=dict)
     parked: list[Parked] = field(default_factory=list)
     promise: Promise = field(default_factory=Promise)
     has_rules: bool = False
     time_zone: str = "UTC"
     required_skills: tuple[str, ...] = ()
+    returns: tuple[ReturnRule, ...] = ()
     day_ends: datetime | None = None
 
     def ranked(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is refused, and why: from a line of text to a checked batch or roster change.
+"""What is refused, and why: from a line of text to a checked batch, roster change or outcome.
 
 The reasons are those of dead letters. Which one applies first is decided by the order in which
 things are looked at: text, envelope, (in ``replayer``) what is known of the channel, then leads.
@@ -31,11 +31,13 @@ CHANGE_FIELDS = {
     "assignee_resumed": ("assignee_id",),
     "roster_replaced": ("members", "expected_roster_version"),
     "cumulative_error_corrected": ("assignee_id", "amount", "counter_assignee_id"),
-    "capacity_changed": ("assignee_id", "per_day"),
+    "capacity_changed": ("assignee_id", "per_day", "open_max"),
     "skills_changed": ("assignee_id", "skills"),
-    "channel_configured": ("time_zone", "required_skills"),
+    "channel_configured": ("time_zone", "required_skills", "returns"),
 }
 """The types of roster changes and what each says; ``changed_by`` and ``reason`` go with all."""
+
+OUTCOMES = ("lead_returned", "lead_closed", "lead_reassigned", "lead_assigned_manually")
 
 WEIGHT = re.compile(r"[0-9]+(\.[0-9]{1,6})?")
 AMOUNT = re.compile(r"[+-]?[0-9]+(\.[0-9]{1,6})?")
@@ -86,6 +88,30 @@ class Member:
 
 
 @dataclass(frozen=True)
+class ReturnRule:
+    """What is done with a lead that comes back for a reason."""
+
+    reason: str
+    credited: bool = False
+    dispatched_again: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a lead."""
+
+    channel: str
+    outcome_id: str
+    created_at: str
+    kind: str
+    content: str
+    lead: Lead
+    assignee_id: str
+    to_assignee_id: str = ""
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class Change:
     """A valid roster change; fields that its type doesn't have keep their defaults."""
 
@@ -102,6 +128,8 @@ class Change:
     expected_roster_version: int | None = None
     until: str | None = None
     per_day: int | None = None
+    open_max: int | None = None
+    returns: tuple[ReturnRule, ...] = ()
     skills: tuple[str, ...] = ()
     time_zone: str = "UTC"
     required_skills: tuple[str, ...] = ()
@@ -132,8 +160,8 @@ def _refuse_constant(name: str) -> None:
 # --- Envelopes --------------------------------------------------------------------------
 
 
-def checked(value: Any) -> Batch | Change:
-    """The batch or roster change that a JSON value is; refused as ``invalid_event`` if neither."""
+def checked(value: Any) -> Batch | Change | Outcome:
+    """The batch, change or outcome that a JSON value is; refused as ``invalid_event`` if none."""
     if not isinstance(value, dict):
         raise RefusedError("invalid_event", "not an object")
     try:
@@ -144,11 +172,12 @@ def checked(value: Any) -> Batch | Change:
 
 def _known(event: Json) -> dict[str, object]:
     """Whose dead letter it is, as far as the event says so properly."""
-    names = ("channel", "batch_id" if event.get("type") == "lead_batch" else "change_id")
-    return {name: event[name] for name in names if is_id(event.get(name))}
+    kind = event.get("type")
+    name = "outcome_id" if kind in OUTCOMES else "batch_id" if kind == "lead_batch" else "change_id"
+    return {name: event[name] for name in ("channel", name) if is_id(event.get(name))}
 
 
-def _checked_event(event: Json) -> Batch | Change:
+def _checked_event(event: Json) -> Batch | Change | Outcome:
     kind = _field(event, "type", lambda value: isinstance(value, str))
     _field(event, "schema_version", lambda value: is_integer(value) and value >= 1)
     channel = _field(event, "channel", is_id)
@@ -157,6 +186,8 @@ def _checked_event(event: Json) -> Batch | Change:
         batch_id = _field(event, "batch_id", is_id)
         leads = _field(event, "leads", lambda value: isinstance(value, list))
         return Batch(channel, batch_id, created_at, leads)
+    if kind in OUTCOMES:
+        return _checked_outcome(event, kind, channel, created_at)
     if kind not in CHANGE_FIELDS:
         raise ValueError(f"unknown type {kind!r}")
     for name in ("changed_by", "reason"):
@@ -164,6 +195,24 @@ def _checked_event(event: Json) -> Batch | Change:
     change_id = _field(event, "change_id", is_id)
     details = {name: CHECKS[name](event) for name in CHANGE_FIELDS[kind]}
     return Change(channel, change_id, created_at, kind, _content(event), **details)
+
+
+def _checked_outcome(event: Json, kind: str, channel: str, created_at: str) -> Outcome:
+    for name in ("changed_by", "reason"):
+        _optional(event, name, lambda value: isinstance(value, str))
+    moves = kind == "lead_reassigned"
+    names = ["type", "schema_version", "changed_by", "reason", "lead_id", "assignee_id"]
+    content = {name: event.get(name) for name in [*names, *["to_assignee_id"] * moves]}
+    outcome_id = _field(event, "outcome_id", is_id)
+    assignee_id = _field(event, "assignee_id", is_id)
+    taker = _field(event, "to_assignee_id", is_id) if moves else ""
+    if taker == assignee_id:
+        raise ValueError("it stays where it is")
+    given = {} if kind == "lead_closed" else event.get("attributes", {})
+    lead = checked_lead({"lead_id": event.get("lead_id"), "attributes": given})
+    reason = _field(event, "reason", is_id) if kind == "lead_returned" else event.get("reason")
+    written = json.dumps(content, sort_keys=True)
+    return Outcome(channel, outcome_id, created_at, kind, written, lead, assignee_id, taker, reason)
 
 
 def _field(event: Json, name: str, is_valid: Callable[[Any], bool]) -> Any:
@@ -213,6 +262,22 @@ def _ids(name: str, most: int) -> Callable[[Json], Any]:
     return ids
 
 
+def _returns(event: Json) -> tuple[ReturnRule, ...]:
+    listed = event.get("returns", [])
+    if not isinstance(listed, list) or len(listed) > 100:
+        raise ValueError("returns is not valid")
+    found = {}
+    for row in listed:
+        reason = _field(row, "reason", is_id)
+        if reason in found:
+            raise ValueError("a reason is there twice")
+        flags = [row.get("credited", False), row.get("dispatched_again", True)]
+        if not all(isinstance(flag, bool) for flag in flags):
+            raise ValueError("yes or no")
+        found[reason] = ReturnRule(reason, *flags)
+    return tuple(found.values())
+
+
 CHECKS: Mapping[str, Callable[[Json], Any]] = {
     "assignee_id": lambda event: _field(event, "assignee_id", is_id),
     "weight": _weight,
@@ -224,6 +289,8 @@ CHECKS: Mapping[str, Callable[[Json], Any]] = {
     ),
     "until": lambda event: _optional(event, "until", is_timestamp),
     "per_day": _capacity("per_day"),
+    "open_max": _capacity("open_max"),
+    "returns": _returns,
     "skills": _ids("skills", 100),
     "time_zone": lambda event: event.get("time_zone", "UTC"),
     "required_skills": _ids("required_skills", 20),

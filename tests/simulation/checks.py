@@ -120,7 +120,7 @@ class Checks:
         (given,) = self._kafka.logs[at[:2]].between(at[2], at[2] + 1)
         if not given.visible:
             raise Violation(f"the input at {at} was aborted, and yet it was decided")
-        if source["topic"] == self._topics.lead_batches:
+        if source["topic"] != self._topics.roster_changes:
             newest = max(self._newest_batch_ms[partition], self.sent_ms[at])
             self._newest_batch_ms[partition] = newest
         elif (
@@ -179,17 +179,18 @@ class Checks:
         """The whole oracle; `wall_ms` is what the clocks show. Raises AssertionError."""
         self.step()
         topics = self._topics
-        inputs = self._visible(topics.lead_batches) + self._visible(topics.roster_changes)
+        inputs = [record for topic in topics.inputs for record in self._visible(topic)]
         decisions = self._sorted(topics.decisions)
-        ordered = in_order_of_decision(inputs, decisions)
+        dead_letters = self._sorted(topics.dead_letters)
+        ordered = in_order_of_decision(inputs, decisions, dead_letters)
         changelog = copies.compacted(self._sorted(topics.changelog))
         outcome = oracle.Outcome(
             inputs,
             self._sorted(topics.assignments),
             decisions,
-            self._sorted(topics.dead_letters),
+            dead_letters,
             changelog,
-            expected(ordered, self._partitions, topics.lead_batches),
+            expected(ordered, self._partitions, topics.inputs),
         )
         for check in (
             oracle.check_assigned_once,
@@ -216,7 +217,7 @@ class Checks:
         ]
 
     def _check_offsets(self, changelog: copies.Changelog) -> None:
-        for topic in (self._topics.lead_batches, self._topics.roster_changes):
+        for topic in self._topics.inputs:
             for number in range(self._partitions):
                 log = self._kafka.logs[topic, number]
                 wanted = last_visible(log)

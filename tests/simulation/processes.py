@@ -115,7 +115,7 @@ class Process:
             settings,
             consumer=SimConsumer(
                 calls,
-                [topics.lead_batches, topics.roster_changes],
+                list(topics.inputs),
                 settings.question_timeout_ms,
                 settings.max_poll_interval_ms,
             ),

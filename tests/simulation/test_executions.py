@@ -313,7 +313,7 @@ def test_14_other_partitions_or_topics_than_recorded_stop_it(change: str) -> Non
     """Keys would hash elsewhere, offsets would mean other records."""
     stage = Stage()
     stage.begin().kill()
-    inputs = (stage.topics.lead_batches, stage.topics.roster_changes)
+    inputs = stage.topics.inputs
     if change == "more partitions":
         for name, topic in stage.topics.table():
             stage.kafka.topics[name] = 2 if topic.copartitioned else 1

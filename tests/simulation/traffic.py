@@ -9,6 +9,7 @@ from schemas.topics import TopicNames
 from tests.reference import histories
 from tests.reference.validation import Json
 from tests.support.expected import time_text
+from tests.support.publisher import topic_of
 
 from .checks import Checks
 from .clockwork import Clockwork
@@ -17,6 +18,7 @@ from .processes import EPOCH_MS
 
 LEADS_MOST = 12
 RULES_SHARE = 0.4
+OUTCOMES_SHARE = 0.4
 TIME_ZONE = "Australia/Sydney"
 
 
@@ -49,6 +51,7 @@ class Traffic:
             members_max=6,
             parking=self._rng.choice((1, 5)),
             rules=self._rng.random() < RULES_SHARE,
+            outcomes=self._rng.random() < OUTCOMES_SHARE,
         )
         self._pause_ms = pause_ms
         self.ended = False
@@ -80,8 +83,7 @@ class Traffic:
         event = self._in_time(event)
         channel = event.get("channel")
         key = channel.encode("utf-8", "replace") if isinstance(channel, str) else b"?"
-        is_batch = event.get("type") == "lead_batch"
-        topic = self._topics.lead_batches if is_batch else self._topics.roster_changes
+        topic = topic_of(event, self._topics)
         value = json.dumps(event, ensure_ascii=self._rng.random() < 0.5).encode("utf-8", "replace")
         if plain or self._rng.random() >= self.transactional:
             self._append(topic, key, value, None)
@@ -138,7 +140,7 @@ class Traffic:
         return at
 
     def _send_poison(self, event: Json) -> None:
-        topic = self._rng.choice((self._topics.lead_batches, self._topics.roster_changes))
+        topic = self._rng.choice(self._topics.inputs)
         key = str(event.get("channel")).encode("utf-8", "replace")
         value = json.dumps(event).encode()
         partitions = self._kafka.topics[topic]

@@ -152,7 +152,7 @@ class World:
 
     def _bound_waiting(self, task: Task) -> None:
         waiting = {
-            self.topics.lead_batches: len(task.batches),
+            self.topics.lead_batches: len(task.waiting),
             self.topics.roster_changes: len(task.changes),
         }
         most = self.base.buffered_records_max + 2 * self.base.poll_records_max
@@ -260,7 +260,7 @@ class World:
         return self.kafka.settled and all(
             self.checks.applied.get(place, 0) >= last_visible(log)
             for place, log in self.kafka.logs.items()
-            if place[0] in (self.topics.lead_batches, self.topics.roster_changes)
+            if place[0] in self.topics.inputs
         )
 
     def _redis_is_there(self) -> bool:
@@ -277,7 +277,7 @@ class World:
         behind = {
             f"{place[0]}-{place[1]}": f"{self.checks.applied.get(place, 0)} of {last_visible(log)}"
             for place, log in self.kafka.logs.items()
-            if place[0] in (self.topics.lead_batches, self.topics.roster_changes)
+            if place[0] in self.topics.inputs
         }
         living = {
             process.slot: sorted(

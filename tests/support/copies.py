@@ -61,9 +61,17 @@ def _summary(state: ChannelState) -> Json:
         },
         "batches": [name for _, name, _ in state.batches.entries()],
         "changes": [name for _, name, _ in state.changes.entries()],
+        "outcomes": [name for _, name, _ in state.outcomes.entries()],
+        "open leads": _open_leads(state),
         "parked": [(batch.batch_id, batch.lead_ids) for _, batch in state.parking.in_order()],
         "promise": (state.promise.members_most, state.promise.paused, state.promise.corrected),
     }
+
+
+def _open_leads(state: ChannelState) -> Json:
+    members = [member.assignee_id for member in state.roster.members]
+    counts = state.eligibility.open_leads if state.eligibility else (0,) * len(members)
+    return dict(zip(members, counts, strict=True))
 
 
 def _reference_summary(state: State) -> Json:
@@ -76,6 +84,8 @@ def _reference_summary(state: State) -> Json:
         },
         "batches": list(state.batches),
         "changes": list(state.changes),
+        "outcomes": list(state.outcomes),
+        "open leads": {name: member.open_leads for name, member in state.members.items()},
         "parked": [
             (parked.batch_id, tuple(lead.lead_id for lead in parked.leads))
             for parked in state.parked

@@ -184,7 +184,7 @@ DEFECTS: dict[str, Defect] = {
     "rosters-when-they-come": _defect(
         "R5",
         "batches don't wait for the roster changes that were there before them",
-        (RECEPTION, "WaitingBatch(record, end) for record", "WaitingBatch(record, 0) for record"),
+        (RECEPTION, "WaitingInput(record, end) for record", "WaitingInput(record, 0) for record"),
     ),
     "rosters-up-to-the-stable-offset": _defect(
         "R5",
@@ -360,7 +360,7 @@ DEFECTS: dict[str, Defect] = {
             PROCESSOR,
             "            for task in draft.tasks.values():\n                task.rollback()\n",
             "            for task in draft.tasks.values():\n"
-            "                task.in_flight.changes, task.in_flight.batches = [], []\n"
+            "                task.in_flight.changes, task.in_flight.waiting = [], []\n"
             "                task.rollback()\n",
         ),
     ),
@@ -369,14 +369,14 @@ DEFECTS: dict[str, Defect] = {
         "the duplicates window keeps what an aborted transaction put into it",
         (
             TASK,
-            "                overlay.give_back(self.changes, self.batches)\n",
+            "                overlay.give_back(self.changes, self.waiting)\n",
             "                import msgspec\n"
             "                for name, after in overlay.states.items():\n"
             "                    if name in self.states:\n"
             "                        self.states[name] = msgspec.structs.replace(\n"
             "                            self.states[name],\n"
             "                            batches=after.batches, changes=after.changes)\n"
-            "                overlay.give_back(self.changes, self.batches)\n",
+            "                overlay.give_back(self.changes, self.waiting)\n",
         ),
     ),
     # -- Redis
@@ -477,7 +477,7 @@ DEFECTS: dict[str, Defect] = {
         (
             "streams.deciding",
             "        if task.overlay.releasing:\n            self._release_one(task, draft)\n",
-            "        if task.overlay.releasing and not task.changes and not task.batch_ready():\n"
+            "        if task.overlay.releasing and not task.changes and not task.waiting_ready():\n"
             "            self._release_one(task, draft)\n",
         ),
     ),

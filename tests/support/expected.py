@@ -7,7 +7,7 @@ decided again by the reference, and compared.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from schemas.partitioning import partition_of
 from tests.reference.replayer import Replayer
 from tests.reference.rules import moment
 from tests.reference.state import State
-from tests.reference.validation import Change, RefusedError, checked, parsed
+from tests.reference.validation import Batch, Change, Outcome, RefusedError, checked, parsed
 
 from .records import Json, Record
 
@@ -50,29 +50,42 @@ class Timer(NamedTuple):
 
 
 def in_order_of_decision(
-    inputs: Iterable[Record], decisions: Iterable[Record]
+    inputs: Iterable[Record], decisions: Iterable[Record], dead_letters: Iterable[Record]
 ) -> list[Record | Timer]:
     """The input records in the order in which they were decided, partition by partition.
 
-    Between them stand the timers, each of which is a decision of its own.
+    Between them stand the timers, each of which is a decision of its own. A record that was
+    refused says against which version of its channel: it was before the next decision there.
     """
+    refused: dict[tuple[str, int], list[At]] = defaultdict(list)
+    for letter in dead_letters:
+        if (version := letter.errors.get("state_version")) is not None:
+            channel = letter.key.decode() if letter.key else ""
+            refused[channel, int(version)].append(refusal_of(letter).at)
     waiting: dict[tuple[str, int], list[Record]] = defaultdict(list)
     for record in inputs:
         waiting[record.topic, record.partition].append(record)
     queues = {place: iter(records) for place, records in waiting.items()}
     reached: dict[tuple[str, int], int] = defaultdict(int)
     ordered: list[Record | Timer] = []
+
+    def pass_by(place: tuple[str, int], offset: int) -> None:
+        while reached[place] <= offset:
+            record = next(queues[place])
+            reached[place] = record.offset + 1
+            ordered.append(record)
+
     for decision in decisions:
+        before = (decision.event["channel"], decision.event["state_version"] - 1)
+        for topic, partition, offset in refused.get(before, ()):
+            pass_by((topic, partition), offset)
         if (timer := _timer(decision.event)) is not None:
             ordered.append(timer)
             continue
         source = decision.event["input"]
         place = (source["topic"], source["partition"])
-        # A release names the change that set it off, which has been passed already.
-        while reached[place] <= source["offset"]:
-            record = next(queues[place])
-            reached[place] = record.offset + 1
-            ordered.append(record)
+        # A release names the input that set it off, which has been passed already.
+        pass_by(place, source["offset"])
     for queue in queues.values():
         ordered.extend(queue)
     return ordered
@@ -92,7 +105,7 @@ def _timer(decision: Json) -> Timer | None:
 def expected(
     ordered: Iterable[Record | Timer],
     partitions: int,
-    leads_topic: str,
+    input_topics: Sequence[str],
     refused: Mapping[At, str] | None = None,
 ) -> Expected:
     """Decide the records with the reference.
@@ -100,7 +113,7 @@ def expected(
     Args:
         ordered: As `in_order_of_decision` gives them.
         partitions: The count of the input topics.
-        leads_topic: The name of the topic for batches.
+        input_topics: The names of those for batches, for changes, for outcomes.
         refused: Records that are refused for a limit that the reference doesn't know.
     """
     replayer = Replayer(timers_by_events=False)
@@ -114,7 +127,7 @@ def expected(
                 kind[output["channel"]].append(output)
             continue
         reason = (refused or {}).get(record.at) or _refused_at_sight(
-            record, partitions, leads_topic
+            record, partitions, input_topics
         )
         if reason is not None:
             refusals.append(Refusal(record.at, reason, 0))
@@ -138,7 +151,7 @@ def _happened(replayer: Replayer, timer: Timer) -> list[Json]:
     return replayer.timer(replayer.states[timer.channel], now)
 
 
-def _refused_at_sight(record: Record, partitions: int, leads_topic: str) -> str | None:
+def _refused_at_sight(record: Record, partitions: int, input_topics: Sequence[str]) -> str | None:
     """Why a record is refused whatever the state is, if it is."""
     if record.value is None:
         return "not_json"
@@ -148,8 +161,8 @@ def _refused_at_sight(record: Record, partitions: int, leads_topic: str) -> str 
         event = checked(parsed(record.value))
     except RefusedError as refusal:
         return refusal.reason
-    if isinstance(event, Change) is (record.topic == leads_topic):
-        return "invalid_event"  # belongs in the other topic
+    if record.topic != input_topics[(Batch, Change, Outcome).index(type(event))]:
+        return "invalid_event"  # belongs in another topic
     key = event.channel.encode()
     if record.key != key:
         return "wrong_key"

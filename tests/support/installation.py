@@ -160,8 +160,8 @@ class Installation:
     # -- offsets
 
     def input_places(self) -> list[Place]:
-        """The partitions of both input topics."""
-        return self.places(self.topics.lead_batches, self.topics.roster_changes)
+        """The partitions of the input topics."""
+        return self.places(*self.topics.inputs)
 
     def places(self, *topics: str) -> list[Place]:
         """The partitions of the topics."""

@@ -6,6 +6,7 @@ from functools import partial
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from schemas.inputs import OUTCOME_TYPES
 from schemas.partitioning import partition_of
 from schemas.topics import TopicNames
 
@@ -21,7 +22,7 @@ class Publisher:
     """An idempotent producer that puts each key on its murmur2 partition, unless told otherwise."""
 
     def __init__(self, bootstrap_servers: str, topics: TopicNames, partitions: int) -> None:
-        """`partitions` is the count of both input topics."""
+        """`partitions` is the count of the input topics."""
         self.topics = topics
         self.partitions = partitions
         self._bootstrap_servers = bootstrap_servers
@@ -48,9 +49,7 @@ class Publisher:
 
     def topic_of(self, event: Json) -> str:
         """The input topic that an event of this type belongs to."""
-        if event.get("type") == "lead_batch":
-            return self.topics.lead_batches
-        return self.topics.roster_changes
+        return topic_of(event, self.topics)
 
     def send(
         self,
@@ -149,3 +148,10 @@ class Publisher:
 def encoded(event: Mapping[str, object]) -> bytes:
     """As most sources write JSON."""
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def topic_of(event: Json, topics: TopicNames) -> str:
+    """The input topic that an event of this type belongs to."""
+    if event.get("type") == "lead_batch":
+        return topics.lead_batches
+    return topics.lead_outcomes if event.get("type") in OUTCOME_TYPES else topics.roster_changes

@@ -51,8 +51,11 @@ def many_members(seed: int) -> Iterator[dict[str, object]]:
     absent = [f"member {number}" for number in range(40)]
     present: list[str] = []
     for number in range(220):
-        kind = rng.choice(("join", "leave", "weight", "pause", "correct", *["batch"] * 15))
-        if len(present) < 30 or (kind == "join" and absent):
+        kinds = ("join", "leave", "weight", "pause", "correct", "outcome", "outcome")
+        kind = rng.choice((*kinds, *["batch"] * 15))
+        if number == 100 and seed % 4:
+            event = {"type": "channel_configured", "returns": [{"reason": "*", "credited": True}]}
+        elif len(present) < 30 or (kind == "join" and absent):
             present.append(absent.pop(rng.randrange(len(absent))))
             event = joined(present[-1], str(rng.randint(1, 9)))
         elif kind == "leave":
@@ -60,6 +63,8 @@ def many_members(seed: int) -> Iterator[dict[str, object]]:
             event = {"type": "assignee_left", "assignee_id": absent[-1]}
         elif kind == "batch":
             event = batch(f"b{number}", rng.randint(0, 25))
+        elif kind == "outcome":
+            event = outcome(rng, number, present)
         else:
             event = {
                 "weight": {"type": "weight_changed", "weight": f"{rng.random():.6f}"},
@@ -70,9 +75,24 @@ def many_members(seed: int) -> Iterator[dict[str, object]]:
         yield complete(number, event)
 
 
+def outcome(rng: random.Random, number: int, present: list[str]) -> dict[str, object]:
+    """What became of some lead."""
+    holder, other = rng.sample(present, 2)
+    kind = rng.choice(
+        (
+            {"type": "lead_returned", "reason": "busy"},
+            {"type": "lead_reassigned", "to_assignee_id": other},
+            {"type": "lead_assigned_manually"},
+            {"type": "lead_closed"},
+        )
+    )
+    return {**kind, "outcome_id": f"o{number}", "lead_id": f"X{number}", "assignee_id": holder}
+
+
 def complete(number: int, event: dict[str, object]) -> dict[str, object]:
     """The event with what all of its kind have."""
-    ids = {"change_id": f"c{number}"} if event["type"] != "lead_batch" else {}
+    named = event["type"] == "lead_batch" or "outcome_id" in event
+    ids = {} if named else {"change_id": f"c{number}"}
     head = {"schema_version": 1, "channel": "web", "created_at": "2026-11-21T09:00:00Z"}
     return {**head, **ids, **event}
 

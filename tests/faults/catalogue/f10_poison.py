@@ -17,7 +17,7 @@ def over_the_limit(run: Run) -> None:
     """Megabytes that compress to nothing pass the topic; they become dead letters, too."""
     topics = run.installation.topics
     for number in range(6):
-        topic = run.rng.choice((topics.lead_batches, topics.roster_changes))
+        topic = run.rng.choice(topics.inputs)
         size = run.rng.choice((1_100_000, 2_000_000, 4_000_000))
         key = f"pair-{number % 4}".encode()
         run.installation.publisher.send(topic, b" " * size, key)

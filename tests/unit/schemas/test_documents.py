@@ -63,7 +63,7 @@ def test_every_reason_has_a_meaning() -> None:
     assert list(MEANINGS) == list(Reason)
 
 
-def test_the_first_five_topics_are_copartitioned() -> None:
+def test_all_topics_but_dead_letters_are_copartitioned() -> None:
     """Only dead letters stand apart."""
-    assert [t.copartitioned for t in TOPICS] == [True] * 5 + [False]
-    assert [t.cleanup_policy for t in TOPICS] == ["delete"] * 4 + ["compact", "delete"]
+    assert [t.copartitioned for t in TOPICS] == [True] * 6 + [False]
+    assert [t.cleanup_policy for t in TOPICS] == ["delete"] * 5 + ["compact", "delete"]

@@ -37,7 +37,9 @@ def replayed(seed: int) -> tuple[dict[str, ChannelState], tuple[bytes, ...]]:
     replay = Replay(Limits())
     rules = seed % 4 == 3
     events = (
-        history(seed, channels=3, events=120, rules=rules) if seed % 2 else list(many_members(seed))
+        history(seed, channels=3, events=120, rules=rules, outcomes=seed % 3 == 1)
+        if seed % 2
+        else list(many_members(seed))
     )
     outputs = replay.lines(line.encode() for line in lines(events))
     return replay.states, tuple(filter(is_decision, outputs))

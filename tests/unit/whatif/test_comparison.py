@@ -256,3 +256,20 @@ def test_after_each_day_there_is_a_standing() -> None:
     assert all(not member.paused for each in found.days for member in each.roster.members)
     ranks = sorted("ABC", key=lambda name: rank_digest("web", name))
     assert [member.assignee_id for member in found.days[0].roster.members] == ranks
+
+
+def test_outcomes_are_left_out_and_counted_and_so_are_bounds_of_open_leads() -> None:
+    """Nobody closes a lead here, so a bound of open ones would let nothing through."""
+    parts = (
+        at(0, events.roster("r", {"A": "1", "B": "1"}, "web")),
+        at(0, events.change("capacity_changed", "c", "web", assignee_id="A", open_max=1)),
+        at(1, events.lead_batch("b1", 10, "web")),
+        at(2, {
+            "type": "lead_closed", "schema_version": 1, "outcome_id": "o", "channel": "web",
+            "lead_id": "L1", "assignee_id": "A",
+        }),
+    )  # fmt: skip
+    found = history(*parts)
+    assert (found.outcomes, found.refused) == (1, 0)
+    (comparison,) = compared(found, Changes(), LIMITS)
+    assert received(comparison) == {"A": 5, "B": 5}

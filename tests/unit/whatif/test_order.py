@@ -91,7 +91,10 @@ def test_a_type_of_decision_that_came_later_is_no_obstacle() -> None:
     newer = json.loads(decisions[-1])
     newer.update(type="decided_by_the_moon", phase="full")
     found = history([*decisions[:-1], json.dumps(newer).encode()], records)
-    assert len(found.events) == len(STORY)
+    assert (len(found.events), found.outcomes) == (len(STORY), 0)
+    newer["input"] = {"topic": "leads.outcomes", "partition": 0, "offset": 0}
+    found = history([*decisions, json.dumps(newer).encode()], records)
+    assert (len(found.events), found.outcomes, found.notes) == (len(STORY), 1, ())
 
 
 def test_where_inputs_are_gone_the_roster_of_then_comes_first() -> None:

@@ -1,0 +1,248 @@
+"""Why a lead went to whom it went to: every time that it was assigned, from the log alone.
+
+In: the lines of the log, each `lead_assigned` before the decision that it belongs to (so they
+stand in the output of `partidor replay`; of the topics, assignments are read first). Out: one
+explanation for each time, as plain values: when, who could take it, the four steps, the order
+within the batch, since when it waited, and whether all of it is the same when it is divided again.
+Pure; attributes are looked at for the skills that they ask, and not kept.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from streams.audit.checking import (
+    Assigned,
+    Difference,
+    differences,
+    order_differences,
+    own_differences,
+    places,
+)
+from streams.audit.decision_log import Json, Ledger, Unreadable, decision_of
+from streams.audit.recomputing import members_before, recompute
+from streams.audit.telling import exact_text, group_told, in_group
+
+BATCHES_OPEN_MAX: Final = 64
+"""Batches whose assignments are held until the last of them comes."""
+
+
+class _AssignedRead(msgspec.Struct, frozen=True):
+    channel: str
+    batch_id: str
+    lead_id: str
+    assignee_id: str
+    position: int
+    batch_size: int
+    state_version: int
+    decided_at: str
+    attributes: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_decode_assigned = msgspec.json.Decoder(_AssignedRead).decode
+_Key = tuple[str, int]
+"""Channel and state version: what the assignments of a batch share."""
+
+
+class Inquiry:
+    """One question about one lead."""
+
+    def __init__(self, lead_id: str, channel: str | None = None) -> None:
+        """About a lead, in one channel or in all."""
+        self.lead_id = lead_id
+        self._channel = channel
+        self._open: dict[_Key, dict[int, Assigned]] = {}
+        self._found: dict[_Key, dict[int, Assigned]] = {}
+        self._ledgers: dict[str, Ledger] = {}
+        self.explanations: list[Json] = []
+        self.outcomes: list[Json] = []
+
+    @property
+    def channels(self) -> set[str]:
+        """Where the lead was assigned, so far."""
+        return {channel for channel, _ in self._found}
+
+    def assignment(self, value: bytes) -> None:
+        """The next `lead_assigned`; what isn't one is passed over."""
+        try:
+            read = _decode_assigned(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return
+        if self._channel not in (None, read.channel):
+            return
+        key = (read.channel, read.state_version)
+        batch = self._found.get(key)
+        if batch is None:
+            batch = self._open.setdefault(key, {})
+        batch[read.position] = Assigned(
+            read.channel, read.batch_id, read.lead_id, read.assignee_id, read.position,
+            read.batch_size, read.state_version, read.decided_at, bytes(read.attributes).decode(),
+        )  # fmt: skip
+        if read.lead_id == self.lead_id:
+            self._found[key] = self._open.pop(key, batch)
+        elif len(self._open) > BATCHES_OPEN_MAX or len(batch) == read.batch_size:
+            # It is complete, or was begun so long ago that no more of it can come.
+            self._open.pop(key if len(batch) == read.batch_size else next(iter(self._open)), None)
+
+    def decision(self, value: bytes) -> None:
+        """The next decision; what isn't one is passed over. Raises Unreadable."""
+        decision = decision_of(value)
+        if decision is None or self._channel not in (None, decision["channel"]):
+            return
+        channel = decision["channel"]
+        ledger = self._ledgers.setdefault(channel, Ledger(channel))
+        if not ledger.turn_to(decision):
+            return
+        if decision.get("lead_id") == self.lead_id:
+            self.outcomes.append(_outcome(decision))
+        batch = self._found.pop((channel, decision["state_version"]), None)
+        if batch is not None and decision["type"] == "batch_dispatched":
+            leads = [batch[position] for position in sorted(batch)]
+            try:
+                self.explanations.append(_explanation(self.lead_id, leads, ledger, decision))
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+                version = decision["state_version"]
+                text = f"decision {version} of channel {channel} can't be read: {error!r}"
+                raise Unreadable(text) from None
+        ledger.apply(decision)
+
+    def finish(self) -> None:
+        """No more comes: what was assigned without its decision in the log is said too."""
+        for (_, _), batch in sorted(self._found.items()):
+            lead = next(lead for lead in batch.values() if lead.lead_id == self.lead_id)
+            missing = "the log doesn't hold the decision of this batch"
+            self.explanations.append({**_head(lead), "checked": None, "not_known": [missing]})
+        self._found.clear()
+
+
+def _outcome(decision: Json) -> Json:
+    names = (
+        "channel", "state_version", "decided_at", "outcome_type", "assignee_id", "to_assignee_id",
+        "reason", "changed_by", "credited", "dispatched_again",
+    )  # fmt: skip
+    return {name: decision[name] for name in names if decision.get(name) is not None}
+
+
+def _head(lead: Assigned) -> Json:
+    return {
+        "channel": lead.channel,
+        "lead_id": lead.lead_id,
+        "assignee_id": lead.assignee_id,
+        "assignment_id": f"{lead.channel}/{lead.state_version}/{lead.lead_id}",
+        "decided_at": lead.decided_at,
+        "batch_id": lead.batch_id,
+        "position": lead.position,
+        "batch_size": lead.batch_size,
+        "state_version": lead.state_version,
+    }
+
+
+def _explanation(lead_id: str, leads: Sequence[Assigned], ledger: Ledger, decision: Json) -> Json:
+    """One time that the lead was assigned; `leads` are those of its batch that are there."""
+    lead = next(each for each in leads if each.lead_id == lead_id)
+    told: Json = _head(lead)
+    told["dispatched_because"] = _again(ledger, decision)
+    told["parked"] = _parked(ledger, decision)
+    roster = members_before(ledger, decision)
+    not_known: list[str] = []
+    if isinstance(roster, str):
+        not_known.append(roster)
+        found = own_differences(decision)
+        told["shares"] = [_own_row(row, decision) for row in decision["shares"]]
+    else:
+        again = recompute(roster, decision)
+        found = differences(decision, again)
+        names = (ledger.rules or {}).get("required_skills", ())
+        where = places(decision, again.groups, leads, names)
+        if where is None:
+            not_known.append("not all assignments of the batch fit its groups, or are there")
+            if len(again.groups) == 1:
+                told |= group_told(again, again.groups[0])
+        else:
+            found += order_differences(again, leads, where)
+            told |= in_group(again, where[lead.position - 1], lead)
+    found += _counts_differ(leads, decision)
+    told["checked"] = False if found else None if not_known else True
+    told["differences"] = [each._asdict() for each in found]
+    told["not_known"] = not_known
+    return told
+
+
+def _counts_differ(leads: Sequence[Assigned], decision: Json) -> list[Difference]:
+    """Whether everybody received as many assignments as the decision says."""
+    if len(leads) != decision["batch_size"]:
+        return []  # some are gone, or not there yet
+    received: dict[str, int] = {}
+    for lead in leads:
+        received[lead.assignee_id] = received.get(lead.assignee_id, 0) + 1
+    stated = {row["assignee_id"]: row["assigned"] for row in decision["shares"] if row["assigned"]}
+    return [
+        Difference(f"assigned of {each}", str(stated.get(each, 0)), str(received.get(each, 0)))
+        for each in sorted(stated.keys() | received.keys())
+        if stated.get(each, 0) != received.get(each, 0)
+    ]
+
+
+def _again(ledger: Ledger, decision: Json) -> Json | None:
+    """The outcome that this batch of one lead follows from, if it does."""
+    previous = ledger.previous
+    if previous is None or "outcome_type" not in previous:
+        return None
+    # Both decisions are about one input.
+    return _outcome(previous) if previous.get("input") == decision.get("input") else None
+
+
+def _parked(ledger: Ledger, decision: Json) -> Json | None:
+    """Since when and why its leads waited; None if they didn't."""
+    previous = ledger.previous
+    if previous is None or not (
+        previous["type"] == "batch_released" or "unparked_batch_id" in previous
+    ):
+        # In channels with rules the decision says so, wherever the log begins.
+        return {"since": None} if decision.get("released") else None
+    asked = [group.get("required_skills") for group in decision.get("groups") or ()]
+    waited = [
+        entry
+        for entry in ledger.released
+        if not entry.groups
+        or any(group["parked"] and group.get("required_skills") in asked for group in entry.groups)
+    ] or ledger.released
+    if not waited:
+        return {"since": None, "released_by": _cause(ledger.cause)}
+    reasons = {
+        group["parked_because"]
+        for group in waited[0].groups
+        if group.get("parked_because") and group.get("required_skills") in asked
+    }
+    return {
+        "since": waited[0].decided_at,
+        "state_version": waited[0].state_version,
+        "because": sorted(reasons or {"nobody_active"}),
+        "released_by": _cause(ledger.cause),
+    }
+
+
+def _cause(decision: Json | None) -> Json | None:
+    if decision is None:
+        return None
+    names = (
+        "type", "state_version", "decided_at", "change_type", "assignee_id", "by_timer", "reason",
+        "changed_by", "outcome_type", "day",
+    )  # fmt: skip
+    return {name: decision[name] for name in names if decision.get(name) is not None}
+
+
+def _own_row(row: Json, decision: Json) -> Json:
+    return {
+        "assignee_id": row["assignee_id"],
+        "weight": row["weight"],
+        "cumulative_error_before": row["cumulative_error_before"],
+        "fair_share": row["fair_share"],
+        "ideal": row["ideal"],
+        "assigned": row["assigned"],
+        "cumulative_error_after": row["cumulative_error_after"],
+        "cumulative_error_after_exact": exact_text(
+            int(row["cumulative_error_numerator"]), int(decision["error_denominator"])
+        ),
+    }
