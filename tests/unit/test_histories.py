@@ -31,17 +31,18 @@ def inputs(seed: int) -> list[bytes]:
     """The lines of a history; some are spoiled in places, some have big batches.
 
     Every other one has skills, capacities, days and pauses that end; one in three has leads that
-    come back, are closed, move, or are given by hand.
+    come back, are closed, move, or are given by hand; one in five has persons who come again.
     """
     leads_max = 1_000 if seed % 12 == 0 else 60
-    rules, outcomes = seed % 2 == 1, seed % 3 == 1
+    rules, outcomes, sticky = seed % 2 == 1, seed % 3 == 1, seed % 5 == 1
     events = history(
         seed,
         channels=1 + seed % 3,
-        events=EVENTS * (1 + rules + outcomes),
-        leads_max=20 if rules or outcomes else leads_max,
+        events=EVENTS * (1 + rules + outcomes + sticky),
+        leads_max=20 if rules or outcomes or sticky else leads_max,
         rules=rules,
         outcomes=outcomes,
+        sticky=sticky,
     )
     if seed % 4 == 0:
         spoiled = lines(events, seed, 0.2)
