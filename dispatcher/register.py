@@ -19,6 +19,7 @@ import msgspec
 from dispatcher.decisions import Dispatched
 from dispatcher.eligibility import Sticky
 from dispatcher.requirements import Requirement
+from dispatcher.state_records import channel_key
 from dispatcher.times import milliseconds
 
 DAY_MS: Final = 86_400_000
@@ -34,13 +35,19 @@ class Owner(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         at_ms: when it was dispatched, milliseconds since 1970.
+        days: for how long that counts, by the rule of then.
         batch_id, lead_id: which one it was.
     """
 
     assignee_id: str
     at_ms: int
+    days: int
     batch_id: str
     lead_id: str
+
+    def counts(self, now_ms: int, sticky: Sticky) -> bool:
+        """Whether it still does, at a time and by the rule of now."""
+        return self.at_ms >= now_ms - min(self.days, sticky.days) * DAY_MS
 
 
 class Owners(Protocol):
@@ -95,13 +102,12 @@ def with_owners(
     now_ms: int,
 ) -> list[Requirement]:
     """The requirements of leads with whom each should go to, if they may take it."""
-    since_ms = now_ms - sticky.days * DAY_MS
     found = []
     for requirement, text in zip(requirements, attributes, strict=True):
         owner = ""
         for key in person_keys(channel, text, sticky.attributes):
             known = owners.get(key)
-            if known is not None and known.at_ms >= since_ms:
+            if known is not None and known.counts(now_ms, sticky):
                 owner = known.assignee_id
                 break
         found.append(requirement._replace(owner=owner) if owner else requirement)
@@ -112,10 +118,24 @@ def entries(decision: Dispatched) -> Iterator[tuple[str, Owner]]:
     """What the register remembers of a dispatched batch, by key; of equals the last counts."""
     if decision.sticky is None:
         return
-    at_ms = milliseconds(decision.decided_at)
+    at_ms, days = milliseconds(decision.decided_at), decision.sticky.days
     members = decision.roster.members
     for lead_id, text, rank in zip(
         decision.lead_ids, decision.attributes, decision.order, strict=True
     ):
         for key in person_keys(decision.channel, text, decision.sticky.attributes):
-            yield key, Owner(members[rank].assignee_id, at_ms, decision.batch_id, lead_id)
+            yield key, Owner(members[rank].assignee_id, at_ms, days, decision.batch_id, lead_id)
+
+
+def record_key(channel: str, key: str) -> bytes:
+    """Under which an entry stands on the register's topic."""
+    return channel_key(channel) + b"/" + key.encode()
+
+
+def key_of(record_key: bytes) -> str:
+    """The key by which it is looked up."""
+    return record_key.rpartition(b"/")[2].decode()
+
+
+encode_owner: Final = msgspec.json.Encoder().encode
+decode_owner: Final = msgspec.json.Decoder(Owner).decode

@@ -1,7 +1,7 @@
 """The topics: one table that creating, checking and documenting them all read.
 
-All but the dead letters have the same number of partitions, and a channel sits on the same partition
-number in all of them (murmur2, see `schemas.partitioning`).
+All but the dead letters have the same number of partitions, and a channel sits on the same
+partition number in all of them (murmur2, see `schemas.partitioning`).
 """
 
 from collections.abc import Iterator

@@ -223,16 +223,20 @@ def owner_of(state: State, lead: Lead, now: datetime) -> str:
         return ""
     for name in state.sticky.attributes:
         known = state.owners.get((name, person(lead.attributes.get(name))))
-        if known is not None and known[1] >= now - timedelta(days=state.sticky.days):
-            return known[0]
+        if known is not None:
+            assignee, at, days = known
+            if at >= now - timedelta(days=min(days, state.sticky.days)):
+                return assignee
     return ""
 
 
 def remember(state: State, lead: Lead, taker: str, now: datetime) -> None:
     """The next lead of the same person may go to them, too."""
-    for name in state.sticky.attributes if state.sticky else ():
+    if state.sticky is None:
+        return
+    for name in state.sticky.attributes:
         if value := person(lead.attributes.get(name)):
-            state.owners[name, value] = (taker, now)
+            state.owners[name, value] = (taker, now, state.sticky.days)
 
 
 def person(value: object) -> str:

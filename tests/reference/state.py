@@ -70,7 +70,7 @@ class State:
     required_skills: tuple[str, ...] = ()
     returns: tuple[ReturnRule, ...] = ()
     sticky: StickyRule | None = None
-    owners: dict[tuple[str, str], tuple[str, datetime]] = field(default_factory=dict)
+    owners: dict[tuple[str, str], tuple[str, datetime, int]] = field(default_factory=dict)
     day_ends: datetime | None = None
 
     def ranked(self) -> list[str]:

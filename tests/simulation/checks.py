@@ -6,11 +6,15 @@ checks that runs on real servers are given, which decide everything again with t
 reference.
 """
 
+import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
+from dispatcher.register import decode_owner, key_of
 from schemas.topics import TopicNames
+from tests.reference.state import State
 from tests.support import copies, oracle
 from tests.support.expected import by_itself, expected, in_order_of_decision
 from tests.support.records import Record
@@ -39,6 +43,7 @@ class Checks:
             topics.assignments,
             topics.decisions,
             topics.changelog,
+            topics.register,
             topics.dead_letters,
         )
         self._read: dict[Place, int] = {
@@ -203,6 +208,40 @@ class Checks:
         self._check_offsets(changelog)
         self._check_timers(changelog, wall_ms)
         self._check_redis(redis, changelog)
+        self._check_register(redis, outcome.expected.states)
+
+    def _check_register(self, redis: Redis, states: Mapping[str, State]) -> None:
+        """Its topic holds the last owner of everybody, and Redis the same up to its point."""
+        topic = self._topics.register
+        held: dict[int, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+        for record in self._sorted(topic):
+            assert record.key is not None
+            held[record.partition][key_of(record.key)].append(record)
+        wanted = {
+            owner_key(channel, name, value): (assignee, ms_of(at))
+            for channel, state in states.items()
+            for (name, value), (assignee, at, _) in state.owners.items()
+        }
+        owners = {
+            key: decode_owner(records[-1].value or b"")
+            for part in held.values()
+            for key, records in part.items()
+        }
+        found = {key: (owner.assignee_id, owner.at_ms) for key, owner in owners.items()}
+        if found != wanted:
+            raise Violation(f"register: {found} on its topic instead of {wanted}")
+        for partition, part in held.items():
+            topic_id = self._kafka.topic_ids[topic]
+            there = redis.store.owners(partition, topic_id, sorted(part))
+            if there.register_point is None:
+                continue  # nobody has asked since Redis lost it
+            for key, value in zip(sorted(part), there.owners, strict=True):
+                below = [
+                    each for each in part[key] if each.offset < there.register_point.next_offset
+                ]
+                # What is below the point is there, or something newer.
+                if below and value not in {each.value for each in part[key][len(below) - 1 :]}:
+                    raise Violation(f"register: {key} of {partition} in Redis is {value!r}")
 
     def _sorted(self, topic: str) -> list[Record]:
         return sorted(self.records[topic], key=lambda record: record.at)
@@ -242,6 +281,16 @@ class Checks:
             found = dict(redis.store.read(partition, 0, 10**9).records)
             if found != records:
                 raise Violation(f"Redis is not the changelog in partition {partition}")
+
+
+def owner_key(channel: str, name: str, value: str) -> str:
+    """Under which the register holds a person."""
+    return hashlib.sha256(f"{channel}\n{name}\n{value}".encode()).hexdigest()[:32]
+
+
+def ms_of(at: datetime) -> int:
+    """Milliseconds since 1970."""
+    return round(at.timestamp() * 1000)
 
 
 def last_visible(log: Log) -> int:

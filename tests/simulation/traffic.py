@@ -19,6 +19,7 @@ from .processes import EPOCH_MS
 LEADS_MOST = 12
 RULES_SHARE = 0.4
 OUTCOMES_SHARE = 0.4
+STICKY_SHARE = 0.3
 TIME_ZONE = "Australia/Sydney"
 
 
@@ -52,6 +53,7 @@ class Traffic:
             parking=self._rng.choice((1, 5)),
             rules=self._rng.random() < RULES_SHARE,
             outcomes=self._rng.random() < OUTCOMES_SHARE,
+            sticky=self._rng.random() < STICKY_SHARE,
         )
         self._pause_ms = pause_ms
         self.ended = False
