@@ -6,13 +6,11 @@ checks that runs on real servers are given, which decide everything again with t
 reference.
 """
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
-from dispatcher.register import decode_owner, key_of
+from dispatcher.register import key_of
 from schemas.topics import TopicNames
 from tests.reference.state import State
 from tests.support import copies, oracle
@@ -196,6 +194,7 @@ class Checks:
             dead_letters,
             changelog,
             expected(ordered, self._partitions, topics.inputs),
+            self._sorted(topics.register),
         )
         for check in (
             oracle.check_assigned_once,
@@ -213,23 +212,12 @@ class Checks:
     def _check_register(self, redis: Redis, states: Mapping[str, State]) -> None:
         """Its topic holds the last owner of everybody, and Redis the same up to its point."""
         topic = self._topics.register
+        records = self._sorted(topic)
+        _violated("register", lambda: copies.check_register(records, states))
         held: dict[int, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
-        for record in self._sorted(topic):
+        for record in records:
             assert record.key is not None
             held[record.partition][key_of(record.key)].append(record)
-        wanted = {
-            owner_key(channel, name, value): (assignee, ms_of(at))
-            for channel, state in states.items()
-            for (name, value), (assignee, at, _) in state.owners.items()
-        }
-        owners = {
-            key: decode_owner(records[-1].value or b"")
-            for part in held.values()
-            for key, records in part.items()
-        }
-        found = {key: (owner.assignee_id, owner.at_ms) for key, owner in owners.items()}
-        if found != wanted:
-            raise Violation(f"register: {found} on its topic instead of {wanted}")
         for partition, part in held.items():
             topic_id = self._kafka.topic_ids[topic]
             there = redis.store.owners(partition, topic_id, sorted(part))
@@ -281,16 +269,6 @@ class Checks:
             found = dict(redis.store.read(partition, 0, 10**9).records)
             if found != records:
                 raise Violation(f"Redis is not the changelog in partition {partition}")
-
-
-def owner_key(channel: str, name: str, value: str) -> str:
-    """Under which the register holds a person."""
-    return hashlib.sha256(f"{channel}\n{name}\n{value}".encode()).hexdigest()[:32]
-
-
-def ms_of(at: datetime) -> int:
-    """Milliseconds since 1970."""
-    return round(at.timestamp() * 1000)
 
 
 def last_visible(log: Log) -> int:
