@@ -7,9 +7,10 @@ holds now.
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from dispatcher.register import Owner
+from dispatcher.store import RegisterPoint
 
 RECENT_MAX: Final = 200_000
 """Entries; beyond, what was looked up is forgotten and looked up again."""
@@ -19,6 +20,18 @@ InputPlace = tuple[str, int]
 
 Entry = tuple[bytes, Owner]
 """The record key on the register's topic, and the owner."""
+
+
+class Found(NamedTuple):
+    """What was looked up for an input.
+
+    Attributes:
+        attributes: by which persons were known then; another rule asks for others.
+        owners: by key; None if it has to do without.
+    """
+
+    attributes: tuple[str, ...]
+    owners: Mapping[str, Owner] | None
 
 
 class Phase(Enum):
@@ -34,9 +47,9 @@ class KnownOwners:
 
     Attributes:
         next_offset: of the register's topic, behind what Redis holds or will hold with `unflushed`.
-        flushed_offset: behind what Redis holds, as this owner wrote or found it.
+        point: behind what Redis holds, as this owner wrote or found it.
         end: up to where the topic is read; `since` when, monotonic seconds.
-        found: what was looked up for an input that waits, by key; None if it has to do without.
+        found: what was looked up for inputs that wait.
         recent: committed since the first of them was looked up.
         unflushed: committed, and not in Redis.
     """
@@ -45,10 +58,10 @@ class KnownOwners:
         """Nothing known."""
         self.phase = Phase.UNKNOWN
         self.next_offset = 0
-        self.flushed_offset = 0
+        self.point: RegisterPoint | None = None
         self.end = 0
         self.since: float | None = None
-        self.found: dict[InputPlace, Mapping[str, Owner] | None] = {}
+        self.found: dict[InputPlace, Found] = {}
         self.recent: dict[str, Owner] = {}
         self.unflushed: dict[str, Entry] = {}
 
@@ -74,4 +87,5 @@ class KnownOwners:
         entry = self.unflushed.get(key)
         if entry is not None:
             return entry[1]
-        return (self.found.get(place) or {}).get(key)
+        found = self.found.get(place)
+        return found.owners.get(key) if found and found.owners else None
