@@ -454,7 +454,11 @@ DEFECTS: dict[str, Defect] = {
     "a-copy-of-nothing": _defect(
         "R7",
         "Redis is written before anything was committed",
-        (SYNC, "        if not task.has_records:\n", "        if task.has_records is None:\n"),
+        (
+            SYNC,
+            "        if not task.has_records:\n            return  # nothing",
+            "        if task.has_records is None:\n            return  # nothing",
+        ),
     ),
     "unflushed-without-bound": _defect(
         "R9",
