@@ -98,6 +98,7 @@ class Decider:
         # Asked for with each event: names are put together whenever they are.
         self._assignments = settings.topics.assignments
         self._decisions = settings.topics.decisions
+        self._lead_batches = settings.topics.lead_batches
         self._readers: dict[str, Read] = dict(
             zip(settings.topics.inputs, (read_batch, read_change, read_outcome), strict=True)
         )
@@ -146,7 +147,7 @@ class Decider:
         """R13: one parked batch; the cursor moves on in the state."""
         channel = next(iter(task.overlay.releasing))
         state = task.state(channel)
-        released, dispatched = decide_release(state)
+        released, dispatched = decide_release(state, self._limits)
         task.put(state, evolve(evolve(state, released), dispatched))
         self._emit(task, [(channel.encode(), (released, dispatched))], draft)
 
@@ -214,6 +215,8 @@ class Decider:
             for decision in decisions:
                 if isinstance(decision, Dispatched):
                     assignments += [(key, value) for value in encode_assignments(decision)]
+                    if decision.routed:
+                        self._send_on(task, decision, draft)
         leads = len(assignments) - already
         events = [
             (key, encode_decision(decision)) for key, decisions in decided for decision in decisions
@@ -221,6 +224,17 @@ class Decider:
         draft.records[self._decisions, task.partition] += events
         draft.leads += leads
         draft.size += leads + len(events)
+
+    def _send_on(self, task: Task, decision: Dispatched, draft: Draft) -> None:
+        """What goes on to other channels, on partitions that may be anybody's.
+
+        It becomes visible with this transaction, or never; R4 fences that by this task's offsets.
+        """
+        for batch in decision.routed:
+            key = batch.routes_to.encode()
+            place = (self._lead_batches, partition_of(key, task.partition_count))
+            draft.records[place].append((key, batch.value))
+        draft.size += len(decision.routed)
 
     def _check_place(self, record: InputRecord, channel: str, partition_count: int) -> None:
         """Raises Refused: wrong_key, wrong_partition."""
