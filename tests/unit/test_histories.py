@@ -31,17 +31,18 @@ def inputs(seed: int) -> list[bytes]:
     """The lines of a history; some are spoiled in places, some have big batches.
 
     Every other one has skills, capacities, days and pauses that end; one in three has leads that
-    come back, are closed, move, or are given by hand.
+    come back, are closed, move, or are given by hand; one in five assignees that are channels.
     """
     leads_max = 1_000 if seed % 12 == 0 else 60
-    rules, outcomes = seed % 2 == 1, seed % 3 == 1
+    rules, outcomes, routes = seed % 2 == 1, seed % 3 == 1, seed % 5 == 2
     events = history(
         seed,
-        channels=1 + seed % 3,
-        events=EVENTS * (1 + rules + outcomes),
+        channels=3 + seed % 2 if routes else 1 + seed % 3,
+        events=EVENTS * (1 + rules + outcomes + 2 * routes),
         leads_max=20 if rules or outcomes else leads_max,
         rules=rules,
         outcomes=outcomes,
+        routes=routes,
     )
     if seed % 4 == 0:
         spoiled = lines(events, seed, 0.2)
@@ -85,6 +86,9 @@ def states_differ(replay: Replay, reference: Replayer) -> list[str]:
             found.append(f"errors of {channel!r}: {errors}")
         if sum(state.errors) != 0:
             found.append(f"errors of {channel!r} sum to {sum(state.errors)}")
+        routes = {member.assignee_id: member.routes_to for member in roster.members}
+        if routes != {name: member.routes_to for name, member in expected.members.items()}:
+            found.append(f"routes of {channel!r}: {routes}")
         versions = (expected.state_version, expected.roster_version)
         if versions != (state.state_version, state.roster_version):
             found.append(f"versions of {channel!r}")
