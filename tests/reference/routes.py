@@ -41,9 +41,7 @@ def sent_on(state: State, assignments: Sequence[Json], decision: Json) -> list[J
                 "leads": len(theirs),
             }
         )
-    people = [
-        each for each in assignments if state.members[each["assignee_id"]].routes_to is None
-    ]
+    people = [each for each in assignments if state.members[each["assignee_id"]].routes_to is None]
     return [*people, *batches, {**decision, "routed": rows or None}]
 
 
