@@ -7,7 +7,7 @@
   when no weight is active. Else see `division`: some of its leads may be dispatched, others parked.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -22,9 +22,11 @@ from dispatcher.events import BatchReceived
 from dispatcher.interleaving import interleave
 from dispatcher.limits import Limits, Room
 from dispatcher.parking import ParkedBatch
+from dispatcher.register import with_owners
 from dispatcher.requirements import NOTHING, Requirement, required_of
 from dispatcher.roster import Roster
 from dispatcher.state import ChannelState
+from dispatcher.times import milliseconds
 from schemas.reasons import Reason
 
 DIVISIONS_REMEMBERED_MAX: Final = 4_096
@@ -119,8 +121,18 @@ def _decide_by_eligibility(
     """Some leads may be dispatched, others parked; all parked is a decision of its own kind."""
     names = eligibility.rules.required_skills
     requirements = [required_of(attributes, names) for attributes in event.attributes]
+    sticky = eligibility.rules.sticky
+    if sticky is not None and event.owners is not None:
+        now_ms = milliseconds(event.decided_at)
+        requirements = with_owners(
+            requirements, event.attributes, state.channel, sticky, event.owners, now_ms
+        )
     outcome = dispatch_or_park(state, eligibility, event, requirements, limits, room)
-    return outcome if isinstance(outcome, Rejected) else (outcome,)
+    if isinstance(outcome, Rejected):
+        return outcome
+    if isinstance(outcome, Dispatched) and sticky is not None and event.owners is None:
+        outcome = msgspec.structs.replace(outcome, owners_unknown=True)
+    return (outcome,)
 
 
 def dispatch_or_park(
@@ -136,9 +148,7 @@ def dispatch_or_park(
         state, eligibility, event, requirements, state.state_version + 1
     )
     groups = dispatched.groups
-    entries = [
-        _parked_part(event, group.parked_places, group) for group in groups if group.parked_places
-    ]
+    entries = _parked_parts(event, groups, requirements)
     if not dispatched.lead_ids and (event.lead_ids or not state.roster.weight_sum):
         return _parked(state, event, entries or [_parked_part(event, ())], limits, room, groups)
     if not entries:
@@ -181,11 +191,23 @@ def dispatched_by_division(
         rejected_leads=event.rejected_leads,
         accrued=divided.accrued,
         groups=divided.groups,
+        sticky=eligibility.rules.sticky,
     )
 
 
+def _parked_parts(
+    event: BatchReceived, groups: Iterable[Group], requirements: Sequence[Requirement]
+) -> list[ParkedBatch]:
+    """What nobody could take, by what it asked, its owner included: they may be back by then."""
+    parts: dict[Requirement, list[int]] = {}
+    for group in groups:
+        for place in group.parked_places:
+            parts.setdefault(requirements[place], []).append(place)
+    return [_parked_part(event, places, requirement) for requirement, places in parts.items()]
+
+
 def _parked_part(
-    event: BatchReceived, places: Iterable[int], group: Group | None = None
+    event: BatchReceived, places: Iterable[int], requirement: Requirement = NOTHING
 ) -> ParkedBatch:
     places = list(places)
     return ParkedBatch(
@@ -196,7 +218,7 @@ def _parked_part(
         attributes=tuple([event.attributes[place].encode() for place in places]),
         input=event.input,
         parked_at=event.decided_at,
-        requirement=NOTHING if group is None else group.requirement,
+        requirement=requirement,
     )
 
 

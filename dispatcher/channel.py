@@ -228,7 +228,8 @@ def _by_rules(parking: Parking, names: tuple[str, ...]) -> Parking:
         groups: dict[Requirement, list[int]] = {}
         for place, attributes in enumerate(batch.attributes):
             required = required_of(attributes.decode(), names)
-            asked = required._replace(excluded=batch.requirement.excluded)
+            kept = batch.requirement
+            asked = required._replace(excluded=kept.excluded, owner=kept.owner)
             groups.setdefault(asked, []).append(place)
         changed = changed or (len(groups) > 0 and list(groups) != [batch.requirement])
         entries += batch.split(groups) if groups else [batch]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from dispatcher.division import Group
-from dispatcher.eligibility import Eligibility
+from dispatcher.eligibility import Eligibility, Sticky
 from dispatcher.events import (
     BatchReceived,
     ChangeReceived,
@@ -62,6 +62,8 @@ class Dispatched(Decision, frozen=True, kw_only=True):
         accrued: where not everybody may take everything, what each was due, numerators over
             `roster.error_denominator`, by rank; None elsewhere: fair shares follow from weights.
         groups: likewise, how its leads were grouped.
+        sticky: the channel's rule, if it has one: then the register remembers who got what.
+        owners_unknown: whether the register would have been asked, and was away.
         of_outcome: whether it is a lead that an outcome sent out, under an id of its own.
         routed: the batches in which leads of routed assignees go on; see `routing`.
     """
@@ -81,6 +83,8 @@ class Dispatched(Decision, frozen=True, kw_only=True):
     accrued: tuple[int, ...] | None = None
     groups: tuple[Group, ...] = ()
     of_outcome: bool = False
+    sticky: Sticky | None = None
+    owners_unknown: bool = False
     routed: tuple[RoutedBatch, ...] = ()
 
 

@@ -39,6 +39,14 @@ class ReturnTerms(msgspec.Struct, frozen=True):
     dispatched_again: bool = True
 
 
+class Sticky(msgspec.Struct, frozen=True):
+    """As `schemas.inputs.StickyRule`."""
+
+    attributes: tuple[str, ...]
+    days: int
+    without_register: str = "wait"
+
+
 class Rules(msgspec.Struct, frozen=True):
     """What `channel_configured` says.
 
@@ -46,11 +54,13 @@ class Rules(msgspec.Struct, frozen=True):
         time_zone: whose days count, IANA name.
         required_skills: attributes whose values are skills that a lead requires.
         returns: what to do with a lead that comes back, by reason.
+        sticky: how the same person again goes to who had their last lead; None: they don't.
     """
 
     time_zone: str = "UTC"
     required_skills: tuple[str, ...] = ()
     returns: tuple[ReturnTerms, ...] = ()
+    sticky: Sticky | None = None
 
     def on_return(self, reason: str) -> ReturnTerms:
         """What to do with a lead that comes back for a reason."""
@@ -276,7 +286,13 @@ def eligibility_after(
                 ReturnTerms(rule.reason, rule.credited, rule.dispatched_again)
                 for rule in change.returns
             ]
-            rules = Rules(change.time_zone, tuple(change.required_skills), tuple(returns))
+            rule = change.sticky
+            sticky = (
+                None
+                if rule is None
+                else Sticky(tuple(rule.attributes), rule.days, rule.without_register)
+            )
+            rules = Rules(change.time_zone, tuple(change.required_skills), tuple(returns), sticky)
             eligibility = msgspec.structs.replace(eligibility, rules=rules)
         case AssigneePaused():
             until = [] if change.until is None else [milliseconds(change.until)]

@@ -208,6 +208,8 @@ def _groups_text(decision: Dispatched) -> str:
         "groups": groups,
         "groups_complete": complete,
     }
+    if decision.owners_unknown:
+        rest["owners_unknown"] = True
     return f",{_encode(rest).decode()[1:-1]}"
 
 
@@ -238,8 +240,7 @@ def _group(group: Group, roster: Roster) -> dict[str, Any]:
         row["parked_because"] = group.why_parked(roster)
     if group.forced_to is not None:
         row["forced_to"] = roster.members[group.forced_to].assignee_id
-    if group.moved:
-        row["moved"] = True
+        row["forced_because"] = group.because
     return row
 
 
@@ -280,6 +281,8 @@ def _rules(rules: Rules) -> dict[str, Any]:
     }
     if rules.returns:
         row["returns"] = rules.returns
+    if rules.sticky is not None:
+        row["sticky"] = rules.sticky
     return row
 
 

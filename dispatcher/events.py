@@ -9,7 +9,12 @@ import msgspec
 from schemas.inputs import LeadOutcome, RosterChange
 from schemas.reasons import Reason
 
-_ADDED_LATER: Final[dict[str, Any]] = {"until": None, "open_max": None, "returns": []}
+_ADDED_LATER: Final[dict[str, Any]] = {
+    "until": None,
+    "open_max": None,
+    "returns": [],
+    "sticky": None,
+}
 """Fields that came later, with their defaults: a change without them keeps its content."""
 
 
@@ -44,6 +49,7 @@ class BatchReceived(msgspec.Struct, frozen=True):
         rejected_leads: the others.
         decided_at: the time of the input record, RFC 3339.
         created_at: as the source wrote it.
+        owners: the lead register, where it was asked for and answered.
     """
 
     channel: str
@@ -55,6 +61,7 @@ class BatchReceived(msgspec.Struct, frozen=True):
     content_hash: str
     decided_at: str
     input: InputRef
+    owners: Any = None
 
     @property
     def leads_in_event(self) -> int:

@@ -231,8 +231,9 @@ def _moved(state: ChannelState, event: OutcomeReceived, taker: str) -> Dispatche
         errors_before=state.errors,
         errors_after=state.errors,
         accrued=tuple([count * roster.error_denominator for count in one]),
-        groups=(Group(requirement, (0,), len(able), able_weight, (), (), rank, moved=True),),
+        groups=(Group(requirement, (0,), len(able), able_weight, (), (), rank, "moved"),),
         of_outcome=True,
+        sticky=eligibility.rules.sticky,
     )
 
 

@@ -19,6 +19,7 @@ from schemas.topics import (
     DECISIONS,
     LEAD_BATCHES,
     LEAD_OUTCOMES,
+    REGISTER,
     ROSTER_CHANGES,
     TOPICS,
     Topic,
@@ -89,6 +90,7 @@ EVENTS_ON: Final[dict[str, tuple[str, ...]]] = {
     ),
     # Not for others to read or write: their own format, and the original bytes.
     CHANGELOG.name: (),
+    REGISTER.name: (),
     DEAD_LETTERS.name: (),
 }
 """Which events travel on which topic."""
@@ -172,7 +174,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
             "kafka": {
                 "topic": topic.name,
                 "topicConfiguration": {
-                    "cleanup.policy": [topic.cleanup_policy],
+                    "cleanup.policy": topic.cleanup_policy.split(","),
                     **(
                         {"retention.ms": topic.retention_ms}
                         if topic.retention_ms is not None

@@ -16,6 +16,8 @@ SKILLS_MAX: Final = 100
 SKILL_ATTRIBUTES_MAX: Final = 20
 RETURN_RULES_MAX: Final = 100
 ANY_REASON: Final = "*"
+STICKY_ATTRIBUTES_MAX: Final = 5
+STICKY_DAYS_MAX: Final = 90
 
 SchemaVersion = Annotated[int, Field(ge=1, strict=True)]
 """Rises only with optional fields, so every version from 1 on can be read."""
@@ -218,6 +220,21 @@ class ReturnRule(InputEvent):
     dispatched_again: bool = True
 
 
+class StickyRule(InputEvent):
+    """The same person again goes to who had their last lead, if that was not too long ago.
+
+    Without its register (Redis is away) a channel waits, or dispatches to whoever is owed most.
+    """
+
+    attributes: list[Id] = Field(
+        min_length=1,
+        max_length=STICKY_ATTRIBUTES_MAX,
+        description='that a person is known by, such as "phone"; the first counts most',
+    )
+    days: int = Field(ge=1, le=STICKY_DAYS_MAX)
+    without_register: Literal["wait", "dispatch"] = "wait"
+
+
 class ChannelConfigured(RosterChangeEvent):
     """The rules of a channel, all of them at once; what is left out has its default."""
 
@@ -233,6 +250,7 @@ class ChannelConfigured(RosterChangeEvent):
         max_length=RETURN_RULES_MAX,
         description="without a rule a lead that comes back is not credited, and dispatched again",
     )
+    sticky: StickyRule | None = None
 
     @model_validator(mode="after")
     def _each_reason_once(self) -> Self:

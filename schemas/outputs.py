@@ -18,6 +18,9 @@ ParkedBecause = Literal[
 ]
 
 
+ForcedBecause = Literal["owner", "by_hand", "moved"]
+
+
 class OutputEvent(BaseModel):
     """What all output events share. Readers ignore fields that they don't know."""
 
@@ -78,8 +81,8 @@ class Group(OutputEvent):
     forced_to: str | None = Field(
         default=None, description="who had to get them, whoever was owed most"
     )
-    moved: bool | None = Field(
-        default=None, description="they moved: due to who gets them alone, who is charged already"
+    forced_because: ForcedBecause | None = Field(
+        default=None, description='"moved": due to who gets them alone, who is charged already'
     )
 
 
@@ -100,12 +103,21 @@ class ReturnRuleInForce(OutputEvent):
     dispatched_again: bool
 
 
+class StickyRuleInForce(OutputEvent):
+    """How the same person again goes to who had their last lead."""
+
+    attributes: list[str]
+    days: int
+    without_register: Literal["wait", "dispatch"]
+
+
 class RulesInForce(OutputEvent):
     """The rules of a channel."""
 
     time_zone: str
     required_skills: list[str]
     returns: list[ReturnRuleInForce] | None = None
+    sticky: StickyRuleInForce | None = None
 
 
 class Standing(OutputEvent):
@@ -161,6 +173,9 @@ class BatchDispatched(Decision):
     groups: list[Group] | None = Field(default=None, description="in channels with rules")
     groups_complete: bool | None = Field(
         default=None, description="false: further groups would have made the decision too long"
+    )
+    owners_unknown: bool | None = Field(
+        default=None, description="true: the register of owners was away, and nobody waited for it"
     )
     routed: list[RoutedBatch] | None = Field(
         default=None, description="leads of assignees that are channels themselves"

@@ -16,6 +16,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+import msgspec
+
 from dispatcher.channel import Event, decide, decide_release, evolve
 from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
 from dispatcher.encoding import encode_assignments, encode_decision
@@ -148,6 +150,7 @@ class Decider:
         channel = next(iter(task.overlay.releasing))
         state = task.state(channel)
         released, dispatched = decide_release(state, self._limits)
+        task.remember(dispatched)
         task.put(state, evolve(evolve(state, released), dispatched))
         self._emit(task, [(channel.encode(), (released, dispatched))], draft)
 
@@ -163,7 +166,7 @@ class Decider:
             if isinstance(event, Refused):
                 self._bury(record, event.reason, event.detail, draft)
                 continue
-            outcome = self._decided(task, event)
+            outcome = self._decided(task, event, record)
             if isinstance(outcome, Rejected):
                 at_version = task.state(event.channel).state_version
                 self._bury(record, outcome.reason, outcome.detail, draft, state_version=at_version)
@@ -184,15 +187,21 @@ class Decider:
             return refusal
         return event
 
-    def _decided(self, task: Task, event: Event) -> tuple[Decision, ...] | Rejected:
+    def _decided(
+        self, task: Task, event: Event, record: InputRecord | None = None
+    ) -> tuple[Decision, ...] | Rejected:
         """What is decided; it stands in the task's overlay."""
         before = task.state(event.channel)
+        if record is not None and before.is_sticky and isinstance(event, BatchReceived):
+            event = msgspec.structs.replace(event, owners=task.owners_for(record))
         outcome = decide(before, event, self._limits, task.room(self._limits))
         if isinstance(outcome, Rejected):
             return outcome
         after = before
         for decision in outcome:
             after = evolve(after, decision)
+            if isinstance(decision, Dispatched):
+                task.remember(decision)
         task.put(before, after)
         return outcome
 

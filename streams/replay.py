@@ -29,6 +29,7 @@ from dispatcher.events import (
     TimerDue,
 )
 from dispatcher.limits import Limits, Room
+from dispatcher.register import Owner, entries
 from dispatcher.state import ChannelState
 from dispatcher.times import milliseconds
 from schemas.inputs import OUTCOME_TYPES
@@ -48,6 +49,7 @@ class Replay:
         """Starts with no channel. `limits` as for a partition."""
         self.limits = limits
         self.states: dict[str, ChannelState] = {}
+        self.owners: dict[str, Owner] = {}
         self.parked_bytes = 0
 
     def lines(self, lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -126,6 +128,8 @@ class Replay:
             channels=self.limits.channels_per_partition_max - len(self.states),
             parked_bytes=self.limits.parked_bytes_per_partition_max - self.parked_bytes,
         )
+        if isinstance(event, BatchReceived) and state.is_sticky:
+            event = msgspec.structs.replace(event, owners=self.owners)
         outcome = decide(state, event, self.limits, room)
         if isinstance(outcome, Rejected):
             return outcome
@@ -138,6 +142,9 @@ class Replay:
             decisions += (released, dispatched)
         self.parked_bytes += state.parking.size_bytes - before.parking.size_bytes
         self.states[event.channel] = state
+        for decision in decisions:
+            if isinstance(decision, Dispatched):
+                self.owners.update(entries(decision))
         return decisions
 
 

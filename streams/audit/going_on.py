@@ -104,8 +104,9 @@ def place_gone_on(
     if earlier:
         return None  # what the leads of another batch asked isn't known
     asked = [required_of(text, tuple(names)).skills for text in gone.attributes]
-    number = _numbers(again).get(asked[-1])
-    if number is None:
+    numbers = _numbers(again)
+    number = numbers.get(asked[-1])
+    if number is None or len(numbers) < len(with_leads):
         return None
     return _turn(again, number, lead.assignee_id, asked.count(asked[-1]) - 1)
 
@@ -120,6 +121,8 @@ def places_with_gaps(
     if len(with_leads) == 1:
         return [Place(with_leads[0], lead.position - 1) for lead in leads]
     numbers, turns = _numbers(again), dict[tuple[str, int], int]()
+    if len(numbers) < len(with_leads):
+        return None
     found = []
     for lead in leads:
         number = numbers.get(required_of(lead.attributes, tuple(names)).skills)

@@ -277,6 +277,18 @@ def configure(
             " closed, as in wrong_number=credited,closed; the reason * is for any other; several."
         ),
     ] = None,
+    sticky_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An attribute that a person is known by, such as phone: the same again goes to"
+            " who had their last lead; several, the first counts most."
+        ),
+    ] = None,
+    sticky_days: Annotated[int, typer.Option(help="For how many days that counts.")] = 30,
+    without_register: Annotated[
+        str,
+        typer.Option(help="While Redis, and with it the register, is away: wait, or dispatch."),
+    ] = "wait",
     reason: Reason = None,
     changed_by: ChangedBy = None,
     change_id: ChangeId = None,
@@ -292,12 +304,19 @@ def configure(
       partidor roster configure web --time-zone Australia/Sydney
       partidor roster configure web --required-skill language --required-skill product
       partidor roster configure web --on-return wrong_number=credited,closed
+      partidor roster configure web --sticky-by phone --sticky-days 90
     """
     fields: dict[str, Any] = {
         "time_zone": time_zone,
         "required_skills": required_skill or [],
         "returns": [_return_rule(text) for text in on_return or []],
     }
+    if sticky_by:
+        fields["sticky"] = {
+            "attributes": sticky_by,
+            "days": sticky_days,
+            "without_register": without_register,
+        }
     _publish("channel_configured", channel, reason, changed_by, change_id, as_json, **fields)
 
 

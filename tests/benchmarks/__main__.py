@@ -127,9 +127,10 @@ def _steps(options: argparse.Namespace, console: Console) -> None:
 
 
 def _sizes(options: argparse.Namespace, console: Console) -> None:
-    found = sizes.measured()
+    found, owner = sizes.measured(), sizes.owners_in_redis()
     console.print(sizes_table(found))
-    content = [each._asdict() for each in found]
+    console.print(f"a person's owner: {owner:,.0f} bytes in Redis, {owner:,.0f} MB a million")
+    content = {"channels": [each._asdict() for each in found], "owner": owner}
     (options.directory / "sizes.json").write_text(json.dumps(content, indent=2))
 
 

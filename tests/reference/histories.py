@@ -11,6 +11,18 @@ from .roster_writer import Mix, RosterWriter
 from .spoiled import bad_lead, spoiled_event
 from .validation import Json
 
+PERSONS: dict[str, Sequence[object]] = {
+    "phone": (
+        "+61 491 570 156", "0061491570156", "61491570156", 61491570156, "+61 491 570 157",
+        "(03) 9555-0100", "0395550100", None, "", True, ["61491570156"], "ext 7",
+    ),
+    "email": (
+        "ann@site.example", " Ann@Site.example", "\uff21\uff2e\uff2e@site.example",
+        "bo@site.example", 5,
+    ),
+}  # fmt: skip
+"""Attributes that a person is known by, written in several ways; numbers that nobody has."""
+
 ASKED: dict[str, Sequence[object]] = {
     "language": ("vi", "en", "vi", None, ["vi", "en"], [], "", True, "tlh"),
     "product": ("home", 1, ["home", 1], {"a": [1]}),
@@ -90,7 +102,7 @@ class _Channel(RosterWriter):
             (5 * mix.replacements, self.replace_roster),
             (6 * mix.corrections, self.correct),
             (3 * mix.parking, self.all_away),
-            (3 * mix.rules + 3 * mix.outcomes, self.configure),
+            (3 * mix.rules + 3 * mix.outcomes + 3 * mix.sticky, self.configure),
             (3 * mix.outcomes, self.out_of_the_queue),
             (9 * mix.rules, self.capacity),
             (9 * mix.rules, self.skills),
@@ -123,7 +135,8 @@ class _Channel(RosterWriter):
             joins += self.join()
         if self.mix.routes:
             joins += self.route()
-        configured = self.mix.outcomes and self.rng.random() < 0.5
+        asks = self.mix.outcomes or self.mix.sticky
+        configured = asks and self.rng.random() < 0.5
         return early + joins + (self.configure() if configured else [])
 
     # --- Batches ------------------------------------------------------------------------
@@ -152,7 +165,13 @@ class _Channel(RosterWriter):
 
     def _lead(self, place: int) -> Json:
         lead: Json = {"lead_id": f"L{place}"}
-        if self.mix.rules and self.rng.random() < 0.5:
+        if self.mix.sticky and self.rng.random() < 0.6:
+            lead["attributes"] = {
+                name: self.rng.choice(values)
+                for name, values in {**PERSONS, "language": ("vi", None)}.items()
+                if self.rng.random() < 0.6
+            }
+        elif self.mix.rules and self.rng.random() < 0.5:
             lead["attributes"] = {
                 name: self.rng.choice(values)
                 for name, values in ASKED.items()

@@ -8,10 +8,11 @@ The exact state of a channel stands in ``Replayer.states``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from . import arithmetic, outcomes, routes, rules
@@ -163,19 +164,22 @@ class Replayer:
         return outputs
 
     def _batch_by_rules(self, state: State, whole: Parked, decided_at: str) -> list[Json]:
+        now = rules.moment(decided_at)
+        owners = {lead.lead_id: rules.owner_of(state, lead, now) for lead in whole.leads}
         groups = rules.grouped(state, whole.leads)
         if any(rules.can_take(state, skills) for skills, _ in groups) or (
             not groups and state.can_take()
         ):
-            return self._dispatch_by_rules(state, whole, decided_at, released=False)
+            return self._dispatch_by_rules(state, whole, decided_at, released=False, owners=owners)
         # Nobody takes any of it.
         _, _, rows = rules.divide(state, whole.leads)
         decision = _batch_decision(state, "batch_parked", decided_at, whole)
         if rows:
             decision |= {"groups": rows, "groups_complete": True}
         state.parked += [
-            Parked(whole.batch_id, whole.content, leads, skills)
-            for skills, leads in groups or [((), [])]
+            Parked(whole.batch_id, whole.content, leads, skills, owner=owner)
+            for skills, owner, leads in rules.left_over(state, whole.leads, {}, owners)
+            or [((), "", [])]
         ]
         return [decision]
 
@@ -188,20 +192,23 @@ class Replayer:
         released: bool,
         divide: Callable[[], rules.Divided] | None = None,
         remembered: bool = True,
+        owners: Mapping[str, str] = MappingProxyType({}),
     ) -> list[Json]:
         before = state.errors()
         takers, due, groups = (
-            divide() if divide else rules.divide(state, taken.leads, taken.excluded)
+            divide() if divide else rules.divide(state, taken.leads, taken.excluded, owners=owners)
         )
+        for lead in taken.leads:
+            if lead.lead_id in takers:
+                rules.remember(state, lead, takers[lead.lead_id], rules.moment(decided_at))
         got = list(takers.values())
         total = _total(state)
         gone = [lead for lead in taken.leads if lead.lead_id in takers]
         if not released:
-            for skills, leads in rules.grouped(state, taken.leads):
-                if stays := [lead for lead in leads if lead.lead_id not in takers]:
-                    state.parked.append(
-                        Parked(taken.batch_id, taken.content, stays, skills, taken.excluded)
-                    )
+            for skills, owner, stays in rules.left_over(state, taken.leads, takers, owners):
+                state.parked.append(
+                    Parked(taken.batch_id, taken.content, stays, skills, taken.excluded, owner)
+                )
         rows = [
             {
                 "assignee_id": name,
@@ -288,7 +295,10 @@ class Replayer:
                 outputs += self._dispatch(state, taken, decided_at)
                 continue
             released = _batch_decision(state, "batch_released", decided_at, taken)
-            dispatched = self._dispatch_by_rules(state, taken, decided_at, released=True)
+            owners = {lead.lead_id: taken.owner for lead in taken.leads}
+            dispatched = self._dispatch_by_rules(
+                state, taken, decided_at, released=True, owners=owners
+            )
             gone = released["batch_size"] = dispatched[-1]["batch_size"]
             if rest := taken.leads[gone:]:
                 released["still_parked"] = len(rest)

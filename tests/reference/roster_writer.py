@@ -60,6 +60,7 @@ class Mix:
     parking: bool = True
     rules: bool = False
     outcomes: bool = False
+    sticky: bool = False
     routes: bool = False
     leads_max: int = 1_000
     members_max: int = 8
@@ -171,7 +172,9 @@ class RosterWriter:
             seats[name] = Seat(member["weight"], keeps if paused is None else paused)
             members.append(member)
         # Pauses that end by themselves count as changes too, and only the dispatcher knows when.
-        named = self.rng.random() < 0.3 and not (self.mix.rules or self.mix.outcomes)
+        named = self.rng.random() < 0.3 and not (
+            self.mix.rules or self.mix.outcomes or self.mix.sticky
+        )
         more = {"expected_roster_version": self.roster_version} if named else {}
         return self._changed(seats, "roster_replaced", members=members, **more)
 
@@ -200,6 +203,9 @@ class RosterWriter:
         fields: Json = {"required_skills": self.rng.choice(REQUIRED_SKILLS)}
         if self.rng.random() < 0.7:
             fields["time_zone"] = self.rng.choice(TIME_ZONES)
+        if self.mix.sticky and self.rng.random() < 0.8:
+            names = self.rng.choice((["phone"], ["phone", "email"], ["email", "phone"]))
+            fields["sticky"] = {"attributes": names, "days": self.rng.choice((1, 2, 3, 30, 90))}
         if self.mix.outcomes:
             reasons = self.rng.sample(
                 ("wrong_number", "busy", "*", "other"), self.rng.randint(0, 3)
@@ -321,7 +327,7 @@ class RosterWriter:
         return event
 
     def _now(self) -> str:
-        if self.mix.rules or self.mix.outcomes:
+        if self.mix.rules or self.mix.outcomes or self.mix.sticky:
             return self._time()
         if self.rng.random() < 0.02:
             return self.rng.choice(("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"))

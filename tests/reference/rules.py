@@ -7,9 +7,12 @@ group: leads that ask for the same skills, among those who are there, have them,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -47,7 +50,7 @@ def apply(state: State, change: Change) -> None:
         state.members[change.assignee_id].until = until
     if change.kind == "channel_configured":
         state.time_zone, state.required_skills = change.time_zone, change.required_skills
-        state.returns = change.returns
+        state.returns, state.sticky = change.returns, change.sticky
         state.parked = list(_by_skills(state))
     if change.kind == "channel_configured" or state.day_ends is None:
         state.day_ends = end_of_day(moment(change.created_at), state.time_zone)
@@ -60,7 +63,9 @@ def _by_skills(state: State) -> Iterable[Parked]:
         if not parked.leads:
             yield parked
         for skills, leads in grouped(state, parked.leads):
-            yield Parked(parked.batch_id, parked.content, leads, skills, parked.excluded)
+            yield Parked(
+                parked.batch_id, parked.content, leads, skills, parked.excluded, parked.owner
+            )
 
 
 def grouped(state: State, leads: Sequence[Lead]) -> list[tuple[tuple[str, ...], list[Lead]]]:
@@ -140,20 +145,38 @@ def divide(
     leads: Sequence[Lead],
     excluded: Sequence[str] = (),
     forced_to: str | None = None,
+    owners: Mapping[str, str] = MappingProxyType({}),
 ) -> Divided:
     """Divides the leads, and moves everyone's error.
 
-    Nobody of ``excluded`` gets any; all go to ``forced_to`` if that is somebody.
+    Nobody of ``excluded`` gets any; all go to ``forced_to`` if that is somebody. ``owners`` says,
+    by lead id, to whom a lead goes if they may take it.
     """
     takers: dict[str, str] = {}
     due_: dict[str, Fraction] = dict.fromkeys(state.members, Fraction(0))
     rows = []
+    if owners:
+        leads = list(leads)
+        for (skills, owner), group in _by_owner(state, leads, owners):
+            there = able(state, skills, excluded)
+            if owner not in there or not state.members[owner].weight:
+                continue
+            theirs = group[: state.members[owner].room()]
+            if theirs:
+                _force(state, len(theirs), there, owner, due_)
+                takers |= {lead.lead_id: owner for lead in theirs}
+                row = _row(skills, excluded, len(theirs), there)
+                rows.append(row | {"forced_to": owner, "forced_because": "owner"})
+        leads = [lead for lead in leads if lead.lead_id not in takers]
     for skills, group in grouped(state, leads):
         there = able(state, skills, excluded)
         if forced_to is not None:
             _force(state, len(group), there, forced_to, due_)
             takers |= {lead.lead_id: forced_to for lead in group}
-            rows.append(_row(skills, excluded, len(group), there) | {"forced_to": forced_to})
+            rows.append(
+                _row(skills, excluded, len(group), there)
+                | {"forced_to": forced_to, "forced_because": "by_hand"}
+            )
             continue
         counts, capped = _divide_group(state, len(group), there, due_)
         order = arithmetic.interleaved(counts, there)
@@ -167,13 +190,73 @@ def divide(
     return takers, due_, rows
 
 
+def _by_owner(
+    state: State, leads: Sequence[Lead], owners: Mapping[str, str]
+) -> list[tuple[tuple[tuple[str, ...], str], list[Lead]]]:
+    groups: dict[tuple[tuple[str, ...], str], list[Lead]] = {}
+    for lead in leads:
+        if owners.get(lead.lead_id):
+            asks = (asked(lead, state.required_skills), owners[lead.lead_id])
+            groups.setdefault(asks, []).append(lead)
+    return list(groups.items())
+
+
+def left_over(
+    state: State, leads: Sequence[Lead], takers: Mapping[str, str], owners: Mapping[str, str]
+) -> list[tuple[tuple[str, ...], str, list[Lead]]]:
+    """What nobody takes: by skills, and there by owner; skills in the order of the division."""
+    forced = {lead for lead in takers if takers[lead] == owners.get(lead)}
+    divided = [lead for lead in leads if lead.lead_id not in forced]
+    found = []
+    for skills, group in grouped(state, divided):
+        parts: dict[str, list[Lead]] = {}
+        for lead in group:
+            if lead.lead_id not in takers:
+                parts.setdefault(owners.get(lead.lead_id, ""), []).append(lead)
+        found += [(skills, owner, stays) for owner, stays in parts.items()]
+    return found
+
+
+def owner_of(state: State, lead: Lead, now: datetime) -> str:
+    """Who had a lead of the same person last, within the days of the rule; "" for nobody."""
+    if state.sticky is None:
+        return ""
+    for name in state.sticky.attributes:
+        known = state.owners.get((name, person(lead.attributes.get(name))))
+        if known is not None:
+            assignee, at, days = known
+            if at >= now - timedelta(days=min(days, state.sticky.days)):
+                return assignee
+    return ""
+
+
+def remember(state: State, lead: Lead, taker: str, now: datetime) -> None:
+    """The next lead of the same person may go to them, too."""
+    if state.sticky is None:
+        return
+    for name in state.sticky.attributes:
+        if value := person(lead.attributes.get(name)):
+            state.owners[name, value] = (taker, now, state.sticky.days)
+
+
+def person(value: object) -> str:
+    """A value as people mean it, or "" if it names nobody."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    text = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", str(value)).casefold()).strip()
+    if re.fullmatch(r"[0-9+\-()./ ]*", text) and len(digits := re.sub(r"[^0-9]", "", text)) >= 5:
+        return digits.removeprefix("00")
+    return text
+
+
 def hand_over(state: State, leads: Sequence[Lead], taker: str) -> Divided:
     """They come to somebody who is charged for them already: they are due to nobody else."""
     due_ = dict.fromkeys(state.members, Fraction(0)) | {taker: Fraction(len(leads))}
     state.members[taker].error -= len(leads)
     _receives(state, taker, len(leads))
     rows = [
-        _row(skills, (), len(group), able(state, skills)) | {"forced_to": taker, "moved": True}
+        _row(skills, (), len(group), able(state, skills))
+        | {"forced_to": taker, "forced_because": "moved"}
         for skills, group in grouped(state, leads)
     ]
     return {lead.lead_id: taker for lead in leads}, due_, rows

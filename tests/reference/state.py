@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from . import arithmetic, rules
 from .promise import Promise
-from .validation import Change, Lead, RefusedError, ReturnRule
+from .validation import Change, Lead, RefusedError, ReturnRule, StickyRule
 
 Window = dict[str, object]
 """Content by id, oldest first."""
@@ -50,6 +50,7 @@ class Parked:
     leads: list[Lead]
     skills: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    owner: str = ""
 
 
 @dataclass
@@ -69,6 +70,8 @@ class State:
     time_zone: str = "UTC"
     required_skills: tuple[str, ...] = ()
     returns: tuple[ReturnRule, ...] = ()
+    sticky: StickyRule | None = None
+    owners: dict[tuple[str, str], tuple[str, datetime, int]] = field(default_factory=dict)
     day_ends: datetime | None = None
 
     def ranked(self) -> list[str]:

@@ -34,7 +34,7 @@ CHANGE_FIELDS = {
     "capacity_changed": ("assignee_id", "per_day", "open_max"),
     "skills_changed": ("assignee_id", "skills"),
     "assignee_routed": ("assignee_id", "routes_to"),
-    "channel_configured": ("time_zone", "required_skills", "returns"),
+    "channel_configured": ("time_zone", "required_skills", "returns", "sticky"),
 }
 """The types of roster changes and what each says; ``changed_by`` and ``reason`` go with all."""
 
@@ -98,6 +98,14 @@ class ReturnRule:
 
 
 @dataclass(frozen=True)
+class StickyRule:
+    """The same person goes to the same assignee again."""
+
+    attributes: tuple[str, ...]
+    days: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of a lead."""
 
@@ -131,6 +139,7 @@ class Change:
     per_day: int | None = None
     open_max: int | None = None
     returns: tuple[ReturnRule, ...] = ()
+    sticky: StickyRule | None = None
     skills: tuple[str, ...] = ()
     time_zone: str = "UTC"
     required_skills: tuple[str, ...] = ()
@@ -287,6 +296,18 @@ def _routes_to(event: Json) -> str | None:
     return target
 
 
+def _sticky(event: Json) -> StickyRule | None:
+    rule = event.get("sticky")
+    if rule is None:
+        return None
+    names, days = _field(rule, "attributes", lambda value: isinstance(value, list)), rule["days"]
+    if not 1 <= len(names) <= 5 or not all(map(is_id, names)):
+        raise ValueError("attributes of sticky")
+    if not is_integer(days) or not 1 <= days <= 90:
+        raise ValueError("days of sticky")
+    return StickyRule(tuple(names), days)
+
+
 CHECKS: Mapping[str, Callable[[Json], Any]] = {
     "assignee_id": lambda event: _field(event, "assignee_id", is_id),
     "weight": _weight,
@@ -300,6 +321,7 @@ CHECKS: Mapping[str, Callable[[Json], Any]] = {
     "per_day": _capacity("per_day"),
     "open_max": _capacity("open_max"),
     "returns": _returns,
+    "sticky": _sticky,
     "skills": _ids("skills", 100),
     "routes_to": _routes_to,
     "time_zone": lambda event: event.get("time_zone", "UTC"),

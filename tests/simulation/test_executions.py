@@ -110,7 +110,7 @@ def test_04_what_a_poll_revoked_is_not_decided() -> None:
 def test_04_no_transaction_without_an_offset_or_a_generation() -> None:
     """A broker doesn't check an empty list, and takes generation -1: neither is ever sent."""
     transactions = Transactions(lambda: pytest.fail("not asked for"), Settings(), logger=None)
-    outputs = [Output("dispatch.changelog", 3, [(b"web", b"{}")], changelog=True)]
+    outputs = [Output("dispatch.changelog", 3, [(b"web", b"{}")], reported=True)]
     with pytest.raises(AssertionError, match="R4"):
         transactions.run(outputs, {}, b"member@1", 1)
     with pytest.raises(AssertionError, match="R4"):

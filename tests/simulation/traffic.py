@@ -19,6 +19,7 @@ from .processes import EPOCH_MS
 LEADS_MOST = 12
 RULES_SHARE = 0.4
 OUTCOMES_SHARE = 0.4
+STICKY_SHARE = 0.3
 ROUTES_SHARE = 0.3
 ROUTED_CHANNELS = 3
 """At least, where there are routes."""
@@ -58,6 +59,7 @@ class Traffic:
             parking=self._rng.choice((1, 5)),
             rules=self._rng.random() < RULES_SHARE,
             outcomes=self._rng.random() < OUTCOMES_SHARE,
+            sticky=self._rng.random() < STICKY_SHARE,
             routes=self._routes,
         )
         self._pause_ms = pause_ms

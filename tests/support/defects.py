@@ -433,8 +433,8 @@ DEFECTS: dict[str, Defect] = {
         "the restore point is the last changelog record's offset, not the one behind it",
         (
             TRANSACTIONS,
-            "            self.changelog_ends[output.partition] = offset + 1\n",
-            "            self.changelog_ends[output.partition] = offset\n",
+            "            self.ends[output.topic, output.partition] = offset + 1\n",
+            "            self.ends[output.topic, output.partition] = offset\n",
         ),
     ),
     "parts-of-two-copies": _defect(

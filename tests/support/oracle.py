@@ -33,6 +33,7 @@ class Outcome(NamedTuple):
     dead_letters: list[Record]
     changelog: copies.Changelog
     expected: Expected
+    register: list[Record]
 
 
 def check(installation: Installation, refused: Mapping[At, str] | None = None) -> Outcome:
@@ -116,6 +117,7 @@ def _looks(
     yield "cascade", lambda: check_cascade(outcome)
     yield "dead letters", lambda: check_dead_letters(outcome)
     yield "changelog", lambda: copies.check_states(outcome.changelog, outcome.expected.states)
+    yield "register", lambda: copies.check_register(outcome.register, outcome.expected.states)
     yield "Redis", lambda: copies.check_redis(installation)
     yield (
         "offsets",
@@ -145,6 +147,7 @@ def gathered(
         dead_letters,
         copies.compacted(installation.read(topics.changelog)),
         wanted,
+        installation.read(topics.register),
     )
 
 

@@ -31,17 +31,20 @@ def inputs(seed: int) -> list[bytes]:
     """The lines of a history; some are spoiled in places, some have big batches.
 
     Every other one has skills, capacities, days and pauses that end; one in three has leads that
-    come back, are closed, move, or are given by hand; one in five assignees that are channels.
+    come back, are closed, move, or are given by hand; one in five has persons who come again; one
+    in seven has assignees that are channels.
     """
     leads_max = 1_000 if seed % 12 == 0 else 60
-    rules, outcomes, routes = seed % 2 == 1, seed % 3 == 1, seed % 5 == 2
+    rules, outcomes, sticky = seed % 2 == 1, seed % 3 == 1, seed % 5 == 1
+    routes = seed % 7 == 2
     events = history(
         seed,
         channels=3 + seed % 2 if routes else 1 + seed % 3,
-        events=EVENTS * (1 + rules + outcomes + 2 * routes),
-        leads_max=20 if rules or outcomes else leads_max,
+        events=EVENTS * (1 + rules + outcomes + sticky + 2 * routes),
+        leads_max=20 if rules or outcomes or sticky else leads_max,
         rules=rules,
         outcomes=outcomes,
+        sticky=sticky,
         routes=routes,
     )
     if seed % 4 == 0:
