@@ -101,6 +101,7 @@ class Decider:
         self._assignments = settings.topics.assignments
         self._decisions = settings.topics.decisions
         self._lead_batches = settings.topics.lead_batches
+        self._outcomes = settings.topics.lead_outcomes
         self._readers: dict[str, Read] = dict(
             zip(settings.topics.inputs, (read_batch, read_change, read_outcome), strict=True)
         )
@@ -140,7 +141,8 @@ class Decider:
             self._decide_together(task, [task.take_change()], draft)
         elif task.waiting_ready():
             most = min(TOGETHER_RECORDS_MAX, max(1, self._records_max - draft.size))
-            self._decide_together(task, task.take_waiting(most, TOGETHER_BYTES_MAX), draft)
+            records = task.take_waiting(most, TOGETHER_BYTES_MAX, self._outcomes)
+            self._decide_together(task, records, draft)
         else:
             return False
         return True
