@@ -37,7 +37,7 @@ class KnownOwners:
         flushed_offset: behind what Redis holds, as this owner wrote or found it.
         end: up to where the topic is read; `since` when, monotonic seconds.
         found: what was looked up for an input that waits, by key; None if it has to do without.
-        recent: committed since the first of them was looked up.
+        recent: committed since the first of them was looked up, or not in Redis then.
         unflushed: committed, and not in Redis.
     """
 
@@ -65,6 +65,13 @@ class KnownOwners:
         if len(self.recent) > RECENT_MAX:
             self.found.clear()
             self.recent.clear()
+
+    def flushed(self) -> None:
+        """What was unflushed is in Redis; inputs that were looked up before don't know it."""
+        if self.found:
+            for key, (_, owner) in self.unflushed.items():
+                self.recent[key] = owner
+        self.unflushed.clear()
 
     def get(self, place: InputPlace, key: str) -> Owner | None:
         """As of the last commit, for an input that was looked up."""

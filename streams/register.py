@@ -267,7 +267,7 @@ class Register:
         try:
             owners = {key: owner for key, (_, owner) in known.unflushed.items()}
             if self._put(task, owners, known.next_offset):
-                known.unflushed.clear()
+                known.flushed()
                 known.flushed_offset = known.next_offset
             else:
                 known.phase = Phase.UNKNOWN
