@@ -85,10 +85,21 @@ def _decide_outcome(
     if not isinstance(recorded, OutcomeRecorded):
         return (recorded,)
     # Before anything that the outcome lets go: the lead is not to wait behind those.
-    where = decide_next(evolve(state, recorded), state, recorded, limits, room)
+    where = decide_next(_moved_on(state, recorded), state, recorded, limits, room)
     if isinstance(where, Rejected):
         return where
     return (recorded,) if where is None else (recorded, where)
+
+
+def _moved_on(state: ChannelState, recorded: OutcomeRecorded) -> ChannelState:
+    """As `evolve` will leave it, as far as the lead's way on depends on it: no windows."""
+    return replace(
+        state,
+        state_version=recorded.state_version,
+        errors=recorded.errors,
+        parking=recorded.parking,
+        eligibility=recorded.eligibility,
+    )
 
 
 def evolve(state: ChannelState, decision: Decision) -> ChannelState:
