@@ -14,7 +14,8 @@ here is what holds for all of them:
   it is done nothing newer of the channel may be decided.
 """
 
-from dispatcher.batch_decisions import decide_batch, decide_release
+from dispatcher import batch_decisions
+from dispatcher.batch_decisions import decide_batch
 from dispatcher.change_decisions import decide_change, decide_timer
 from dispatcher.decisions import (
     DayBegan,
@@ -23,6 +24,7 @@ from dispatcher.decisions import (
     OutcomeRecorded,
     Parked,
     Rejected,
+    Released,
     RosterSettled,
 )
 from dispatcher.eligibility import eligibility_of
@@ -31,6 +33,7 @@ from dispatcher.limits import RECENT_LENGTH_MAX, Limits, Room
 from dispatcher.outcome_decisions import decide_next, decide_outcome
 from dispatcher.parking import Parking, parking_of
 from dispatcher.requirements import NOTHING, Requirement, required_of
+from dispatcher.routing import with_routed_batches
 from dispatcher.state import ChannelState, Release, Seen
 from schemas.inputs import ChannelConfigured, CumulativeErrorCorrected
 
@@ -55,12 +58,22 @@ def decide(state: ChannelState, event: Event, limits: Limits, room: Room) -> Out
     if state.release is not None:
         raise AssertionError("R13: a release under way comes before anything newer of its channel")
     if isinstance(event, BatchReceived):
-        return decide_batch(state, event, limits, room)
-    if isinstance(event, TimerDue):
+        outcome = decide_batch(state, event, limits, room)
+    elif isinstance(event, TimerDue):
         return decide_timer(state, event)
-    if isinstance(event, OutcomeReceived):
-        return _decide_outcome(state, event, limits, room)
-    return decide_change(state, event, limits, room)
+    elif isinstance(event, OutcomeReceived):
+        outcome = _decide_outcome(state, event, limits, room)
+    else:
+        return decide_change(state, event, limits, room)
+    if state.roster.routes and not isinstance(outcome, Rejected):
+        return tuple([with_routed_batches(decision, limits) for decision in outcome])
+    return outcome
+
+
+def decide_release(state: ChannelState, limits: Limits) -> tuple[Released, Dispatched]:
+    """Let the oldest leads that somebody may take go: one step of the release under way (R13)."""
+    released, dispatched = batch_decisions.decide_release(state)
+    return released, with_routed_batches(dispatched, limits)
 
 
 def _decide_outcome(

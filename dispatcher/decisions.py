@@ -1,5 +1,7 @@
 """What `decide` answers: decisions, which change a state, or a rejection, which leaves no trace."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from dispatcher.division import Group
@@ -31,6 +33,21 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: str
 
 
+class RoutedBatch(NamedTuple):
+    """Leads that go on to another channel.
+
+    Attributes:
+        leads: how many.
+        value: the `lead_batch`, as JSON.
+    """
+
+    assignee_id: str
+    routes_to: str
+    batch_id: str
+    leads: int
+    value: bytes
+
+
 class Dispatched(Decision, frozen=True, kw_only=True):
     """A batch was divided.
 
@@ -48,6 +65,7 @@ class Dispatched(Decision, frozen=True, kw_only=True):
         sticky: the channel's rule, if it has one: then the register remembers who got what.
         owners_unknown: whether the register would have been asked, and was away.
         of_outcome: whether it is a lead that an outcome sent out, under an id of its own.
+        routed: the batches in which leads of routed assignees go on; see `routing`.
     """
 
     batch_id: str
@@ -67,6 +85,7 @@ class Dispatched(Decision, frozen=True, kw_only=True):
     of_outcome: bool = False
     sticky: Sticky | None = None
     owners_unknown: bool = False
+    routed: tuple[RoutedBatch, ...] = ()
 
 
 class RosterSettled(Decision, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from dispatcher.eligibility import Rules, Terms
 from dispatcher.events import InputRef
 from dispatcher.json_texts import json_ids, json_name, json_text
 from dispatcher.roster import Roster
+from dispatcher.routing import routed_text
 from dispatcher.shares import shares_text
 from dispatcher.times import timestamp_text
 from schemas.inputs import (
@@ -57,7 +58,20 @@ _DECISION_TYPES: dict[type[Decision], str] = {
 
 
 def encode_assignments(decision: Dispatched) -> list[str]:
-    """One `lead_assigned` per lead, in order of position, as text: UTF-8 is up to who writes it."""
+    """One `lead_assigned` per lead, in order of position, as text: UTF-8 is up to who writes it.
+
+    Leads that go on to another channel have none (see `routing`); their positions are left out.
+    """
+    if decision.routed:
+        routes = decision.roster.routes
+        every = _encode_every_lead(decision)
+        return [
+            text for text, rank in zip(every, decision.order, strict=True) if rank not in routes
+        ]
+    return _encode_every_lead(decision)
+
+
+def _encode_every_lead(decision: Dispatched) -> list[str]:
     channel = json_name(decision.channel)
     version = decision.state_version
     size = len(decision.lead_ids)
@@ -178,7 +192,8 @@ def _encode_dispatched(decision: Dispatched) -> bytes:
         f',"content_hash":"{decision.content_hash}"'
         f',"shares":{shares_text(decision, complete=complete)}'
         f',"shares_complete":{"true" if complete else "false"}'
-        f',"error_denominator":"{decision.roster.error_denominator}"{_groups_text(decision)}}}'
+        f',"error_denominator":"{decision.roster.error_denominator}"{_groups_text(decision)}'
+        f"{routed_text(decision.routed)}}}"
     ).encode()
 
 
@@ -334,6 +349,8 @@ def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
             "cumulative_error_after": decimal_text(decision.errors[rank], roster.error_denominator),
             "cumulative_error_numerator": str(decision.errors[rank]),
         }
+        if member.routes_to is not None:
+            row["routes_to"] = member.routes_to
         if eligibility is not None:
             row |= _terms(eligibility.terms[rank], pause_ends_ms.get(member.assignee_id))
         yield row

@@ -40,6 +40,7 @@ EVENTS: Final[dict[str, type[BaseModel]]] = {
     "channel_configured": inputs.ChannelConfigured,
     "capacity_changed": inputs.CapacityChanged,
     "skills_changed": inputs.SkillsChanged,
+    "assignee_routed": inputs.AssigneeRouted,
     "lead_returned": inputs.LeadReturned,
     "lead_closed": inputs.LeadClosed,
     "lead_reassigned": inputs.LeadReassigned,
@@ -69,6 +70,7 @@ EVENTS_ON: Final[dict[str, tuple[str, ...]]] = {
         "channel_configured",
         "capacity_changed",
         "skills_changed",
+        "assignee_routed",
     ),
     LEAD_OUTCOMES.name: (
         "lead_returned",

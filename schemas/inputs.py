@@ -36,8 +36,19 @@ class Lead(InputEvent):
     attributes: dict[str, Any] = Field(default_factory=dict)
 
 
+class RoutedFrom(InputEvent):
+    """The decision that sent a batch on; it stands in the channel above."""
+
+    channel: Id
+    batch_id: str
+    state_version: int = Field(ge=1)
+
+
 class LeadBatch(InputEvent):
-    """The leads that arrive in one event. An empty batch is valid."""
+    """The leads that arrive in one event. An empty batch is valid.
+
+    `routed_from` stands in those that the dispatcher sent on; nothing is decided by it.
+    """
 
     type: Literal["lead_batch"]
     schema_version: SchemaVersion
@@ -45,6 +56,7 @@ class LeadBatch(InputEvent):
     channel: Id
     created_at: Timestamp
     leads: list[Lead]
+    routed_from: RoutedFrom | None = None
 
 
 class LeadBatchEnvelope(InputEvent):
@@ -174,6 +186,29 @@ class SkillsChanged(RosterChangeEvent):
     skills: list[Id] = Field(max_length=SKILLS_MAX)
 
 
+class AssigneeRouted(RosterChangeEvent):
+    """What an assignee gets goes on to another channel, as lead batches, and is divided there.
+
+    Left out or null: they receive leads themselves again. A route only leads deeper, to a channel
+    with more "/" in its name, so no chain of routes can ever come back to where it began.
+    """
+
+    type: Literal["assignee_routed"]
+    assignee_id: Id
+    routes_to: Id | None = Field(
+        default=None, description='a channel with more "/" in its name, as "web/carlton" for "web"'
+    )
+
+    @model_validator(mode="after")
+    def _deeper(self) -> Self:
+        if self.routes_to is not None and self.routes_to.count("/") <= self.channel.count("/"):
+            raise ValueError(
+                "routes_to has to lie deeper than the channel, so that no route comes back: name a "
+                'channel with more "/" in it, as "web/carlton" for "web"'
+            )
+        return self
+
+
 class ReturnRule(InputEvent):
     """What a channel does with a lead that comes back for a reason.
 
@@ -237,6 +272,7 @@ RosterChange = Annotated[
     | CumulativeErrorCorrected
     | CapacityChanged
     | SkillsChanged
+    | AssigneeRouted
     | ChannelConfigured,
     Field(discriminator="type"),
 ]

@@ -86,6 +86,15 @@ class Group(OutputEvent):
     )
 
 
+class RoutedBatch(OutputEvent):
+    """Leads of an assignee that went on to another channel; they have no `lead_assigned` here."""
+
+    assignee_id: Id
+    routes_to: Id = Field(description="the channel, which decides about them next")
+    batch_id: Id = Field(description="of the lead batch that they went on in")
+    leads: int = Field(ge=1)
+
+
 class ReturnRuleInForce(OutputEvent):
     """What a channel does with a lead that comes back for a reason."""
 
@@ -123,6 +132,7 @@ class Standing(OutputEvent):
     skills: list[str] | None = None
     per_day: int | None = Field(default=None, description="leads at most in a day")
     open_max: int | None = Field(default=None, description="open leads at most at once")
+    routes_to: Id | None = Field(default=None, description="the channel that their leads go on to")
     paused_until: Timestamp | None = None
 
 
@@ -166,6 +176,9 @@ class BatchDispatched(Decision):
     )
     owners_unknown: bool | None = Field(
         default=None, description="true: the register of owners was away, and nobody waited for it"
+    )
+    routed: list[RoutedBatch] | None = Field(
+        default=None, description="leads of assignees that are channels themselves"
     )
 
 

@@ -100,6 +100,8 @@ class Decider:
         # Asked for with each event: names are put together whenever they are.
         self._assignments = settings.topics.assignments
         self._decisions = settings.topics.decisions
+        self._lead_batches = settings.topics.lead_batches
+        self._outcomes = settings.topics.lead_outcomes
         self._readers: dict[str, Read] = dict(
             zip(settings.topics.inputs, (read_batch, read_change, read_outcome), strict=True)
         )
@@ -139,7 +141,8 @@ class Decider:
             self._decide_together(task, [task.take_change()], draft)
         elif task.waiting_ready():
             most = min(TOGETHER_RECORDS_MAX, max(1, self._records_max - draft.size))
-            self._decide_together(task, task.take_waiting(most, TOGETHER_BYTES_MAX), draft)
+            records = task.take_waiting(most, TOGETHER_BYTES_MAX, self._outcomes)
+            self._decide_together(task, records, draft)
         else:
             return False
         return True
@@ -148,7 +151,7 @@ class Decider:
         """R13: one parked batch; the cursor moves on in the state."""
         channel = next(iter(task.overlay.releasing))
         state = task.state(channel)
-        released, dispatched = decide_release(state)
+        released, dispatched = decide_release(state, self._limits)
         task.remember(dispatched)
         task.put(state, evolve(evolve(state, released), dispatched))
         self._emit(task, [(channel.encode(), (released, dispatched))], draft)
@@ -223,6 +226,8 @@ class Decider:
             for decision in decisions:
                 if isinstance(decision, Dispatched):
                     assignments += [(key, value) for value in encode_assignments(decision)]
+                    if decision.routed:
+                        self._send_on(task, decision, draft)
         leads = len(assignments) - already
         events = [
             (key, encode_decision(decision)) for key, decisions in decided for decision in decisions
@@ -230,6 +235,17 @@ class Decider:
         draft.records[self._decisions, task.partition] += events
         draft.leads += leads
         draft.size += leads + len(events)
+
+    def _send_on(self, task: Task, decision: Dispatched, draft: Draft) -> None:
+        """What goes on to other channels, on partitions that may be anybody's.
+
+        It becomes visible with this transaction, or never; R4 fences that by this task's offsets.
+        """
+        for batch in decision.routed:
+            key = batch.routes_to.encode()
+            place = (self._lead_batches, partition_of(key, task.partition_count))
+            draft.records[place].append((key, batch.value))
+        draft.size += len(decision.routed)
 
     def _check_place(self, record: InputRecord, channel: str, partition_count: int) -> None:
         """Raises Refused: wrong_key, wrong_partition."""

@@ -90,9 +90,18 @@ class Overlay:
         return record
 
     def take_waiting(
-        self, waiting: deque[WaitingInput], roster_seen: int, count_max: int, bytes_max: int
+        self,
+        waiting: deque[WaitingInput],
+        roster_seen: int,
+        count_max: int,
+        bytes_max: int,
+        last_of: str,
     ) -> list[InputRecord]:
-        """The first of the batches and outcomes that wait, to be decided together."""
+        """The first of the batches and outcomes that wait, to be decided together.
+
+        One of the topic `last_of` is the last of them. R13: an outcome may let go what waits, and
+        that comes before anything newer.
+        """
         taken: list[InputRecord] = []
         size = 0
         while waiting and len(taken) < count_max and size < bytes_max:
@@ -105,6 +114,8 @@ class Overlay:
             taken.append(record)
             size += len(record.value or b"")
             self.applied[record.topic] = record.offset + 1
+            if record.topic == last_of:
+                break
         return taken
 
     def give_back(self, changes: deque[InputRecord], waiting: deque[WaitingInput]) -> None:

@@ -229,6 +229,38 @@ def skills(
 
 
 @app.command()
+def route(
+    channel: Channel,
+    assignee: Assignee,
+    target: Annotated[
+        str | None,
+        typer.Argument(help='The channel: more "/" in its name than in that of the first.'),
+    ] = None,
+    none: Annotated[
+        bool, typer.Option("--none", help="No route: they receive their leads themselves.")
+    ] = False,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What an assignee gets goes on to a channel of their own, and is divided there.
+
+    It goes there as a lead batch, in the same transaction. A route only leads
+    deeper, so it can't come back: from web to web/carlton, or to
+    branches/carlton.
+
+    Examples:
+      partidor roster route web carlton web/carlton
+      partidor roster route web carlton --none
+    """
+    if (target is None) is not none:
+        raise WrongUsage("name the channel that the leads go on to, or say --none")
+    fields = {"assignee_id": assignee, "routes_to": target}
+    _publish("assignee_routed", channel, reason, changed_by, change_id, as_json, **fields)
+
+
+@app.command()
 def configure(
     channel: Channel,
     time_zone: Annotated[

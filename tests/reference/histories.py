@@ -41,17 +41,27 @@ def history(seed: int, channels: int = 1, events: int = 30, **mix: bool | int) -
     Keywords are the fields of ``Mix``: ``valid_only`` leaves out all that ends as a dead letter,
     ``pauses``, ``corrections``, ``replacements``, ``zero_weights`` and ``duplicates`` (the same
     again) switch those off, ``parking=False`` always leaves someone to take the leads, and
-    ``leads_max`` and ``members_max`` bound the size of batches and rosters.
+    ``leads_max`` and ``members_max`` bound the size of batches and rosters. With ``routes`` the
+    names of the channels are of three depths, and assignees are routed to the deeper ones.
     """
     rng = Random(seed)
     kinds = Mix(**mix)  # type: ignore[arg-type]  # bool | int is what the fields take
-    writers = [_Channel(f"channel-{number}", rng, kinds) for number in range(1, channels + 1)]
+    names = [_name(number, kinds) for number in range(1, channels + 1)]
+    writers = [_Channel(name, rng, kinds, deeper=_deeper(name, names)) for name in names]
     written: list[Json] = []
     for writer in writers:
         written += writer.opening()
     while len(written) < events:
         written += rng.choice(writers).next_events()
     return written
+
+
+def _name(number: int, mix: Mix) -> str:
+    return f"channel-{number}" + "/deeper" * ((number - 1) % 3 if mix.routes else 0)
+
+
+def _deeper(name: str, names: Sequence[str]) -> list[str]:
+    return [other for other in names if other.count("/") > name.count("/")]
 
 
 def lines(events: Sequence[Json], seed: int = 0, spoil: float = 0.0) -> list[str]:
@@ -97,6 +107,7 @@ class _Channel(RosterWriter):
             (9 * mix.rules, self.capacity),
             (9 * mix.rules, self.skills),
             (5 * mix.rules, self.pause_until),
+            (8 * mix.routes, self.route),
             (8 * mix.outcomes, self.returned),
             (8 * mix.outcomes, self.closed),
             (4 * mix.outcomes, self.reassigned),
@@ -122,6 +133,8 @@ class _Channel(RosterWriter):
         joins: list[Json] = []
         while len(joins) < self.rng.randint(1, min(4, self.mix.members_max)):
             joins += self.join()
+        if self.mix.routes:
+            joins += self.route()
         asks = self.mix.outcomes or self.mix.sticky
         configured = asks and self.rng.random() < 0.5
         return early + joins + (self.configure() if configured else [])
@@ -250,6 +263,8 @@ class _Channel(RosterWriter):
             ("cumulative_error_corrected", {**correction, "counter_assignee_id": "stranger"}),
             ("cumulative_error_corrected", {**correction, "counter_assignee_id": member}),
         ]
+        if self.mix.routes:
+            changes.append(("assignee_routed", {"assignee_id": member, "routes_to": "x"}))
         if self.seats:
             changes.append(("assignee_joined", {"assignee_id": member, "weight": "1"}))
         if not self.can_take(self.seats) and not self.mix.rules:

@@ -15,7 +15,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from . import arithmetic, outcomes, rules
+from . import arithmetic, outcomes, routes, rules
 from .state import Parked, State, Window, apply, refuse_if_not_applicable
 from .validation import (
     Batch,
@@ -43,9 +43,14 @@ class Replayer:
         batch_leads_max: int = BATCH_LEADS_MAX,
         remembered: int = REMEMBERED,
         timers_by_events: bool = True,
+        routes_followed: bool = True,
     ) -> None:
-        """Timers happen by the times of the events; or else when ``timer`` is called."""
+        """Timers happen by the times of the events; or else when ``timer`` is called.
+
+        What goes on to other channels is decided too; or else it is only among the outputs.
+        """
         self.timers_by_events = timers_by_events
+        self.routes_followed = routes_followed
         self.batch_leads_max = batch_leads_max
         self.remembered = remembered
         self.states: dict[str, State] = {}
@@ -59,6 +64,15 @@ class Replayer:
         self.line += 1
         if isinstance(event, str | bytes) and not event.strip():
             return []
+        outputs = self._fed(event)
+        waiting = _batches_in(outputs)
+        while self.routes_followed and waiting:
+            more = self._fed(waiting.pop(0))
+            outputs += more
+            waiting += _batches_in(more)
+        return outputs
+
+    def _fed(self, event: Json | str | bytes) -> list[Json]:
         outputs: list[Json] = []
         try:
             value = parsed(event) if isinstance(event, str | bytes) else event
@@ -223,7 +237,8 @@ class Replayer:
         if remembered and taken.batch_id not in state.batches:
             _remember(state.batches, taken.batch_id, taken.content, self.remembered)
         state.observe(correction=not state.has_rules)
-        return [*_assignments(decision, gone, [takers[each.lead_id] for each in gone]), decision]
+        given = _assignments(decision, gone, [takers[each.lead_id] for each in gone])
+        return routes.sent_on(state, given, decision)
 
     def _dispatch(self, state: State, taken: Parked, decided_at: str) -> list[Json]:
         """Divides the leads among those who are there, in the order of the slots."""
@@ -261,7 +276,7 @@ class Replayer:
         _remember(state.batches, taken.batch_id, taken.content, self.remembered)
         state.observe()
         takers = arithmetic.interleaved(counts, ranked)
-        return [*_assignments(decision, taken.leads, takers), decision]
+        return routes.sent_on(state, _assignments(decision, taken.leads, takers), decision)
 
     def _release(self, state: State, decided_at: str) -> list[Json]:
         """All that is parked, oldest first, if someone can take it now."""
@@ -394,6 +409,7 @@ class Replayer:
                 "cumulative_error_before": arithmetic.twelve_decimals(
                     before.get(member, Fraction(0))
                 ),
+                "routes_to": assignee.routes_to,
                 **_error_after(assignee.error, Fraction(1, 10**6)),
             }
             for member, assignee in sorted(state.members.items())
@@ -414,6 +430,10 @@ def replayed(events: Iterable[Json | str | bytes]) -> tuple[list[Json], dict[str
     replayer = Replayer()
     outputs = [output for event in events for output in replayer.feed(event)]
     return outputs, replayer.states
+
+
+def _batches_in(outputs: list[Json]) -> list[Json]:
+    return [output for output in outputs if output["type"] == "lead_batch"]
 
 
 def _sorted_out(batch: Batch) -> tuple[list[Lead], list[RefusedError]]:

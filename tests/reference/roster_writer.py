@@ -61,6 +61,7 @@ class Mix:
     rules: bool = False
     outcomes: bool = False
     sticky: bool = False
+    routes: bool = False
     leads_max: int = 1_000
     members_max: int = 8
 
@@ -92,6 +93,7 @@ class RosterWriter:
     roster_version: int = 0
     changes: list[Json] = field(default_factory=list)
     written: int = 0
+    deeper: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.weights = WEIGHTS[self.rng.choice(list(WEIGHTS))]
@@ -245,6 +247,14 @@ class RosterWriter:
         seats = {**self.seats, name: replace(self.seats[name], paused=True)}
         until = self._time(self.rng.choice((-3, 0, 1, 5, 12, 40)))
         return self._changed(seats, "assignee_paused", assignee_id=name, until=until)
+
+    def route(self) -> list[Json]:
+        """Of any member, to a channel of the history or to one where nobody is; or none."""
+        if not self.seats:
+            return []
+        name = self.rng.choice(list(self.seats))
+        target = self.rng.choice((*self.deeper, *self.deeper, f"{self.name}/nobody", None))
+        return self._changed(self.seats, "assignee_routed", assignee_id=name, routes_to=target)
 
     def all_away(self) -> list[Json]:
         """Nobody is left to take a lead: paused, weight 0, or gone."""

@@ -29,6 +29,7 @@ class Assignee:
     open_max: int | None = None
     open_leads: int = 0
     until: datetime | None = None
+    routes_to: str | None = None
 
     def room(self) -> int:
         """How many leads they can still take."""
@@ -158,6 +159,8 @@ def apply(state: State, change: Change) -> None:
             assignee.weight = change.weight
         elif change.kind in ("assignee_paused", "assignee_resumed"):
             assignee.paused = change.kind == "assignee_paused"
+        elif change.kind == "assignee_routed":
+            assignee.routes_to = change.routes_to
     rules.apply(state, change)
 
 

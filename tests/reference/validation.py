@@ -33,6 +33,7 @@ CHANGE_FIELDS = {
     "cumulative_error_corrected": ("assignee_id", "amount", "counter_assignee_id"),
     "capacity_changed": ("assignee_id", "per_day", "open_max"),
     "skills_changed": ("assignee_id", "skills"),
+    "assignee_routed": ("assignee_id", "routes_to"),
     "channel_configured": ("time_zone", "required_skills", "returns", "sticky"),
 }
 """The types of roster changes and what each says; ``changed_by`` and ``reason`` go with all."""
@@ -142,6 +143,7 @@ class Change:
     skills: tuple[str, ...] = ()
     time_zone: str = "UTC"
     required_skills: tuple[str, ...] = ()
+    routes_to: str | None = None
 
 
 # --- Text -------------------------------------------------------------------------------
@@ -287,6 +289,13 @@ def _returns(event: Json) -> tuple[ReturnRule, ...]:
     return tuple(found.values())
 
 
+def _routes_to(event: Json) -> str | None:
+    target: str | None = _optional(event, "routes_to", is_id)
+    if target is not None and len(target.split("/")) <= len(event["channel"].split("/")):
+        raise ValueError("a route has to lead deeper")
+    return target
+
+
 def _sticky(event: Json) -> StickyRule | None:
     rule = event.get("sticky")
     if rule is None:
@@ -314,6 +323,7 @@ CHECKS: Mapping[str, Callable[[Json], Any]] = {
     "returns": _returns,
     "sticky": _sticky,
     "skills": _ids("skills", 100),
+    "routes_to": _routes_to,
     "time_zone": lambda event: event.get("time_zone", "UTC"),
     "required_skills": _ids("required_skills", 20),
 }

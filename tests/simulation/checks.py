@@ -124,7 +124,9 @@ class Checks:
         if not given.visible:
             raise Violation(f"the input at {at} was aborted, and yet it was decided")
         if source["topic"] != self._topics.roster_changes:
-            newest = max(self._newest_batch_ms[partition], self.sent_ms[at])
+            # What a dispatcher sent on was sent when it wrote it.
+            sent_ms = self.sent_ms[at] if at in self.sent_ms else self._kafka.produced_ms[at]
+            newest = max(self._newest_batch_ms[partition], sent_ms)
             self._newest_batch_ms[partition] = newest
         elif (
             event["type"] == "roster_changed"
@@ -199,6 +201,7 @@ class Checks:
         for check in (
             oracle.check_assigned_once,
             oracle.check_chains,
+            oracle.check_cascade,
             oracle.check_dead_letters,
             oracle.check_reference,
         ):

@@ -194,8 +194,12 @@ def check_offsets(
     """The group has committed all input, and the changelog says the same of each partition."""
     places = installation.input_places()
     last: dict[Place, int] = dict.fromkeys(places, 0)
+    inputs = list(inputs)
+    routed = any(b'"routed_from"' in (record.value or b"") for record in inputs)
     last.update({(record.topic, record.partition): record.offset + 1 for record in inputs})
-    assert ends(installation.admin, places) == last
+    for place, end in ends(installation.admin, places).items():
+        # Behind what a dispatcher sent on stand the markers of its transactions.
+        assert end == last[place] or (routed and place[0] == installation.topics.lead_batches)
     assert installation.committed() == last
     for partition, records in changelog.items():
         applied = msgspec.json.decode(records[APPLIED])
