@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Final
 
 from dispatcher.register import Owner
+from dispatcher.store import RegisterPoint
 
 RECENT_MAX: Final = 200_000
 """Entries; beyond, what was looked up is forgotten and looked up again."""
@@ -34,7 +35,7 @@ class KnownOwners:
 
     Attributes:
         next_offset: of the register's topic, behind what Redis holds or will hold with `unflushed`.
-        flushed_offset: behind what Redis holds, as this owner wrote or found it.
+        in_redis: up to where Redis holds it, as this owner wrote or found it.
         end: up to where the topic is read; `since` when, monotonic seconds.
         found: what was looked up for an input that waits, by key; None if it has to do without.
         recent: committed since the first of them was looked up, or not in Redis then.
@@ -45,7 +46,7 @@ class KnownOwners:
         """Nothing known."""
         self.phase = Phase.UNKNOWN
         self.next_offset = 0
-        self.flushed_offset = 0
+        self.in_redis: RegisterPoint | None = None
         self.end = 0
         self.since: float | None = None
         self.found: dict[InputPlace, Mapping[str, Owner] | None] = {}

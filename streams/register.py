@@ -28,7 +28,7 @@ from dispatcher.store import (
 )
 from streams.broker import CallFailed, ChangelogReader, Cluster, InputRecord, Remedy
 from streams.intake import Refused, read_batch
-from streams.known_owners import Phase
+from streams.known_owners import KnownOwners, Phase
 from streams.lifecycle import Life
 from streams.settings import Settings
 from streams.task import Task
@@ -76,8 +76,13 @@ class Register:
         self._reader.close()
 
     def drop(self, task: Task) -> None:
-        """The task is not this process's any more, or is restored."""
+        """The task is not this process's any more, or is restored.
+
+        Others may write to the register before it comes back: nothing that is known is kept. What
+        was committed and isn't in Redis is read from the topic, by whoever comes next.
+        """
         self._stop(task)
+        task.known_owners = KnownOwners()
 
     def prepare(self, tasks: Iterable[Task]) -> None:
         """Look up what inputs need that wait; bring the register up to date where it has to be."""
@@ -145,12 +150,19 @@ class Register:
                 elif upto is not None:
                     self._reader.stop(partition)
                     known.phase = Phase.CURRENT
-                    known.flushed_offset = upto
                     known.next_offset = max(known.next_offset, upto)
                     self._log.info("the lead register is up to date", partition=partition)
 
     def _put(self, task: Task, owners: Mapping[str, Owner], next_offset: int | None) -> bool:
-        """Write to Redis, in as many calls as it takes; the last one moves the register point."""
+        """Write to Redis, in as many calls as it takes; the last one moves the register point.
+
+        False: Redis isn't what this owner left. What is written only adds to that; were it not
+        looked at, the point of a register that went back would move over what it lost.
+        """
+        known, topic_id = task.known_owners, task.topic_ids[self._topic]
+        there = self._store.owners(task.partition, topic_id, [])
+        if (there.restore_point, there.register_point) != (task.redis.point, known.in_redis):
+            return False
         now_ms = self._wall_ms()
         entries = [
             OwnerEntry(key, encode_owner(owner), lifetime_ms)
@@ -164,13 +176,15 @@ class Register:
             following = list(islice(rest, most))
             if not self._store.put_owners(
                 task.partition,
-                task.topic_ids[self._topic],
+                topic_id,
                 task.redis.point,
                 part,
                 None if following else next_offset,
             ):
                 return False
             if not following:
+                if next_offset is not None:
+                    known.in_redis = RegisterPoint(topic_id, next_offset)
                 return True
             part = following
 
@@ -193,6 +207,7 @@ class Register:
             self._noticed(task, found.restore_point)  # that is put right first
             return
         point, start = found.register_point, 0
+        known.in_redis = point
         if point is not None and point.topic_id == topic_id and point.next_offset <= known.end:
             start = point.next_offset
         if start < known.end:
@@ -200,7 +215,6 @@ class Register:
             self._reader.start(task.partition, start)
         elif point is not None or self._put(task, {}, start):
             known.phase = Phase.CURRENT
-            known.flushed_offset = start
             known.next_offset = max(known.next_offset, start)
 
     def _look_up(self, task: Task) -> None:
@@ -211,8 +225,8 @@ class Register:
         topic_id = task.topic_ids[self._topic]
         if wanted:
             found = self._store.owners(task.partition, topic_id, wanted)
-            point = RegisterPoint(topic_id, known.flushed_offset)
-            if (found.restore_point, found.register_point) != (task.redis.point, point):
+            points = (task.redis.point, known.in_redis)
+            if (found.restore_point, found.register_point) != points:
                 self._log.info("the lead register in Redis is not believed", at=task.partition)
                 known.phase = Phase.UNKNOWN
                 return
@@ -268,7 +282,6 @@ class Register:
             owners = {key: owner for key, (_, owner) in known.unflushed.items()}
             if self._put(task, owners, known.next_offset):
                 known.flushed()
-                known.flushed_offset = known.next_offset
             else:
                 known.phase = Phase.UNKNOWN
         except StoreUnavailable as error:
