@@ -67,8 +67,10 @@ return ARGV[2]
 _PUT_OWNERS: Final = """
 local found = redis.call('HGET', KEYS[1], 'restore-point')
 if (found or '') ~= ARGV[1] then return 0 end
-for i = 2, #KEYS do redis.call('SET', KEYS[i], ARGV[2 * i - 1], 'PX', ARGV[2 * i]) end
-if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'register-point', ARGV[2]) end
+found = redis.call('HGET', KEYS[1], 'register-point')
+if (found or '') ~= ARGV[2] then return 0 end
+for i = 2, #KEYS do redis.call('SET', KEYS[i], ARGV[2 * i], 'PX', ARGV[2 * i + 1]) end
+redis.call('HSET', KEYS[1], 'register-point', ARGV[3])
 return 1
 """
 _encode = msgspec.json.Encoder().encode
@@ -189,12 +191,12 @@ class RedisStore:
         self,
         partition: int,
         topic_id: str,
-        expected: RestorePoint | None,
+        expected: tuple[RestorePoint | None, RegisterPoint | None],
         entries: Sequence[OwnerEntry],
-        next_offset: int | None,
+        next_offset: int,
     ) -> bool:
         """See `StateStore`."""
-        point = b"" if next_offset is None else _encode(RegisterPoint(topic_id, next_offset))
+        restore_point, register_point = expected
         keys = [self._owner_key(partition, topic_id, entry.key) for entry in entries]
         kept = [part for entry in entries for part in (entry.value, entry.lifetime_ms)]
         with _unavailable():
@@ -203,8 +205,9 @@ class RedisStore:
                 1 + len(keys),
                 self._key(partition),
                 *keys,
-                _point(expected),
-                point,
+                _point(restore_point),
+                _point(register_point),
+                _encode(RegisterPoint(topic_id, next_offset)),
                 *kept,
             )
         return bool(done)
@@ -245,7 +248,7 @@ def _record_key(field: bytes) -> bytes | None:
     return APPLIED_OFFSETS_KEY if field == APPLIED_OFFSETS_FIELD else None
 
 
-def _point(point: RestorePoint | None) -> bytes:
+def _point(point: RestorePoint | RegisterPoint | None) -> bytes:
     return b"" if point is None else _encode(point)
 
 

@@ -133,13 +133,14 @@ class StateStore(Protocol):
         self,
         partition: int,
         topic_id: str,
-        expected: RestorePoint | None,
+        expected: tuple[RestorePoint | None, RegisterPoint | None],
         entries: Sequence[OwnerEntry],
-        next_offset: int | None,
+        next_offset: int,
     ) -> bool:
-        """Keep owners, if the restore point `expected` is in force; False if it isn't.
+        """Keep owners, if both points `expected` are in force; False if they aren't.
 
-        `next_offset` of the register point from then on; None leaves that as it is.
+        `next_offset` of the register point from then on. Every call moves it, so that a store which
+        lost the last call, and only that, can be told from one that didn't.
         """
 
     def write_status(self, slot: str, status: bytes, lifetime_ms: int) -> None:
@@ -252,17 +253,17 @@ class MemoryStore:
         self,
         partition: int,
         topic_id: str,
-        expected: RestorePoint | None,
+        expected: tuple[RestorePoint | None, RegisterPoint | None],
         entries: Sequence[OwnerEntry],
-        next_offset: int | None,
+        next_offset: int,
     ) -> bool:
         """See `StateStore`; the reference forgets nothing."""
-        if self._points.get(partition) != expected:
+        points = (self._points.get(partition), self._register_points.get(partition))
+        if points != expected:
             return False
         for entry in entries:
             self._owners[partition, topic_id, entry.key] = entry.value
-        if next_offset is not None:
-            self._register_points[partition] = RegisterPoint(topic_id, next_offset)
+        self._register_points[partition] = RegisterPoint(topic_id, next_offset)
         return True
 
     def write_status(self, slot: str, status: bytes, lifetime_ms: int) -> None:

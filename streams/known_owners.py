@@ -7,7 +7,7 @@ holds now.
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from dispatcher.register import Owner
 from dispatcher.store import RegisterPoint
@@ -20,6 +20,18 @@ InputPlace = tuple[str, int]
 
 Entry = tuple[bytes, Owner]
 """The record key on the register's topic, and the owner."""
+
+
+class Found(NamedTuple):
+    """What was looked up for an input.
+
+    Attributes:
+        attributes: by which persons were known then; another rule asks for others.
+        owners: by key; None if it has to do without.
+    """
+
+    attributes: tuple[str, ...]
+    owners: Mapping[str, Owner] | None
 
 
 class Phase(Enum):
@@ -35,10 +47,10 @@ class KnownOwners:
 
     Attributes:
         next_offset: of the register's topic, behind what Redis holds or will hold with `unflushed`.
-        in_redis: up to where Redis holds it, as this owner wrote or found it.
+        point: behind what Redis holds, as this owner wrote or found it.
         end: up to where the topic is read; `since` when, monotonic seconds.
-        found: what was looked up for an input that waits, by key; None if it has to do without.
-        recent: committed since the first of them was looked up, or not in Redis then.
+        found: what was looked up for inputs that wait.
+        recent: committed since the first of them was looked up.
         unflushed: committed, and not in Redis.
     """
 
@@ -46,10 +58,10 @@ class KnownOwners:
         """Nothing known."""
         self.phase = Phase.UNKNOWN
         self.next_offset = 0
-        self.in_redis: RegisterPoint | None = None
+        self.point: RegisterPoint | None = None
         self.end = 0
         self.since: float | None = None
-        self.found: dict[InputPlace, Mapping[str, Owner] | None] = {}
+        self.found: dict[InputPlace, Found] = {}
         self.recent: dict[str, Owner] = {}
         self.unflushed: dict[str, Entry] = {}
 
@@ -67,13 +79,6 @@ class KnownOwners:
             self.found.clear()
             self.recent.clear()
 
-    def flushed(self) -> None:
-        """What was unflushed is in Redis; inputs that were looked up before don't know it."""
-        if self.found:
-            for key, (_, owner) in self.unflushed.items():
-                self.recent[key] = owner
-        self.unflushed.clear()
-
     def get(self, place: InputPlace, key: str) -> Owner | None:
         """As of the last commit, for an input that was looked up."""
         owner = self.recent.get(key)
@@ -82,4 +87,5 @@ class KnownOwners:
         entry = self.unflushed.get(key)
         if entry is not None:
             return entry[1]
-        return (self.found.get(place) or {}).get(key)
+        found = self.found.get(place)
+        return found.owners.get(key) if found and found.owners else None

@@ -5,15 +5,15 @@ In: tasks with inputs of channels that ask for it. Out: their `known_owners`, an
 - The truth is the register's topic, written in the same transactions as everything else. Redis
   holds it under a register point: everything below that offset is there. What is behind it, or all
   of it if the point is gone, is read from the topic first, in slices between polls.
-- What is needed for the inputs that wait is looked up in one round trip. Its answer carries both
-  points; unless they are what this owner wrote last, nothing of it is believed.
+- R15 What is needed for the inputs that wait is looked up in one round trip. Its answer carries
+  both points; unless they are what this owner wrote last, nothing of it is believed. What was
+  decided since counts before it.
 - Without its register a channel waits, and its partition with it; or, if its rule says so, it is
   dispatched to whoever is owed most once the register has been away for `register_wait_ms`.
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
 from typing import Any
 
 from dispatcher.events import InputRef
@@ -26,9 +26,16 @@ from dispatcher.store import (
     StateStore,
     StoreUnavailable,
 )
-from streams.broker import CallFailed, ChangelogReader, Cluster, InputRecord, Remedy
+from streams.broker import (
+    CallFailed,
+    ChangelogReader,
+    ChangelogRecord,
+    Cluster,
+    InputRecord,
+    Remedy,
+)
 from streams.intake import Refused, read_batch
-from streams.known_owners import KnownOwners, Phase
+from streams.known_owners import Found, KnownOwners, Phase
 from streams.lifecycle import Life
 from streams.settings import Settings
 from streams.task import Task
@@ -134,59 +141,43 @@ class Register:
         }
         if not reading:
             return
-        entries: dict[int, dict[str, Owner]] = {}
-        for record in self._reader.read(self._settings.restore_slice_records, 20):
-            if record.value is not None:
-                owner = decode_owner(record.value)
-                entries.setdefault(record.partition, {})[key_of(record.key)] = owner
+        most = self._settings.redis_records_per_call_max
+        records = self._reader.read(min(most, self._settings.restore_slice_records), 20)
         for partition, task in reading.items():
             known = task.known_owners
+            owners: dict[str, Owner] = {}
+            upto = None
+            for record in records:
+                if record.partition == partition:
+                    owners |= _owner_in(record)
+                    upto = record.offset + 1
             position = self._reader.position(partition)
-            ended = position is not None and position >= known.end
-            if partition in entries or ended:
-                upto = position if ended else None
-                if not self._put(task, entries.get(partition, {}), upto):
-                    self._stop(task)  # a copy is being written; then from where it stands
-                elif upto is not None:
-                    self._reader.stop(partition)
-                    known.phase = Phase.CURRENT
-                    known.next_offset = max(known.next_offset, upto)
-                    self._log.info("the lead register is up to date", partition=partition)
+            if position is not None and position >= known.end:
+                upto = position
+            if upto is None:
+                continue
+            if not self._put(task, owners, upto):
+                self._stop(task)  # Redis is another; from where it stands, then
+            elif upto >= known.end:
+                self._reader.stop(partition)
+                known.phase = Phase.CURRENT
+                known.next_offset = max(known.next_offset, upto)
+                self._log.info("the lead register is up to date", partition=partition)
 
-    def _put(self, task: Task, owners: Mapping[str, Owner], next_offset: int | None) -> bool:
-        """Write to Redis, in as many calls as it takes; the last one moves the register point.
-
-        False: Redis isn't what this owner left. What is written only adds to that; were it not
-        looked at, the point of a register that went back would move over what it lost.
-        """
-        known, topic_id = task.known_owners, task.topic_ids[self._topic]
-        there = self._store.owners(task.partition, topic_id, [])
-        if (there.restore_point, there.register_point) != (task.redis.point, known.in_redis):
-            return False
-        now_ms = self._wall_ms()
+    def _put(self, task: Task, owners: Mapping[str, Owner], next_offset: int) -> bool:
+        """Write to Redis what brings its register point to an offset; False: it is another."""
+        known, now_ms = task.known_owners, self._wall_ms()
         entries = [
             OwnerEntry(key, encode_owner(owner), lifetime_ms)
             for key, owner in owners.items()
             if (lifetime_ms := owner.at_ms + owner.days * DAY_MS + LIFETIME_BEYOND_MS - now_ms) > 0
         ]
-        rest = iter(entries)
-        most = self._settings.redis_records_per_call_max
-        part = list(islice(rest, most))
-        while True:
-            following = list(islice(rest, most))
-            if not self._store.put_owners(
-                task.partition,
-                topic_id,
-                task.redis.point,
-                part,
-                None if following else next_offset,
-            ):
-                return False
-            if not following:
-                if next_offset is not None:
-                    known.in_redis = RegisterPoint(topic_id, next_offset)
-                return True
-            part = following
+        topic_id = task.topic_ids[self._topic]
+        expected = (task.redis.point, known.point)
+        if not self._store.put_owners(task.partition, topic_id, expected, entries, next_offset):
+            return False
+        known.point = RegisterPoint(topic_id, next_offset)
+        return True
 
     # -- before inputs are decided
 
@@ -207,7 +198,7 @@ class Register:
             self._noticed(task, found.restore_point)  # that is put right first
             return
         point, start = found.register_point, 0
-        known.in_redis = point
+        known.point = point
         if point is not None and point.topic_id == topic_id and point.next_offset <= known.end:
             start = point.next_offset
         if start < known.end:
@@ -220,13 +211,16 @@ class Register:
     def _look_up(self, task: Task) -> None:
         """One round trip for all that wait."""
         known = task.known_owners
-        keys = {place: self._keys(task, record) for place, record in task.blocked_inputs()}
-        wanted = sorted({key for each in keys.values() for key in each})
+        blocked = task.blocked_inputs()
+        keys = {place: self._keys(task, record) for place, record in blocked}
+        places = {place: record.key or b"" for place, record in blocked}
+        needed = {key for each in keys.values() for key in each}
+        wanted = sorted(needed)
         topic_id = task.topic_ids[self._topic]
         if wanted:
             found = self._store.owners(task.partition, topic_id, wanted)
-            points = (task.redis.point, known.in_redis)
-            if (found.restore_point, found.register_point) != points:
+            points = (found.restore_point, found.register_point)
+            if points != (task.redis.point, known.point):
                 self._log.info("the lead register in Redis is not believed", at=task.partition)
                 known.phase = Phase.UNKNOWN
                 return
@@ -234,22 +228,24 @@ class Register:
             owners = {key: decode_owner(value) for key, value in values.items() if value}
         else:
             owners = {}
+        # Once it is in Redis nothing else will tell of what isn't there yet.
+        owners |= {key: owner for key, (_, owner) in known.unflushed.items() if key in needed}
         for place, each in keys.items():
-            known.found[place] = {key: owners[key] for key in each if key in owners}
+            found_owners = {key: owners[key] for key in each if key in owners}
+            known.found[place] = Found(task.sticky[places[place]], found_owners)
 
     def _keys(self, task: Task, record: InputRecord) -> list[str]:
         """Whom an input is about; nobody if it isn't a batch that can be read."""
-        channel = (record.key or b"").decode(errors="replace")
-        eligibility = task.state(channel).eligibility
-        if record.topic != self._leads or eligibility is None or eligibility.rules.sticky is None:
+        key = record.key or b""
+        if record.topic != self._leads:
             return []
         reference = InputRef(record.topic, record.partition, record.offset)
         try:
             batch = read_batch(record.value, self._limits, reference, None)
         except Refused:
             return []
-        names = eligibility.rules.sticky.attributes
-        return [key for text in batch.attributes for key in person_keys(channel, text, names)]
+        channel, names = key.decode(), task.sticky[key]
+        return [each for text in batch.attributes for each in person_keys(channel, text, names)]
 
     def _do_without(self, task: Task) -> None:
         """Those whose rule says so wait no longer for a register that stays away."""
@@ -265,7 +261,7 @@ class Register:
             eligibility = task.state((record.key or b"").decode(errors="replace")).eligibility
             sticky = eligibility.rules.sticky if eligibility else None
             if sticky is None or sticky.without_register == "dispatch":
-                known.found[place] = None
+                known.found[place] = Found(task.sticky[record.key or b""], None)
             else:
                 return  # it waits, and what is behind it
 
@@ -278,11 +274,17 @@ class Register:
             return
         if self._monotonic() < self._retry_at:
             return
+        owners = {key: owner for key, (_, owner) in known.unflushed.items()}
         try:
-            owners = {key: owner for key, (_, owner) in known.unflushed.items()}
-            if self._put(task, owners, known.next_offset):
-                known.flushed()
-            else:
+            # More than a call takes is read from the topic: half of it must never stand there.
+            fits = len(owners) <= self._settings.redis_records_per_call_max
+            if not fits or not self._put(task, owners, known.next_offset):
                 known.phase = Phase.UNKNOWN
+            if known.phase is Phase.CURRENT or not fits:
+                known.unflushed.clear()
         except StoreUnavailable as error:
             self._away([task], f"Redis is away: {error}")
+
+
+def _owner_in(record: ChangelogRecord) -> dict[str, Owner]:
+    return {} if record.value is None else {key_of(record.key): decode_owner(record.value)}

@@ -56,7 +56,7 @@ class Task:
         overlay: what is decided and in no transaction yet.
         in_flight: the overlay below it, whose transaction is under way.
         redis: what is known of the copy in Redis.
-        sticky: keys of the channels that need the lead register.
+        sticky: channels that need the lead register, by key: what they know persons by.
         known_owners: what is known of it.
     """
 
@@ -81,7 +81,7 @@ class Task:
         self.timers: list[tuple[int, str]] = []
         self.paused = False
         self.redis = RedisCopy()
-        self.sticky: set[bytes] = set()
+        self.sticky: dict[bytes, tuple[str, ...]] = {}
         self.known_owners = KnownOwners()
         self._clear_overlays()
 
@@ -129,15 +129,15 @@ class Task:
             and after.next_timer_ms != before.next_timer_ms
         ):
             self._expect(after)
-        if after.is_sticky != before.is_sticky:
+        if after.eligibility is not before.eligibility:
             self._note(after)
 
     def _note(self, state: ChannelState) -> None:
-        key = state.channel.encode()
-        if state.is_sticky:
-            self.sticky.add(key)
-        else:
-            self.sticky.discard(key)
+        rule = state.eligibility.rules.sticky if state.eligibility else None
+        if rule is not None:
+            self.sticky[state.channel.encode()] = rule.attributes
+        elif self.sticky:
+            self.sticky.pop(state.channel.encode(), None)
 
     def _expect(self, state: ChannelState) -> None:
         if (at_ms := state.next_timer_ms) is not None:
@@ -169,8 +169,11 @@ class Task:
 
     def _needs_owners(self, record: InputRecord) -> bool:
         """Whether it has to be asked for an input, and wasn't yet."""
-        place = (record.topic, record.offset)
-        return record.key in self.sticky and place not in self.known_owners.found
+        attributes = self.sticky.get(record.key or b"")
+        if attributes is None:
+            return False
+        found = self.known_owners.found.get((record.topic, record.offset))
+        return found is None or found.attributes != attributes
 
     @property
     def blocked(self) -> bool:
@@ -190,7 +193,8 @@ class Task:
     def owners_for(self, record: InputRecord) -> Owners | None:
         """What the register holds now, for an input that was looked up; None: do without."""
         place = (record.topic, record.offset)
-        if self.known_owners.found.get(place) is None:
+        found = self.known_owners.found.get(place)
+        if found is None or found.owners is None:
             return None
         return _OwnersNow(self, place)
 
@@ -312,7 +316,7 @@ class Task:
         self.releasing = {}
         self.parked_bytes = 0
         self.timers = []
-        self.sticky = set()
+        self.sticky = {}
         self.known_owners = KnownOwners()
         busy = [channel for channel, parts in records.items() if _is_busy(parts)]
         for channel in busy:

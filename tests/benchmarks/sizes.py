@@ -18,7 +18,7 @@ from dispatcher.redis_store import RedisStore
 from dispatcher.register import DAY_MS, Owner, encode_owner
 from dispatcher.state import ChannelState
 from dispatcher.state_records import all_records
-from dispatcher.store import OwnerEntry
+from dispatcher.store import OwnerEntry, RegisterPoint
 from streams.local import LocalStack
 
 from .deciding import decided, first_state, read
@@ -26,6 +26,7 @@ from .workload import Workload
 
 IDLE_BATCHES: Final = 3
 OWNERS: Final = 1_000_000
+TOPIC_ID: Final = "A" * 22
 CHANNELS: Final = {"idle": 5_000, "active": 50}
 
 
@@ -54,9 +55,11 @@ def owners_in_redis() -> float:
         client = redis.Redis.from_url(stack.redis_url)
         store = RedisStore(stack.redis_url, "sizes", "leads.batches", 10_000)
         empty = client.info("memory")["used_memory"]
-        numbers = iter(range(OWNERS))
+        numbers, point = iter(range(OWNERS)), None
         while part := [_owner(number) for number in islice(numbers, 2_000)]:
-            store.put_owners(0, "A" * 22, None, part, None)
+            next_offset = (point.next_offset if point else 0) + len(part)
+            store.put_owners(0, TOPIC_ID, (None, point), part, next_offset)
+            point = RegisterPoint(TOPIC_ID, next_offset)
         stored = client.info("memory")["used_memory"] - empty
         store.close()
         return float(stored / OWNERS)

@@ -136,31 +136,36 @@ def test_owners_are_found_with_the_points_in_force(store: StateStore) -> None:
     """In the order of the keys; of each topic id and each partition by itself."""
     assert store.owners(3, "t", ["ann"]) == OwnersFound(None, None, [None])
     store.apply(3, None, A, [(b"k", b"v")])
-    assert store.put_owners(3, "t", A, OWNERS, 7)
+    assert store.put_owners(3, "t", (A, None), OWNERS, 7)
     found = store.owners(3, "t", ["bo", "carl", "ann"])
     assert found == OwnersFound(A, RegisterPoint("t", 7), [b"2", None, b"1"])
-    assert store.put_owners(3, "t", A, [OwnerEntry("ann", b"3", 60_000)], None)
-    assert store.owners(3, "t", ["ann"]) == OwnersFound(A, RegisterPoint("t", 7), [b"3"])
+    seven = RegisterPoint("t", 7)
+    assert store.put_owners(3, "t", (A, seven), [OwnerEntry("ann", b"3", 60_000)], 8)
+    assert store.owners(3, "t", ["ann"]) == OwnersFound(A, RegisterPoint("t", 8), [b"3"])
     assert store.owners(3, "another topic", ["ann"]).owners == [None]
     assert store.owners(4, "t", ["ann"]) == OwnersFound(None, None, [None])
     assert store.owners(3, "t", []).owners == []
     assert everything(store) == {b"k": b"v"}
 
 
-def test_owners_are_kept_only_by_who_knows_the_restore_point(store: StateStore) -> None:
-    """A late write of an earlier owner of the partition changes nothing."""
+def test_owners_are_kept_only_by_who_knows_both_points(store: StateStore) -> None:
+    """A late write of an earlier owner of the partition, or into an older copy, changes nothing."""
     store.apply(3, None, B, [(b"k", b"v")])
-    assert not store.put_owners(3, "t", A, OWNERS, 7)
-    assert not store.put_owners(3, "t", None, OWNERS, 7)
+    seven = RegisterPoint("t", 7)
+    for expected in ((A, None), (None, None), (B, seven)):
+        assert not store.put_owners(3, "t", expected, OWNERS, 7)
     assert store.owners(3, "t", ["ann"]) == OwnersFound(B, None, [None])
-    assert store.put_owners(4, "t", None, OWNERS, 7)
-    assert store.owners(4, "t", ["ann"]) == OwnersFound(None, RegisterPoint("t", 7), [b"1"])
+    assert store.put_owners(4, "t", (None, None), OWNERS, 7)
+    assert store.owners(4, "t", ["ann"]) == OwnersFound(None, seven, [b"1"])
+    assert not store.put_owners(4, "t", (None, None), OWNERS, 9)
+    assert not store.put_owners(4, "t", (None, RegisterPoint("t", 6)), OWNERS, 9)
+    assert store.owners(4, "t", []).register_point == seven
 
 
 def test_a_whole_copy_takes_the_register_point_away(store: StateStore) -> None:
     """Whoever wrote it may have found Redis empty: how far owners go isn't known any more."""
     store.apply(3, None, A, [(b"k", b"v")])
-    store.put_owners(3, "t", A, OWNERS, 7)
+    store.put_owners(3, "t", (A, None), OWNERS, 7)
     assert store.apply(3, A, B, [(b"k", b"w")]) == B
     assert store.owners(3, "t", []).register_point == RegisterPoint("t", 7)
     store.stage(3, "me", C, [(b"k", b"x")], first=True)
@@ -171,7 +176,7 @@ def test_a_whole_copy_takes_the_register_point_away(store: StateStore) -> None:
 def test_redis_forgets_an_owner_when_its_time_is_over(redis_url: str, application_id: str) -> None:
     """By a key's expiry; the others stay."""
     store = RedisStore(redis_url, application_id, "leads.batches", TIMEOUT_MS)
-    store.put_owners(3, "t", None, [OwnerEntry("ann", b"1", 50), OWNERS[1]], 7)
+    store.put_owners(3, "t", (None, None), [OwnerEntry("ann", b"1", 50), OWNERS[1]], 7)
     wait_until(
         lambda: store.owners(3, "t", ["ann", "bo"]).owners == [None, b"2"],
         lambda: "the key expires",

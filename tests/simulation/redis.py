@@ -11,6 +11,7 @@ from dispatcher.store import (
     MemoryStore,
     OwnerEntry,
     OwnersFound,
+    RegisterPoint,
     RestorePoint,
     Slice,
     StoreUnavailable,
@@ -198,9 +199,9 @@ class SimStore:
         self,
         partition: int,
         topic_id: str,
-        expected: RestorePoint | None,
+        expected: tuple[RestorePoint | None, RegisterPoint | None],
         entries: Sequence[OwnerEntry],
-        next_offset: int | None,
+        next_offset: int,
     ) -> bool:
         """See `StateStore`."""
         self._redis.part()
