@@ -35,7 +35,7 @@ from streams.broker import (
     Remedy,
 )
 from streams.intake import Refused, read_batch
-from streams.known_owners import Found, Phase
+from streams.known_owners import Found, KnownOwners, Phase
 from streams.lifecycle import Life
 from streams.settings import Settings
 from streams.task import Task
@@ -83,8 +83,13 @@ class Register:
         self._reader.close()
 
     def drop(self, task: Task) -> None:
-        """The task is not this process's any more, or is restored."""
+        """The task is not this process's any more, or is restored.
+
+        Others may write to the register before it comes back: nothing that is known is kept. What
+        was committed and isn't in Redis is read from the topic, by whoever comes next.
+        """
         self._stop(task)
+        task.known_owners = KnownOwners()
 
     def prepare(self, tasks: Iterable[Task]) -> None:
         """Look up what inputs need that wait; bring the register up to date where it has to be."""
