@@ -45,16 +45,20 @@ class Figures(NamedTuple):
 def figures(outcome: Outcome, load: Load, watcher: Watcher) -> Figures:
     """Count."""
     accepted = set(_accepted(outcome))
-    parked = _parked(outcome.decisions)
+    waiting = _waiting(outcome.decisions)
     assigned = Counter(_lead(record.event) for record in outcome.assignments)
+    went_on = set(_went_on(outcome.inputs))
+    unassigned = Counter(
+        lead[:2] for lead in accepted if lead not in assigned and lead not in went_on
+    )
     waits_s = {
         batch: seen_at - load.sent_at[batch]
         for batch, seen_at in list(watcher.seen_at.items())
-        if batch in load.sent_at and batch not in parked
+        if batch in load.sent_at and batch not in waiting
     }
     return Figures(
         leads=len(accepted),
-        lost=sum(lead not in assigned and not parked.get(lead[:2]) for lead in accepted),
+        lost=sum(max(0, leads - waiting[batch]) for batch, leads in unassigned.items()),
         duplicated=sum(count > 1 or lead[:2] in load.aborted for lead, count in assigned.items()),
         stale=_stale(outcome, load),
         waits_s=waits_s,
@@ -100,14 +104,34 @@ def _valid_leads(batch: Batch) -> Iterator[str]:
             yield checked_lead(value).lead_id
 
 
-def _parked(decisions: Iterable[Record]) -> dict[BatchName, bool]:
-    """The batches that were ever parked, and whether they still are."""
-    parked: dict[BatchName, bool] = {}
+def _waiting(decisions: Iterable[Record]) -> Counter[BatchName]:
+    """The batches of which anything was ever parked, and how many of their leads still are."""
+    waiting: Counter[BatchName] = Counter()
     for record in decisions:
         event = record.event
-        if event["type"] in ("batch_parked", "batch_released"):
-            parked[event["channel"], event["batch_id"]] = event["type"] == "batch_parked"
-    return parked
+        batch = (event["channel"], event.get("batch_id", ""))
+        if event["type"] == "batch_parked":
+            waiting[batch] += event["batch_size"]
+        elif event["type"] == "batch_released":
+            waiting[batch] -= event["batch_size"]
+        elif event.get("leads_parked") and not event.get("released"):
+            waiting[batch] += event["leads_parked"]
+        elif (unparked := event.get("unparked_batch_id")) is not None:
+            waiting[event["channel"], unparked] -= 1
+    return waiting
+
+
+def _went_on(inputs: Iterable[Record]) -> Iterator[Lead]:
+    """Leads that their channel sent on to another one: that has to assign them."""
+    for record in inputs:
+        try:
+            event = parsed(record.value or b"")
+        except RefusedError:
+            continue
+        origin = event.get("routed_from") if isinstance(event, dict) else None
+        if isinstance(origin, dict):
+            for lead in event["leads"]:
+                yield origin["channel"], origin["batch_id"], lead["lead_id"]
 
 
 def _stale(outcome: Outcome, load: Load) -> int:

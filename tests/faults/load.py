@@ -58,6 +58,12 @@ class Rates(NamedTuple):
     leads_max: int = 4_000
 
 
+def _features(seed: int) -> dict[str, bool]:
+    """Every other history is of plain channels; the others have it all, some with persons too."""
+    on = seed % 2 == 0
+    return {"rules": on, "outcomes": on, "routes": on, "sticky": seed % 4 == 0}
+
+
 class Load:
     """A thread that publishes until `stop`.
 
@@ -190,11 +196,17 @@ class Load:
         generation = 0
         while True:
             for event in histories.history(
-                seed + 1_000_003 * generation, CHANNELS, GENERATION_EVENTS, leads_max=100
+                seed + 1_000_003 * generation,
+                CHANNELS,
+                GENERATION_EVENTS,
+                leads_max=100,
+                **_features(seed + generation),
             ):
                 channel = event.get("channel")
                 if isinstance(channel, str) and channel.startswith("channel-"):
                     event["channel"] = f"{channel}-{generation}"
+                if isinstance(target := event.get("routes_to"), str):
+                    event["routes_to"] = f"{target}-{generation}"
                 yield event
             generation += 1
 

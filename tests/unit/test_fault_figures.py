@@ -47,7 +47,7 @@ class Story:
         self.decisions = [
             decision("roster_changed", 1, CHANGES, 0),
             decision("batch_dispatched", 2, LEADS, 0, batch_id="b"),
-            decision("batch_parked", 3, LEADS, 1, batch_id="p"),
+            decision("batch_parked", 3, LEADS, 1, batch_id="p", batch_size=1),
         ]
         self.dead_letters: list[Record] = []
         self.load: Any = SimpleNamespace(
@@ -88,8 +88,34 @@ def test_a_lead_without_assignment_is_lost(story: Story) -> None:
 
 def test_a_parked_batch_that_was_released_has_to_be_assigned(story: Story) -> None:
     """It is no longer an excuse."""
-    story.decisions.append(decision("batch_released", 4, CHANGES, 1, batch_id="p"))
+    released = decision("batch_released", 4, CHANGES, 1, batch_id="p", batch_size=1)
+    story.decisions.append(released)
     assert story.figures().lost == 1
+
+
+def test_of_a_batch_of_which_some_wait_the_others_have_to_be_assigned(story: Story) -> None:
+    """Where not everybody may take everything."""
+    story.inputs.append(record(LEADS, 2, events.lead_batch("c", 3)))
+    divided = {"batch_id": "c", "leads_parked": 2, "released": False}
+    story.decisions.append(decision("batch_dispatched", 4, LEADS, 2, **divided))
+    assert story.figures().lost == 1
+    story.assignments.append(assigned("c", "L1"))
+    assert story.figures().lost == 0
+    by_hand = {"unparked_batch_id": "c", "outcome_id": "o"}
+    story.decisions.append(decision("outcome_recorded", 5, "leads.outcomes", 0, **by_hand))
+    assert story.figures().lost == 1
+
+
+def test_a_lead_that_was_sent_on_has_to_be_assigned_where_it_went(story: Story) -> None:
+    """There it is a lead like any other."""
+    story.inputs.append(record(LEADS, 2, events.lead_batch("c", 1)))
+    assert story.figures().lost == 1
+    on = {**events.lead_batch("web/4/B", 1, "web/b"), "routed_from": {"channel": "web"}}
+    on["routed_from"] |= {"batch_id": "c", "state_version": 4}
+    story.inputs.append(record(LEADS, 3, on))
+    assert story.figures().lost == 1
+    story.assignments.append({"channel": "web/b", "batch_id": "web/4/B", "lead_id": "L1"})
+    assert story.figures().lost == 0
 
 
 def test_a_lead_with_two_assignments_is_duplicated_once(story: Story) -> None:
