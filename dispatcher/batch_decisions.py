@@ -21,10 +21,13 @@ from dispatcher.eligibility import Eligibility
 from dispatcher.events import BatchReceived
 from dispatcher.interleaving import interleave
 from dispatcher.limits import Limits, Room
+from dispatcher.marked_parking import by_marks
+from dispatcher.measured_division import divide_measured
 from dispatcher.parking import ParkedBatch
 from dispatcher.requirements import NOTHING, Requirement, required_of
 from dispatcher.roster import Roster
 from dispatcher.state import ChannelState
+from dispatcher.values import measured, only_with_value
 from schemas.reasons import Reason
 
 DIVISIONS_REMEMBERED_MAX: Final = 4_096
@@ -117,6 +120,8 @@ def _decide_by_eligibility(
     room: Room,
 ) -> tuple[Decision, ...] | Rejected:
     """Some leads may be dispatched, others parked; all parked is a decision of its own kind."""
+    if (value_attribute := eligibility.rules.by_value) is not None:
+        event = only_with_value(event, value_attribute)
     names = eligibility.rules.required_skills
     requirements = [required_of(attributes, names) for attributes in event.attributes]
     outcome = dispatch_or_park(state, eligibility, event, requirements, limits, room)
@@ -137,7 +142,10 @@ def dispatch_or_park(
     )
     groups = dispatched.groups
     entries = [
-        _parked_part(event, group.parked_places, group) for group in groups if group.parked_places
+        entry
+        for group in groups
+        if group.parked_places
+        for entry in by_marks(_parked_part(event, group.parked_places, group), eligibility)
     ]
     if not dispatched.lead_ids and (event.lead_ids or not state.roster.weight_sum):
         return _parked(state, event, entries or [_parked_part(event, ())], limits, room, groups)
@@ -161,7 +169,11 @@ def dispatched_by_division(
 ) -> Dispatched:
     """Those of the leads that somebody may take, divided among them; see `division.divide`."""
     roster = state.roster
-    divided = divide(requirements, roster, state.errors, eligibility, forced)
+    if eligibility.measures:
+        leads = measured(event.attributes, eligibility.rules.by_value, eligibility.limits)
+        divided = divide_measured(requirements, roster, state.errors, eligibility, leads, forced)
+    else:
+        divided = divide(requirements, roster, state.errors, eligibility, forced)
     places = [place for place, taker in enumerate(divided.takers) if taker is not None]
     return Dispatched(
         channel=state.channel,
@@ -181,6 +193,11 @@ def dispatched_by_division(
         rejected_leads=event.rejected_leads,
         accrued=divided.accrued,
         groups=divided.groups,
+        assigned_value=divided.assigned_value,
+        limits_after=divided.limits,
+        largest_value=max([leads.values[place] for place in places], default=0)
+        if divided.assigned_value is not None
+        else None,
     )
 
 
@@ -288,10 +305,8 @@ def decide_release(state: ChannelState) -> tuple[Released, Dispatched]:
 
 
 def _rest(batch: ParkedBatch, dispatched: Dispatched) -> ParkedBatch | None:
-    """What stays parked: the last of the leads."""
-    gone = len(dispatched.lead_ids)
-    if gone == len(batch.lead_ids):
+    """What stays parked."""
+    if len(dispatched.lead_ids) == len(batch.lead_ids):
         return None
-    return msgspec.structs.replace(
-        batch, lead_ids=batch.lead_ids[gone:], attributes=batch.attributes[gone:]
-    )
+    (group,) = dispatched.groups
+    return batch.part(group.parked_places)

@@ -13,6 +13,7 @@ from dispatcher.events import (
 )
 from dispatcher.parking import ParkedBatch, Parking
 from dispatcher.roster import Roster
+from dispatcher.share_limits import LimitsOf
 from schemas.reasons import Reason
 
 
@@ -46,6 +47,10 @@ class Dispatched(Decision, frozen=True, kw_only=True):
             `roster.error_denominator`, by rank; None elsewhere: fair shares follow from weights.
         groups: likewise, how its leads were grouped.
         of_outcome: whether it is a lead that an outcome sent out, under an id of its own.
+        assigned_value: what the leads of each count, millionths, by rank; None where each counts
+            one. Then fair shares and errors are in value too.
+        largest_value: of its leads, likewise.
+        limits_after: of assignees after it; None where there are none.
     """
 
     batch_id: str
@@ -63,6 +68,9 @@ class Dispatched(Decision, frozen=True, kw_only=True):
     accrued: tuple[int, ...] | None = None
     groups: tuple[Group, ...] = ()
     of_outcome: bool = False
+    assigned_value: tuple[int, ...] | None = None
+    largest_value: int | None = None
+    limits_after: tuple[LimitsOf, ...] | None = None
 
 
 class RosterSettled(Decision, frozen=True, kw_only=True):
@@ -136,7 +144,9 @@ class OutcomeRecorded(Decision, frozen=True, kw_only=True):
     Attributes:
         received: the outcome.
         errors_before, errors: by rank, numerators over `roster.error_denominator`.
-        spread_leads: what was added to the errors of all active members, by weight.
+        spread_units: what was added to the errors of all active members, by weight; 10^-12 leads
+            or value.
+        lead_value: of the lead, millionths, where leads count by value and it matters.
         credited, dispatched_again: of a lead that was returned; None for other outcomes.
         eligibility: with the open leads after it.
         parking: without the lead, if it waited.
@@ -147,12 +157,13 @@ class OutcomeRecorded(Decision, frozen=True, kw_only=True):
     roster: Roster
     errors_before: tuple[int, ...]
     errors: tuple[int, ...]
-    spread_leads: int
+    spread_units: int
     credited: bool | None
     dispatched_again: bool | None
     eligibility: Eligibility | None
     parking: Parking
     unparked_batch_id: str | None = None
+    lead_value: int | None = None
 
 
 class DuplicateIgnored(Decision, frozen=True, kw_only=True):

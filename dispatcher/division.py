@@ -27,6 +27,7 @@ from dispatcher.eligibility import Able, Eligibility
 from dispatcher.interleaving import interleave
 from dispatcher.requirements import Requirement
 from dispatcher.roster import Roster
+from dispatcher.share_limits import LimitsOf
 
 NOBODY_FORCED: Final[Mapping[int, int]] = MappingProxyType({})
 
@@ -42,6 +43,8 @@ class Group(NamedTuple):
         parked_places: of the leads that nobody could take, ascending.
         forced_to: the rank that had to get them; None where they were divided.
         moved: whether they are due to that rank alone, which was charged for them already.
+        lead_by_lead: whether each was divided as a batch of its own, because of limits.
+        limit_reached: whether somebody who could take a parked one had reached a limit.
     """
 
     requirement: Requirement
@@ -52,11 +55,15 @@ class Group(NamedTuple):
     parked_places: tuple[int, ...]
     forced_to: int | None = None
     moved: bool = False
+    lead_by_lead: bool = False
+    limit_reached: bool = False
 
     def why_parked(self, roster: Roster) -> str:
         """As `schemas.outputs` gives reasons."""
         if not roster.weight_sum:
             return "nobody_active"
+        if self.limit_reached:
+            return "limit_reached"
         if self.able_weight_millionths:
             return "capacity_reached"
         return "nobody_with_the_skills" if self.requirement.skills else "returned_by_everybody"
@@ -70,6 +77,8 @@ class Divided(NamedTuple):
         assigned: leads of each member.
         accrued: what each was due, numerators over the roster's `error_denominator`.
         errors: after it, likewise.
+        assigned_value: what the leads of each count, millionths; None where each counts one.
+        limits: of assignees after it; None where there are none.
     """
 
     takers: list[int | None]
@@ -77,6 +86,8 @@ class Divided(NamedTuple):
     accrued: tuple[int, ...]
     errors: tuple[int, ...]
     groups: tuple[Group, ...]
+    assigned_value: tuple[int, ...] | None = None
+    limits: tuple[LimitsOf, ...] | None = None
 
 
 def divide(
@@ -90,11 +101,11 @@ def divide(
 
     `forced`: {place: rank} of leads that have to go to somebody, whatever room they have.
     """
-    book = _Book(roster, list(errors), eligibility.rooms())
+    book = Book(roster, list(errors), eligibility.rooms())
     takers: list[int | None] = [None] * len(requirements)
     groups = []
     everybody = Able(eligibility, roster, roster.active)
-    for (requirement, taker), places in _grouped(requirements, forced):
+    for (requirement, taker), places in grouped(requirements, forced):
         able = everybody.ranks(requirement)
         able_weight = sum(roster.members[rank].weight_millionths for rank in able)
         if taker is not None:
@@ -122,7 +133,7 @@ def divide(
     )
 
 
-def _grouped(
+def grouped(
     requirements: Sequence[Requirement], forced: Mapping[int, int]
 ) -> list[tuple[tuple[Requirement, int | None], list[int]]]:
     """Forced ones first, each kind in the order of its first lead."""
@@ -135,14 +146,15 @@ def _grouped(
     return list(groups.items())
 
 
-class _Book:
+class Book:
     """What is written down while a batch is divided: by rank, in units of 1/(W 10^12) leads."""
 
     def __init__(self, roster: Roster, errors: list[int], rooms: list[int]) -> None:
-        self._weights = [member.weight_millionths for member in roster.members]
-        self._one_lead = roster.error_denominator
+        """With the errors and the rooms before, by rank; both move."""
+        self.weights = [member.weight_millionths for member in roster.members]
+        self.one_lead = roster.error_denominator
         self.errors = errors
-        self._rooms = rooms
+        self.rooms = rooms
         self.assigned = [0] * len(errors)
         self.accrued = [0] * len(errors)
 
@@ -150,26 +162,26 @@ class _Book:
         """Divide a group; returns {rank: leads}, and who reached their capacity."""
         counts = dict.fromkeys(able, 0)
         capped: list[int] = []
-        open_set = [rank for rank in able if self._rooms[rank] > 0]
-        while leads and any(self._weights[rank] for rank in open_set):
-            weights = [self._weights[rank] for rank in open_set]
+        open_set = [rank for rank in able if self.rooms[rank] > 0]
+        while leads and any(self.weights[rank] for rank in open_set):
+            weights = [self.weights[rank] for rank in open_set]
             before = [self.errors[rank] for rank in open_set]
-            fair_shares, division = apportion_within(leads, weights, before, self._one_lead)
+            fair_shares, division = apportion_within(leads, weights, before, self.one_lead)
             over = [
                 rank
                 for rank, count in zip(open_set, division.assigned, strict=True)
-                if count > self._rooms[rank]
+                if count > self.rooms[rank]
             ]
             if not over:
                 for rank, count, fair_share in zip(
                     open_set, division.assigned, fair_shares, strict=True
                 ):
-                    self._give(rank, count, fair_share)
+                    self.give(rank, count, fair_share)
                     counts[rank] += count
                 return counts, capped
             for rank in over:
-                room = self._rooms[rank]
-                self._give(rank, room, room * self._one_lead)
+                room = self.rooms[rank]
+                self.give(rank, room, room * self.one_lead)
                 counts[rank] += room
                 leads -= room
             capped += over
@@ -179,17 +191,18 @@ class _Book:
 
     def force(self, leads: int, taker: int, able: Sequence[int]) -> None:
         """Charge leads to somebody; they accrue by weight to those who could have had them."""
-        open_set = [rank for rank in able if self._rooms[rank] > 0]
-        weights = [self._weights[rank] for rank in open_set]
-        due = leads * self._one_lead
+        open_set = [rank for rank in able if self.rooms[rank] > 0]
+        weights = [self.weights[rank] for rank in open_set]
+        due = leads * self.one_lead
         if not any(weights):
             open_set, weights = [taker], [1]
         for rank, accrued in zip(open_set, spread(due, weights, sum(weights)), strict=True):
-            self._give(rank, 0, accrued)
-        self._give(taker, leads, 0)
+            self.give(rank, 0, accrued)
+        self.give(taker, leads, 0)
 
-    def _give(self, rank: int, leads: int, accrued: int) -> None:
+    def give(self, rank: int, leads: int, accrued: int) -> None:
+        """Write down what somebody gets and is due."""
         self.assigned[rank] += leads
         self.accrued[rank] += accrued
-        self.errors[rank] += leads * self._one_lead - accrued
-        self._rooms[rank] -= leads
+        self.errors[rank] += leads * self.one_lead - accrued
+        self.rooms[rank] -= leads

@@ -26,6 +26,7 @@ from dispatcher.eligibility import Rules, Terms
 from dispatcher.events import InputRef
 from dispatcher.json_texts import json_ids, json_name, json_text
 from dispatcher.roster import Roster
+from dispatcher.share_limits import LimitsOf
 from dispatcher.shares import shares_text
 from dispatcher.times import timestamp_text
 from schemas.inputs import (
@@ -34,7 +35,7 @@ from schemas.inputs import (
     LeadReassigned,
     RosterReplaced,
 )
-from schemas.scalars import UNITS_PER_LEAD, decimal_text, units_text, weight_text
+from schemas.scalars import MILLIONTHS, UNITS_PER_LEAD, decimal_text, units_text, weight_text
 
 ALL_MEMBERS_LISTED_MAX = 20
 """Up to this roster size a batch's decision lists everyone."""
@@ -223,6 +224,8 @@ def _group(group: Group, roster: Roster) -> dict[str, Any]:
         row["parked_because"] = group.why_parked(roster)
     if group.forced_to is not None:
         row["forced_to"] = roster.members[group.forced_to].assignee_id
+    if group.lead_by_lead:
+        row["lead_by_lead"] = True
     if group.moved:
         row["moved"] = True
     return row
@@ -265,7 +268,27 @@ def _rules(rules: Rules) -> dict[str, Any]:
     }
     if rules.returns:
         row["returns"] = rules.returns
+    if rules.by_value is not None:
+        row |= {"dispatch_by": "value", "value_attribute": rules.by_value}
     return row
+
+
+def _millionths_text(millionths: int) -> str:
+    """Of value, or of leads, with 12 decimals."""
+    return units_text(millionths * (UNITS_PER_LEAD // MILLIONTHS))
+
+
+def _limits(limits: LimitsOf) -> list[dict[str, Any]]:
+    return [
+        {
+            "attribute": limit.attribute,
+            "value": limit.value,
+            "share_max": weight_text(limit.share_max),
+            "matching": _millionths_text(limit.matching),
+            "total": _millionths_text(limit.total),
+        }
+        for limit in limits.limits
+    ]
 
 
 def _outcome(event: dict[str, Any], decision: OutcomeRecorded) -> None:
@@ -287,8 +310,10 @@ def _outcome(event: dict[str, Any], decision: OutcomeRecorded) -> None:
         event["dispatched_again"] = decision.dispatched_again
     if decision.unparked_batch_id is not None:
         event["unparked_batch_id"] = decision.unparked_batch_id
-    if decision.spread_leads:
-        event["spread_by_weight"] = units_text(decision.spread_leads * UNITS_PER_LEAD)
+    if decision.lead_value is not None:
+        event["lead_value"] = _millionths_text(decision.lead_value)
+    if decision.spread_units:
+        event["spread_by_weight"] = units_text(decision.spread_units)
     complete = len(roster) <= ALL_MEMBERS_LISTED_MAX
     event["shares"] = [
         _outcome_share(decision, rank)
@@ -319,6 +344,7 @@ def _outcome_share(decision: OutcomeRecorded, rank: int) -> dict[str, Any]:
 def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
     roster, eligibility = decision.roster, decision.eligibility
     pause_ends_ms = eligibility.pause_ends_ms() if eligibility else {}
+    limits = {each.assignee_id: each for each in eligibility.limits} if eligibility else {}
     for rank in roster.by_assignee_id:
         member = roster.members[rank]
         row = {
@@ -333,6 +359,8 @@ def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
         }
         if eligibility is not None:
             row |= _terms(eligibility.terms[rank], pause_ends_ms.get(member.assignee_id))
+            if member.assignee_id in limits:
+                row["limits"] = _limits(limits[member.assignee_id])
         yield row
 
 

@@ -9,7 +9,13 @@ import msgspec
 from schemas.inputs import LeadOutcome, RosterChange
 from schemas.reasons import Reason
 
-_ADDED_LATER: Final[dict[str, Any]] = {"until": None, "open_max": None, "returns": []}
+_ADDED_LATER: Final[dict[str, Any]] = {
+    "until": None,
+    "open_max": None,
+    "returns": [],
+    "dispatch_by": "count",
+    "value_attribute": None,
+}
 """Fields that came later, with their defaults: a change without them keeps its content."""
 
 

@@ -34,6 +34,7 @@ from schemas.inputs import (
     CapacityChanged,
     ChannelConfigured,
     CumulativeErrorCorrected,
+    LimitsChanged,
     RosterChange,
     RosterReplaced,
     SkillsChanged,
@@ -189,7 +190,7 @@ def settle(channel: str, roster: Roster, errors: Sequence[int], change: RosterCh
             members, units = _replace(channel, roster, units, change)
         case CumulativeErrorCorrected():
             _correct(roster, units, change)
-        case CapacityChanged() | SkillsChanged():
+        case CapacityChanged() | SkillsChanged() | LimitsChanged():
             roster.rank(change.assignee_id)  # what it changes stands in `eligibility`
         case ChannelConfigured():
             pass

@@ -19,6 +19,7 @@ from dispatcher.decisions import Dispatched
 from dispatcher.json_texts import json_name
 from dispatcher.roster import Roster
 from schemas.scalars import (
+    MILLIONTHS,
     UNITS_PER_LEAD,
     decimal_text,
     nearest_units,
@@ -141,19 +142,22 @@ _before_text = lru_cache(maxsize=NUMBERS_REMEMBERED_MAX)(decimal_text)
 def _accrued_text(decision: Dispatched, accrued: Sequence[int], *, complete: bool) -> str:
     """Where not everybody may take everything, what each was due doesn't follow from weights."""
     roster, denominator = decision.roster, decision.roster.error_denominator
-    rows = []
+    rows, value = [], ""
     for rank in roster.by_assignee_id:
         if not (complete or decision.assigned[rank] or accrued[rank]):
             continue
         member, before = roster.members[rank], decision.errors_before[rank]
         paused = ',"paused":true' if member.paused else ""
+        if (values := decision.assigned_value) is not None:
+            units = values[rank] * (UNITS_PER_LEAD // MILLIONTHS)
+            value = f',"assigned_value":"{units_text(units)}"'
         rows.append(
             f'{{"assignee_id":{json_name(member.assignee_id)}'
             f',"weight":"{weight_text(member.weight_millionths)}"{paused}'
             f',"fair_share":"{decimal_text(accrued[rank], denominator)}"'
             f',"cumulative_error_before":"{decimal_text(before, denominator)}"'
             f',"ideal":"{decimal_text(accrued[rank] - before, denominator)}"'
-            f',"assigned":{decision.assigned[rank]}'
+            f',"assigned":{decision.assigned[rank]}{value}'
             f',"cumulative_error_after":"{decimal_text(decision.errors_after[rank], denominator)}"'
             f',"cumulative_error_numerator":"{decision.errors_after[rank]}"}}'
         )

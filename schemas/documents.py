@@ -39,6 +39,7 @@ EVENTS: Final[dict[str, type[BaseModel]]] = {
     "channel_configured": inputs.ChannelConfigured,
     "capacity_changed": inputs.CapacityChanged,
     "skills_changed": inputs.SkillsChanged,
+    "limits_changed": inputs.LimitsChanged,
     "lead_returned": inputs.LeadReturned,
     "lead_closed": inputs.LeadClosed,
     "lead_reassigned": inputs.LeadReassigned,
@@ -68,6 +69,7 @@ EVENTS_ON: Final[dict[str, tuple[str, ...]]] = {
         "channel_configured",
         "capacity_changed",
         "skills_changed",
+        "limits_changed",
     ),
     LEAD_OUTCOMES.name: (
         "lead_returned",

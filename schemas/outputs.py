@@ -11,10 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from schemas.inputs import SchemaVersion
 from schemas.reasons import Reason
-from schemas.scalars import Decimal12, Id, Timestamp, Weight, WholeNumber
+from schemas.scalars import Decimal12, Id, PartOfWhole, Timestamp, Weight, WholeNumber
 
 ParkedBecause = Literal[
-    "nobody_active", "nobody_with_the_skills", "returned_by_everybody", "capacity_reached"
+    "nobody_active",
+    "nobody_with_the_skills",
+    "returned_by_everybody",
+    "capacity_reached",
+    "limit_reached",
 ]
 
 
@@ -59,6 +63,10 @@ class Share(OutputEvent):
     cumulative_error_before: Decimal12
     ideal: Decimal12 = Field(description="fair_share - cumulative_error_before")
     assigned: int = Field(ge=0)
+    assigned_value: Decimal12 | None = Field(
+        default=None,
+        description="where leads are divided by value; then all amounts are in value",
+    )
     cumulative_error_after: Decimal12
     cumulative_error_numerator: WholeNumber = Field(
         description="the exact error after the decision, over error_denominator"
@@ -73,10 +81,13 @@ class Group(OutputEvent):
     leads: int = Field(ge=0)
     able: int = Field(ge=0, description="how many are active, have the skills, aren't excluded")
     capped: list[str] = Field(description="who would have passed their capacity with it")
-    parked: int = Field(ge=0, description="leads that nobody could take, the last of them")
+    parked: int = Field(ge=0, description="leads that nobody could take")
     parked_because: ParkedBecause | None = None
     forced_to: str | None = Field(
         default=None, description="who had to get them, whoever was owed most"
+    )
+    lead_by_lead: bool | None = Field(
+        default=None, description="some match a limit: each was divided as a batch of its own"
     )
     moved: bool | None = Field(
         default=None, description="they moved: due to who gets them alone, who is charged already"
@@ -97,6 +108,18 @@ class RulesInForce(OutputEvent):
     time_zone: str
     required_skills: list[str]
     returns: list[ReturnRuleInForce] | None = None
+    dispatch_by: Literal["count", "value"] | None = None
+    value_attribute: str | None = None
+
+
+class LimitInForce(OutputEvent):
+    """How large a part of what an assignee gets may be leads of some kind, and is so far."""
+
+    attribute: str
+    value: str
+    share_max: PartOfWhole
+    matching: Decimal12 = Field(description="of such leads, since the limit was set")
+    total: Decimal12 = Field(description="of all leads, since the limit was set")
 
 
 class Standing(OutputEvent):
@@ -111,6 +134,7 @@ class Standing(OutputEvent):
     skills: list[str] | None = None
     per_day: int | None = Field(default=None, description="leads at most in a day")
     open_max: int | None = Field(default=None, description="open leads at most at once")
+    limits: list[LimitInForce] | None = None
     paused_until: Timestamp | None = None
 
 
@@ -251,6 +275,9 @@ class OutcomeRecorded(Decision):
     dispatched_again: bool | None = Field(default=None, description="of a lead returned")
     unparked_batch_id: str | None = Field(
         default=None, description="the batch in which the lead was parked until then"
+    )
+    lead_value: Decimal12 | None = Field(
+        default=None, description="what the lead counts, where leads are divided by value"
     )
     spread_by_weight: Decimal12 | None = Field(
         default=None, description="leads added to the errors of all active members, by weight"

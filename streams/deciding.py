@@ -167,7 +167,9 @@ class Decider:
                 at_version = task.state(event.channel).state_version
                 self._bury(record, outcome.reason, outcome.detail, draft, state_version=at_version)
                 continue
-            if isinstance(event, BatchReceived) and event.rejected_leads:
+            first = outcome[0]
+            if isinstance(first, Dispatched | Parked) and first.rejected_leads:
+                assert isinstance(event, BatchReceived)  # nothing else has leads to refuse
                 self._bury_leads(record, event, outcome, draft)
             assert record.key is not None  # it is the channel
             decided.append((record.key, outcome))
