@@ -14,7 +14,7 @@ from datetime import datetime
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from . import arithmetic, outcomes, rules
+from . import arithmetic, outcomes, rules, values
 from .state import Parked, State, Window, apply, refuse_if_not_applicable
 from .validation import (
     Batch,
@@ -136,7 +136,7 @@ class Replayer:
             ]
         if len(batch.leads) > self.batch_leads_max:
             raise RefusedError("limit_exceeded", f"over {self.batch_leads_max} leads", **known)
-        leads, refusals = _sorted_out(batch)
+        leads, refusals = _sorted_out(batch, state.value_attribute)
         outputs = [self._dead_letter(refused) for refused in refusals]
         whole = Parked(batch.batch_id, batch.content, leads)
         if state.has_rules:
@@ -149,20 +149,19 @@ class Replayer:
         return outputs
 
     def _batch_by_rules(self, state: State, whole: Parked, decided_at: str) -> list[Json]:
-        groups = rules.grouped(state, whole.leads)
-        if any(rules.can_take(state, skills) for skills, _ in groups) or (
+        groups = rules.told_apart(state, whole.leads)
+        if any(rules.can_take(state, skills, (), leads) for skills, _, leads in groups) or (
             not groups and state.can_take()
         ):
-            return self._dispatch_by_rules(state, whole, decided_at, released=False)
+            outputs = self._dispatch_by_rules(state, whole, decided_at, released=False)
+            return outputs + (self._release(state, decided_at) if state.anything_limited else [])
         # Nobody takes any of it.
         _, _, rows = rules.divide(state, whole.leads)
         decision = _batch_decision(state, "batch_parked", decided_at, whole)
         if rows:
             decision |= {"groups": rows, "groups_complete": True}
-        state.parked += [
-            Parked(whole.batch_id, whole.content, leads, skills)
-            for skills, leads in groups or [((), [])]
-        ]
+        waiting = list(self._staying(state, whole, {}))
+        state.parked += waiting or [Parked(whole.batch_id, whole.content, [])]
         return [decision]
 
     def _dispatch_by_rules(
@@ -183,11 +182,13 @@ class Replayer:
         total = _total(state)
         gone = [lead for lead in taken.leads if lead.lead_id in takers]
         if not released:
-            for skills, leads in rules.grouped(state, taken.leads):
-                if stays := [lead for lead in leads if lead.lead_id not in takers]:
-                    state.parked.append(
-                        Parked(taken.batch_id, taken.content, stays, skills, taken.excluded)
-                    )
+            state.parked += self._staying(state, taken, takers)
+        worths = {lead.lead_id: values.worth(state, lead) for lead in gone}
+        got_worth = {
+            name: sum((worths[each] for each in worths if takers[each] == name), Fraction(0))
+            for name in state.members
+        }
+        by_value = state.value_attribute is not None
         rows = [
             {
                 "assignee_id": name,
@@ -196,6 +197,11 @@ class Replayer:
                 "cumulative_error_before": arithmetic.twelve_decimals(before[name]),
                 "ideal": arithmetic.twelve_decimals(due[name] - before[name]),
                 "assigned": got.count(name),
+                **(
+                    {"assigned_value": arithmetic.twelve_decimals(got_worth[name])}
+                    if by_value
+                    else {}
+                ),
                 **_error_after(member.error, total),
             }
             for name, member in sorted(state.members.items())
@@ -215,8 +221,22 @@ class Replayer:
         )
         if remembered and taken.batch_id not in state.batches:
             _remember(state.batches, taken.batch_id, taken.content, self.remembered)
-        state.observe(correction=not state.has_rules)
+        on_purpose = not state.has_rules
+        if state.promise.largest is not None:
+            state.promise.largest = max([state.promise.largest, *worths.values()])
+            on_purpose = _held_up(state) or any(
+                row["excluded"] or "forced_to" in row for row in groups
+            )
+        state.observe(correction=on_purpose)
         return [*_assignments(decision, gone, [takers[each.lead_id] for each in gone]), decision]
+
+    @staticmethod
+    def _staying(state: State, taken: Parked, takers: dict[str, str]) -> Iterable[Parked]:
+        """By group, and within it by what is limited."""
+        for _, group in rules.grouped(state, taken.leads):
+            stay = [lead for lead in group if lead.lead_id not in takers]
+            for skills, kinds, leads in rules.told_apart(state, stay):
+                yield Parked(taken.batch_id, taken.content, leads, skills, taken.excluded, kinds)
 
     def _dispatch(self, state: State, taken: Parked, decided_at: str) -> list[Json]:
         """Divides the leads among those who are there, in the order of the slots."""
@@ -263,7 +283,7 @@ class Replayer:
             takeable = [
                 place
                 for place, each in enumerate(state.parked)
-                if rules.can_take(state, each.skills, each.excluded)
+                if rules.can_take(state, each.skills, each.excluded, each.leads)
             ]
             if not takeable:
                 return outputs
@@ -274,8 +294,9 @@ class Replayer:
                 continue
             released = _batch_decision(state, "batch_released", decided_at, taken)
             dispatched = self._dispatch_by_rules(state, taken, decided_at, released=True)
-            gone = released["batch_size"] = dispatched[-1]["batch_size"]
-            if rest := taken.leads[gone:]:
+            released["batch_size"] = dispatched[-1]["batch_size"]
+            gone = {each["lead_id"] for each in dispatched[:-1]}
+            if rest := [lead for lead in taken.leads if lead.lead_id not in gone]:
                 released["still_parked"] = len(rest)
                 state.parked.insert(takeable[0], replace(taken, leads=rest))
             outputs += [released, *dispatched]
@@ -346,14 +367,14 @@ class Replayer:
         )
 
     def _goes_again(self, state: State, outcome: Outcome, goes: Parked) -> list[Json]:
-        (skills, _), *_ = rules.grouped(state, goes.leads)
-        if rules.can_take(state, skills, goes.excluded):
+        ((skills, kinds, _),) = rules.told_apart(state, goes.leads)
+        if rules.can_take(state, skills, goes.excluded, goes.leads):
             return self._dispatch_by_rules(
                 state, goes, outcome.created_at, released=False, remembered=False
             )
         _, _, rows = rules.divide(state, goes.leads, goes.excluded)
         decision = _batch_decision(state, "batch_parked", outcome.created_at, goes)
-        state.parked.append(replace(goes, skills=skills))
+        state.parked.append(replace(goes, skills=skills, kinds=kinds))
         # From here on not everybody may take everything.
         state.has_rules = True
         return [{**decision, "groups": rows, "groups_complete": True}]
@@ -406,9 +427,18 @@ def replayed(events: Iterable[Json | str | bytes]) -> tuple[list[Json], dict[str
     return outputs, replayer.states
 
 
-def _sorted_out(batch: Batch) -> tuple[list[Lead], list[RefusedError]]:
+def _held_up(state: State) -> bool:
+    """Whether there is anything that may keep somebody active from a lead."""
+    return bool(state.required_skills) or any(
+        member.limits or member.per_day is not None or member.open_max is not None
+        for member in state.members.values()
+    )
+
+
+def _sorted_out(batch: Batch, value_attribute: str | None) -> tuple[list[Lead], list[RefusedError]]:
     """The leads that can be dispatched, and why the others can't; places count from 1."""
     leads: dict[str, Lead] = {}
+    worthless: set[str] = set()
     refusals = []
     for place, value in enumerate(batch.leads, start=1):
         known: dict[str, object] = {
@@ -421,8 +451,15 @@ def _sorted_out(batch: Batch) -> tuple[list[Lead], list[RefusedError]]:
         except ValueError as error:
             refusals.append(RefusedError("invalid_lead", str(error), **known))
             continue
-        if lead.lead_id in leads:
+        if lead.lead_id in leads or lead.lead_id in worthless:
             refusals.append(RefusedError("duplicate_lead", "a second time in this batch", **known))
+            continue
+        try:
+            if value_attribute is not None:
+                values.checked_value(lead.attributes.get(value_attribute))
+        except ValueError as error:
+            refusals.append(RefusedError("invalid_lead", str(error), **known))
+            worthless.add(lead.lead_id)
         else:
             leads[lead.lead_id] = lead
     return list(leads.values()), refusals

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from . import arithmetic
+from . import arithmetic, values
 
 if TYPE_CHECKING:
     from .state import Parked, State
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Divided = tuple[dict[str, str], dict[str, Fraction], list[dict[str, Any]]]
 """Who takes each lead, by lead id; what each was due; a row for each group."""
 
-ASKING = ("channel_configured", "capacity_changed", "skills_changed")
+ASKING = ("channel_configured", "capacity_changed", "skills_changed", "limits_changed")
 
 
 # --- What a change does -----------------------------------------------------------------
@@ -37,6 +37,15 @@ def apply(state: State, change: Change) -> None:
         state.has_rules = True
     if not state.has_rules:
         return
+    if change.kind == "limits_changed":
+        member = state.members[change.assignee_id]
+        known = {limit.kind: limit for limit in member.limits}
+        member.limits = [
+            values.Limit(kind, share_max, known[kind].of_kind, known[kind].of_all)
+            if kind in known
+            else values.Limit(kind, share_max)
+            for kind, share_max in change.limits
+        ]
     if change.kind == "capacity_changed":
         state.members[change.assignee_id].per_day = change.per_day
         state.members[change.assignee_id].open_max = change.open_max
@@ -48,19 +57,43 @@ def apply(state: State, change: Change) -> None:
     if change.kind == "channel_configured":
         state.time_zone, state.required_skills = change.time_zone, change.required_skills
         state.returns = change.returns
-        state.parked = list(_by_skills(state))
+        _measure_by(state, change.value_attribute)
+    state.parked = list(_by_what_is_asked(state))
     if change.kind == "channel_configured" or state.day_ends is None:
         state.day_ends = end_of_day(moment(change.created_at), state.time_zone)
 
 
-def _by_skills(state: State) -> Iterable[Parked]:
+def _measure_by(state: State, attribute: str | None) -> None:
+    """What was owed until now says nothing about what is measured otherwise."""
+    if attribute != state.value_attribute:
+        for member in state.members.values():
+            member.error = Fraction(0)
+            for limit in member.limits:
+                limit.of_kind = limit.of_all = Fraction(0)
+    state.value_attribute = attribute
+    largest = state.promise.largest
+    state.promise.largest = None if attribute is None else largest or Fraction(0)
+
+
+def _by_what_is_asked(state: State) -> Iterable[Parked]:
     from .state import Parked
 
     for parked in state.parked:
         if not parked.leads:
             yield parked
-        for skills, leads in grouped(state, parked.leads):
-            yield Parked(parked.batch_id, parked.content, leads, skills, parked.excluded)
+        for skills, kinds, leads in told_apart(state, parked.leads):
+            yield Parked(parked.batch_id, parked.content, leads, skills, parked.excluded, kinds)
+
+
+def told_apart(
+    state: State, leads: Sequence[Lead]
+) -> list[tuple[tuple[str, ...], tuple[values.Kind, ...], list[Lead]]]:
+    """As leads wait: by the skills that they ask for, and the limits that are about them."""
+    groups: dict[tuple[tuple[str, ...], tuple[values.Kind, ...]], list[Lead]] = {}
+    for lead in leads:
+        key = asked(lead, state.required_skills), values.kinds(state, lead)
+        groups.setdefault(key, []).append(lead)
+    return [(skills, kinds, group) for (skills, kinds), group in groups.items()]
 
 
 def grouped(state: State, leads: Sequence[Lead]) -> list[tuple[tuple[str, ...], list[Lead]]]:
@@ -127,10 +160,17 @@ def able(state: State, skills: Sequence[str], excluded: Sequence[str] = ()) -> l
     ]
 
 
-def can_take(state: State, skills: Sequence[str], excluded: Sequence[str] = ()) -> bool:
-    """Whether there is somebody with a weight and room."""
+def can_take(
+    state: State,
+    skills: Sequence[str],
+    excluded: Sequence[str] = (),
+    leads: Sequence[Lead] = (),
+) -> bool:
+    """Whether there is somebody with a weight and room, for any of the leads within limits."""
     return any(
-        state.members[name].weight > 0 and (not state.has_rules or state.members[name].room() > 0)
+        state.members[name].weight > 0
+        and (not state.has_rules or state.members[name].room() > 0)
+        and (not leads or any(values.within_limits(state, name, lead) for lead in leads))
         for name in able(state, skills, excluded)
     )
 
@@ -150,16 +190,37 @@ def divide(
     rows = []
     for skills, group in grouped(state, leads):
         there = able(state, skills, excluded)
+        row = _row(skills, excluded, len(group), there)
+        if any(values.kinds(state, lead) for lead in group):
+            given, limited = _lead_by_lead(state, group, there, due_, forced_to)
+            takers |= given
+            row |= {"parked": len(group) - len(given), "lead_by_lead": True}
+            if forced_to is not None:
+                row["forced_to"] = forced_to
+            if row["parked"]:
+                because = _why(state, skills, there)
+                reached = limited and because != "nobody_active"
+                row["parked_because"] = "limit_reached" if reached else because
+            rows.append(row)
+            continue
         if forced_to is not None:
-            _force(state, len(group), there, forced_to, due_)
+            _force(state, group, there, forced_to, due_)
             takers |= {lead.lead_id: forced_to for lead in group}
-            rows.append(_row(skills, excluded, len(group), there) | {"forced_to": forced_to})
+            rows.append(row | {"forced_to": forced_to})
+            continue
+        if state.value_attribute is not None:
+            given, capped = _by_value(state, group, there, due_)
+            takers |= given
+            row |= {"capped": sorted(capped), "parked": len(group) - len(given)}
+            if row["parked"]:
+                row["parked_because"] = _why(state, skills, there)
+            rows.append(row)
             continue
         counts, capped = _divide_group(state, len(group), there, due_)
         order = arithmetic.interleaved(counts, there)
         for lead, taker in zip(group, order, strict=False):
             takers[lead.lead_id] = taker
-        row = _row(skills, excluded, len(group), there)
+            values.counts_towards(state.members[taker], lead, Fraction(1))
         row |= {"capped": sorted(capped), "parked": len(group) - len(order)}
         if row["parked"]:
             row["parked_because"] = _why(state, skills, there)
@@ -169,9 +230,11 @@ def divide(
 
 def hand_over(state: State, leads: Sequence[Lead], taker: str) -> Divided:
     """They come to somebody who is charged for them already: they are due to nobody else."""
-    due_ = dict.fromkeys(state.members, Fraction(0)) | {taker: Fraction(len(leads))}
-    state.members[taker].error -= len(leads)
-    _receives(state, taker, len(leads))
+    total = sum((values.worth(state, lead) for lead in leads), Fraction(0))
+    due_ = dict.fromkeys(state.members, Fraction(0)) | {taker: total}
+    state.members[taker].error -= total
+    for lead in leads:
+        _gets(state, taker, lead)
     rows = [
         _row(skills, (), len(group), able(state, skills)) | {"forced_to": taker, "moved": True}
         for skills, group in grouped(state, leads)
@@ -195,19 +258,84 @@ def _unit(state: State) -> Fraction:
 
 
 def _force(
-    state: State, size: int, there: Sequence[str], taker: str, due_: dict[str, Fraction]
+    state: State,
+    leads: Sequence[Lead],
+    could: Sequence[str],
+    taker: str,
+    due_: dict[str, Fraction],
 ) -> None:
     """Whoever could have had them accrues them by weight; one gets them all."""
+    among = [name for name in could if state.members[name].room() > 0]
+    total = sum((values.worth(state, lead) for lead in leads), Fraction(0))
+    if any(state.members[name].weight for name in among):
+        values.accrue(state, total, among, due_, _unit(state))
+    else:
+        state.members[taker].error -= total
+        due_[taker] += total
+    for lead in leads:
+        _gets(state, taker, lead)
+
+
+def _by_value(
+    state: State, leads: Sequence[Lead], there: Sequence[str], due_: dict[str, Fraction]
+) -> tuple[dict[str, str], list[str]]:
+    """Over and over: share it out; whoever has no room for all of theirs gets the first of them."""
+    takers: dict[str, str] = {}
+    capped: list[str] = []
+    rest = list(leads)
     among = [name for name in there if state.members[name].room() > 0]
-    weights = {name: state.members[name].weight for name in among}
-    if not any(weights.values()):
-        among, weights = [taker], {taker: Fraction(1)}
-    parts = arithmetic.normalised(weights)
-    exact = {name: size * parts[name] for name in among}
-    for name, share in arithmetic.rounded_to_units(exact, among, _unit(state)).items():
-        state.members[name].error -= share
-        due_[name] += share
-    _receives(state, taker, size)
+    while rest and any(state.members[name].weight for name in among):
+        given, due = values.shared_out(state, rest, among, _unit(state))
+        theirs = {name: [lead for lead, taker in given if taker == name] for name in among}
+        over = [name for name in among if len(theirs[name]) > state.members[name].room()]
+        for name in over or among:
+            kept = theirs[name][: state.members[name].room()]
+            worth = sum((values.worth(state, lead) for lead in kept), Fraction(0))
+            share = worth if over else due[name]
+            state.members[name].error -= share
+            due_[name] += share
+            for lead in kept:
+                _gets(state, name, lead)
+                takers[lead.lead_id] = name
+        rest = [lead for lead in rest if lead.lead_id not in takers]
+        capped += over
+        among = [name for name in among if name not in over]
+    return takers, capped
+
+
+def _lead_by_lead(
+    state: State,
+    leads: Sequence[Lead],
+    there: Sequence[str],
+    due_: dict[str, Fraction],
+    forced_to: str | None,
+) -> tuple[dict[str, str], bool]:
+    """Each as a batch of its own, among those who may take it then; were any held by a limit?"""
+    takers: dict[str, str] = {}
+    limited = False
+    for lead in values.largest_first(state, leads):
+        roomy = [name for name in there if state.members[name].room() > 0]
+        among = [name for name in roomy if values.within_limits(state, name, lead)]
+        weights = {name: state.members[name].weight for name in among}
+        if forced_to is not None:
+            _force(state, [lead], among, forced_to, due_)
+            takers[lead.lead_id] = forced_to
+        elif any(weights.values()):
+            values.accrue(state, values.worth(state, lead), among, due_, _unit(state))
+            errors = {name: state.members[name].error for name in among}
+            taker = values.owed_most(errors, weights, among)
+            _gets(state, taker, lead)
+            takers[lead.lead_id] = taker
+        else:
+            limited = limited or any(state.members[name].weight for name in roomy)
+    return takers, limited
+
+
+def _gets(state: State, name: str, lead: Lead) -> None:
+    member, worth = state.members[name], values.worth(state, lead)
+    _receives(state, name, 1)
+    member.error += worth - 1
+    values.counts_towards(member, lead, worth)
 
 
 def _receives(state: State, name: str, leads: int) -> None:

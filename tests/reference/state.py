@@ -10,6 +10,7 @@ from fractions import Fraction
 from . import arithmetic, rules
 from .promise import Promise
 from .validation import Change, Lead, RefusedError, ReturnRule
+from .values import Kind, Limit
 
 Window = dict[str, object]
 """Content by id, oldest first."""
@@ -29,6 +30,7 @@ class Assignee:
     open_max: int | None = None
     open_leads: int = 0
     until: datetime | None = None
+    limits: list[Limit] = field(default_factory=list)
 
     def room(self) -> int:
         """How many leads they can still take."""
@@ -49,6 +51,7 @@ class Parked:
     leads: list[Lead]
     skills: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
 
 
 @dataclass
@@ -69,6 +72,7 @@ class State:
     required_skills: tuple[str, ...] = ()
     returns: tuple[ReturnRule, ...] = ()
     day_ends: datetime | None = None
+    value_attribute: str | None = None
 
     def ranked(self) -> list[str]:
         """All members, first in rank first."""
@@ -109,6 +113,11 @@ class State:
         """Follows the promise; called after everything that may move errors."""
         paused = any(assignee.paused for assignee in self.members.values())
         self.promise.observe(list(self.errors().values()), paused, correction)
+
+    @property
+    def anything_limited(self) -> bool:
+        """Whether anybody has a limit."""
+        return any(member.limits for member in self.members.values())
 
 
 def refuse_if_not_applicable(state: State, change: Change) -> None:
