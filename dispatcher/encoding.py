@@ -26,8 +26,8 @@ from dispatcher.eligibility import Rules, Terms
 from dispatcher.events import InputRef
 from dispatcher.json_texts import json_ids, json_name, json_text
 from dispatcher.roster import Roster
-from dispatcher.share_limits import LimitsOf
-from dispatcher.shares import shares_text
+from dispatcher.share_limits import of
+from dispatcher.shares import limits_listed, millionths_text, shares_text
 from dispatcher.times import timestamp_text
 from schemas.inputs import (
     ChannelConfigured,
@@ -35,7 +35,7 @@ from schemas.inputs import (
     LeadReassigned,
     RosterReplaced,
 )
-from schemas.scalars import MILLIONTHS, UNITS_PER_LEAD, decimal_text, units_text, weight_text
+from schemas.scalars import decimal_text, units_text, weight_text
 
 ALL_MEMBERS_LISTED_MAX = 20
 """Up to this roster size a batch's decision lists everyone."""
@@ -273,24 +273,6 @@ def _rules(rules: Rules) -> dict[str, Any]:
     return row
 
 
-def _millionths_text(millionths: int) -> str:
-    """Of value, or of leads, with 12 decimals."""
-    return units_text(millionths * (UNITS_PER_LEAD // MILLIONTHS))
-
-
-def _limits(limits: LimitsOf) -> list[dict[str, Any]]:
-    return [
-        {
-            "attribute": limit.attribute,
-            "value": limit.value,
-            "share_max": weight_text(limit.share_max),
-            "matching": _millionths_text(limit.matching),
-            "total": _millionths_text(limit.total),
-        }
-        for limit in limits.limits
-    ]
-
-
 def _outcome(event: dict[str, Any], decision: OutcomeRecorded) -> None:
     outcome, roster = decision.received.outcome, decision.roster
     event["outcome_id"] = outcome.outcome_id
@@ -311,7 +293,7 @@ def _outcome(event: dict[str, Any], decision: OutcomeRecorded) -> None:
     if decision.unparked_batch_id is not None:
         event["unparked_batch_id"] = decision.unparked_batch_id
     if decision.lead_value is not None:
-        event["lead_value"] = _millionths_text(decision.lead_value)
+        event["lead_value"] = millionths_text(decision.lead_value)
     if decision.spread_units:
         event["spread_by_weight"] = units_text(decision.spread_units)
     complete = len(roster) <= ALL_MEMBERS_LISTED_MAX
@@ -338,13 +320,14 @@ def _outcome_share(decision: OutcomeRecorded, rank: int) -> dict[str, Any]:
     }
     if eligibility is not None:
         row["open_leads"] = eligibility.open_leads[rank]
+        for limits in of(eligibility.limits, member.assignee_id):
+            row["limits"] = limits_listed(limits)
     return row
 
 
 def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
     roster, eligibility = decision.roster, decision.eligibility
     pause_ends_ms = eligibility.pause_ends_ms() if eligibility else {}
-    limits = {each.assignee_id: each for each in eligibility.limits} if eligibility else {}
     for rank in roster.by_assignee_id:
         member = roster.members[rank]
         row = {
@@ -359,8 +342,8 @@ def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
         }
         if eligibility is not None:
             row |= _terms(eligibility.terms[rank], pause_ends_ms.get(member.assignee_id))
-            if member.assignee_id in limits:
-                row["limits"] = _limits(limits[member.assignee_id])
+            for limits in of(eligibility.limits, member.assignee_id):
+                row["limits"] = limits_listed(limits)
         yield row
 
 

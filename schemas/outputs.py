@@ -53,8 +53,18 @@ class LeadAssigned(OutputEvent):
     attributes: dict[str, Any]
 
 
+class LimitInForce(OutputEvent):
+    """How large a part of what an assignee gets may be leads of some kind, and is so far."""
+
+    attribute: str
+    value: str
+    share_max: PartOfWhole
+    matching: Decimal12 = Field(description="of such leads, since the limit was set")
+    total: Decimal12 = Field(description="of all leads, since the limit was set")
+
+
 class Share(OutputEvent):
-    """What one assignee was due and got in a batch; amounts in leads."""
+    """What one assignee was due and got in a batch; amounts in leads, or in value."""
 
     assignee_id: Id
     weight: Weight
@@ -71,6 +81,7 @@ class Share(OutputEvent):
     cumulative_error_numerator: WholeNumber = Field(
         description="the exact error after the decision, over error_denominator"
     )
+    limits: list[LimitInForce] | None = Field(default=None, description="after the decision")
 
 
 class Group(OutputEvent):
@@ -110,16 +121,6 @@ class RulesInForce(OutputEvent):
     returns: list[ReturnRuleInForce] | None = None
     dispatch_by: Literal["count", "value"] | None = None
     value_attribute: str | None = None
-
-
-class LimitInForce(OutputEvent):
-    """How large a part of what an assignee gets may be leads of some kind, and is so far."""
-
-    attribute: str
-    value: str
-    share_max: PartOfWhole
-    matching: Decimal12 = Field(description="of such leads, since the limit was set")
-    total: Decimal12 = Field(description="of all leads, since the limit was set")
 
 
 class Standing(OutputEvent):
@@ -253,6 +254,7 @@ class OutcomeShare(OutputEvent):
     cumulative_error_after: Decimal12
     cumulative_error_numerator: WholeNumber
     open_leads: int | None = Field(default=None, description="after it, in channels with rules")
+    limits: list[LimitInForce] | None = Field(default=None, description="after it")
 
 
 class OutcomeRecorded(Decision):

@@ -82,11 +82,14 @@ def test_whoever_is_full_accrues_what_they_got_and_is_owed_nothing_behind_it() -
     assert [EQUAL.members[each].assignee_id for each in divided.groups[0].capped] == ["A"]
 
 
+SKILLED, BOUND = st.booleans(), st.none() | st.integers(0, 9)
 MEMBERS = st.lists(
-    st.tuples(st.integers(0, 3 * 10**6), st.booleans(), st.booleans(), st.none() | st.integers(0, 9),
-              st.none() | st.integers(0, 10**6)),
-    min_size=1, max_size=6,
-)  # fmt: skip
+    st.tuples(
+        st.integers(0, 3 * 10**6), st.booleans(), SKILLED, BOUND, st.none() | st.integers(0, 10**6)
+    ),
+    min_size=1,
+    max_size=6,
+)
 Rows = list[tuple[int, bool, bool, int | None, int | None]]
 
 

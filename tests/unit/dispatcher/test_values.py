@@ -83,9 +83,7 @@ def test_leads_that_waited_before_values_were_asked_for_count_nothing() -> None:
 def _team(rng: Random, names: list[str], *, pauses: bool) -> Roster:
     weights = rng.choice(((1_000_000,), (800_000, 1_000_000, 1_200_000), (1, 7, 10**6, 10**12)))
     return Roster(
-        Member(
-            rank_digest("web", name), name, rng.choice(weights), pauses and rng.random() < 0.2
-        )
+        Member(rank_digest("web", name), name, rng.choice(weights), pauses and rng.random() < 0.2)
         for name in names
     )
 
