@@ -26,7 +26,7 @@ from schemas.scalars import UNITS_PER_LEAD, weight_millionths
 
 Json = dict[str, Any]
 
-TERMS: Final = frozenset({"skills", "per_day", "open_max", "paused_until"})
+TERMS: Final = frozenset({"skills", "per_day", "open_max", "paused_until", "limits"})
 """What a roster change lists of a member's terms, that this version understands."""
 
 _ROW: Final = TERMS | {
@@ -61,6 +61,7 @@ class Account(NamedTuple):
         taken_today: leads since the day began.
         open_max: leads at most that are with them at once; None without a bound.
         open_leads: how many are, counted since the channel has rules.
+        limits: as the last decision lists them that says; see `schemas.outputs`.
     """
 
     weight_millionths: int
@@ -72,6 +73,7 @@ class Account(NamedTuple):
     taken_today: int = 0
     open_max: int | None = None
     open_leads: int = 0
+    limits: tuple[Json, ...] = ()
 
     @property
     def room(self) -> int | None:
@@ -120,6 +122,24 @@ def by_rank(channel: str, assignee_ids: Iterable[str]) -> list[str]:
 def has_rules(decision: Mapping[str, Any]) -> bool:
     """Whether a `batch_dispatched` was divided by rules: not everybody may take everything."""
     return decision.get("leads_parked") is not None
+
+
+def received_units(row: Mapping[str, Any]) -> int:
+    """What a row of a batch says that somebody got: leads, or value; in 10^-12."""
+    value = row.get("assigned_value")
+    return int(row["assigned"]) * UNITS_PER_LEAD if value is None else units_of(value)
+
+
+def measured_by(rules: Mapping[str, Any] | None) -> str | None:
+    """The attribute by which a channel with these rules divides leads; None: each counts one."""
+    return None if rules is None else rules.get("value_attribute")
+
+
+def is_measured(decision: Mapping[str, Any]) -> bool:
+    """Whether a batch was divided by what its leads are worth, or by kinds that are limited."""
+    return any("assigned_value" in row for row in decision["shares"]) or any(
+        group.get("lead_by_lead") for group in decision.get("groups") or ()
+    )
 
 
 def units_of(text: str) -> int:
@@ -273,6 +293,7 @@ class Ledger:
                 spread_units=self._spread_units,
                 taken_today=known.taken_today + assigned,
                 open_leads=int(row.get("open_leads", known.open_leads + assigned)),
+                limits=tuple(row.get("limits") or ()),
             )
         self.complete = self.complete or decision.get("shares_complete") is True
 
@@ -297,6 +318,7 @@ class Ledger:
                 known.taken_today if known else 0,
                 row.get("open_max"),
                 known.open_leads if known else 0,
+                tuple(row.get("limits") or ()),
             )
         self.accounts = accounts
         self.complete = True
