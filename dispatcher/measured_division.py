@@ -39,6 +39,9 @@ from schemas.scalars import MILLIONTHS
 
 _NOBODY: Final = -1
 
+Trace = dict[int, list[tuple[int, int]]]
+"""By place: (error, rank) of those who could get a lead when it was given, owed most first."""
+
 
 class _Shared(NamedTuple):
     """A group divided; `takers` by place."""
@@ -56,9 +59,13 @@ def divide_measured(
     eligibility: Eligibility,
     measured: Measured,
     forced: Mapping[int, int] = NOBODY_FORCED,
+    trace: Trace | None = None,
 ) -> Divided:
-    """Divide a batch whose leads have these requirements, and count so much."""
-    book = _MeasuredBook(roster, list(errors), eligibility, measured)
+    """Divide a batch whose leads have these requirements, and count so much.
+
+    `trace` is filled if it is given, for those who ask why.
+    """
+    book = _MeasuredBook(roster, list(errors), eligibility, measured, trace)
     takers: list[int | None] = [None] * len(requirements)
     groups = []
     everybody = Able(eligibility, roster, roster.active)
@@ -95,9 +102,15 @@ class _MeasuredBook(Book):
     """Also writes down value, and what limits count."""
 
     def __init__(
-        self, roster: Roster, errors: list[int], eligibility: Eligibility, measured: Measured
+        self,
+        roster: Roster,
+        errors: list[int],
+        eligibility: Eligibility,
+        measured: Measured,
+        trace: Trace | None,
     ) -> None:
         super().__init__(roster, errors, eligibility.rooms())
+        self._trace = trace
         self._names = [member.assignee_id for member in roster.members]
         self._measured = measured
         self._unit = self.one_lead // MILLIONTHS  # exact: one lead is a multiple of 10^12
@@ -200,6 +213,7 @@ class _MeasuredBook(Book):
                 heappop(heap)
                 error, rank = heap[0]
             chosen.append(rank)
+            self._follow(place, heap)
             heapreplace(heap, (error + self._measured.values[place] * self._unit, rank))
         return chosen
 
@@ -216,10 +230,17 @@ class _MeasuredBook(Book):
                 limit_reached |= any(self.weights[rank] for rank in roomy)
                 continue
             self._accrue(value, ranks, _NOBODY if forced_to is None else forced_to)
+            self._follow(place, [(self.errors[each], each) for each in ranks])
             rank = self._owed_most(ranks) if forced_to is None else forced_to
             self._charged({place: rank})
             takers[place] = rank
         return _Shared(takers, (), True, limit_reached)
+
+    def _follow(self, place: int, owed: Sequence[tuple[int, int]]) -> None:
+        if self._trace is not None:
+            self._trace[place] = sorted(
+                (error, rank) for error, rank in owed if self.weights[rank] > 0 or error < 0
+            )
 
     def _owed_most(self, ranks: Sequence[int]) -> int:
         takes = [rank for rank in ranks if self.weights[rank] > 0 or self.errors[rank] < 0]

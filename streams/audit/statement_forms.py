@@ -14,7 +14,6 @@ COLUMNS = (
     "decided_at", "state_version", "what", "leads", "fair_share", "adjustment", "error_after",
     "fair_share_numerator", "fair_share_denominator", "adjustment_numerator",
     "adjustment_denominator", "error_after_numerator", "error_after_denominator",
-    "value",
 )  # fmt: skip
 
 
@@ -28,7 +27,7 @@ def csv_rows(statement: Statement) -> Iterator[list[str]]:
 
 
 def _rows(statement: Statement) -> Iterator[list[str]]:
-    yield list(COLUMNS)
+    yield [*COLUMNS, "value"]
     yield [*_figure("opening", statement.opening), ""]
     for line in statement.lines:
         yield [*_line(line), decimal12(line.movement.received)]
