@@ -32,13 +32,13 @@ class RejectedLead(msgspec.Struct, frozen=True):
 
     Attributes:
         place: in the event, from 1.
-        raw: the lead's JSON as it came.
+        raw: the lead's JSON as it came; None where that is only in the record.
     """
 
     place: int
     reason: Reason
     detail: str
-    raw: bytes
+    raw: bytes | None
 
 
 class BatchReceived(msgspec.Struct, frozen=True):

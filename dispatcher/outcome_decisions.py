@@ -159,7 +159,7 @@ def _value(state: ChannelState, event: OutcomeReceived) -> int | None:
         return lead_value(event.attributes, value_attribute)
     except InvalidValue as why:
         detail = f"{why}; it stands in the attributes of the outcome, because none are kept"
-        raise CannotApply(Reason.INVALID_LEAD, detail) from None
+        raise CannotApply(Reason.INVALID_EVENT, detail) from None
 
 
 def _counts(lead_value: int | None) -> int:

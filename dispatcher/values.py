@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 import msgspec
 
 from dispatcher.events import BatchReceived, RejectedLead
-from dispatcher.json_texts import json_text
 from dispatcher.requirements import fields_of
 from dispatcher.share_limits import LimitsOf, Mark, marks_of, marks_wanted
 from schemas.reasons import Reason
@@ -81,9 +80,7 @@ def only_with_value(event: BatchReceived, value_attribute: str) -> BatchReceived
     taken = {lead.place for lead in rejected}
     places = [place for place in range(1, event.leads_in_event + 1) if place not in taken]
     for index, why in refused.items():
-        lead_id, attributes = event.lead_ids[index], event.attributes[index]
-        raw = f'{{"lead_id":{json_text(lead_id)},"attributes":{attributes}}}'.encode()
-        rejected.append(RejectedLead(places[index], Reason.INVALID_LEAD, why, raw))
+        rejected.append(RejectedLead(places[index], Reason.INVALID_LEAD, why, None))
     kept = [index for index in range(len(event.lead_ids)) if index not in refused]
     return msgspec.structs.replace(
         event,

@@ -36,7 +36,7 @@ MEANINGS: dict[Reason, str] = {
     Reason.CHANGE_ID_REUSED: "the change_id was used before for another change",
     Reason.OUTCOME_ID_REUSED: "the outcome_id was used before for another outcome",
     Reason.LIMIT_EXCEEDED: "more leads, members, channels or parked leads than the settings allow",
-    Reason.INVALID_LEAD: "this lead is not valid; the others of its batch were dispatched",
+    Reason.INVALID_LEAD: "this lead of the batch is not valid; the others were dispatched",
     Reason.DUPLICATE_LEAD: "the lead_id stands earlier in the same batch",
     Reason.NOT_A_MEMBER: "the assignee is not on the channel's roster",
     Reason.ALREADY_A_MEMBER: "the assignee is on the channel's roster already",

@@ -31,7 +31,7 @@ from dispatcher.times import timestamp_text
 from schemas.partitioning import partition_of
 from schemas.reasons import Reason
 from streams.broker import InputRecord, KeyValue, TopicPartition
-from streams.dead_letters import dead_letter, lead_value
+from streams.dead_letters import dead_letter, lead_in, lead_value
 from streams.intake import Refused, read_batch, read_change, read_outcome
 from streams.settings import Settings
 from streams.task import Task
@@ -158,7 +158,7 @@ class Decider:
     def _decide_together(self, task: Task, records: Sequence[InputRecord], draft: Draft) -> None:
         events = [self._read(record, task.partition_count) for record in records]
         decided = []
-        for record, event in zip(records, events, strict=True):
+        for number, (record, event) in enumerate(zip(records, events, strict=True), start=1):
             if isinstance(event, Refused):
                 self._bury(record, event.reason, event.detail, draft)
                 continue
@@ -173,6 +173,10 @@ class Decider:
                 self._bury_leads(record, event, outcome, draft)
             assert record.key is not None  # it is the channel
             decided.append((record.key, outcome))
+            if task.overlay.releasing:
+                # R13: what this one lets go comes before anything newer of its channel.
+                task.put_back(len(records) - number)
+                break
         self._emit(task, decided, draft)
 
     def _read(self, record: InputRecord, partition_count: int) -> Received | Refused:
@@ -203,7 +207,8 @@ class Decider:
         for decision in outcome:
             if isinstance(decision, Dispatched | Parked):
                 for lead in decision.rejected_leads:
-                    value = lead_value(event, lead)
+                    raw = lead.raw or lead_in(record.value, lead.place)
+                    value = lead_value(event, lead, raw)
                     self._bury(record, lead.reason, lead.detail, draft, value)
 
     def _emit(

@@ -103,6 +103,14 @@ class Overlay:
             self.applied[record.topic] = record.offset + 1
         return taken
 
+    def put_back(self, count: int, waiting: deque[WaitingInput]) -> None:
+        """Put the last of the batches and outcomes back that were taken, undecided."""
+        for _ in range(count):
+            undecided = self.waiting.pop()
+            waiting.appendleft(undecided)
+            # Everything below it is applied, whatever was taken of its topic before.
+            self.applied[undecided.record.topic] = undecided.record.offset
+
     def give_back(self, changes: deque[InputRecord], waiting: deque[WaitingInput]) -> None:
         """Put the inputs back to where they were taken from."""
         changes.extendleft(reversed(self.changes))

@@ -139,6 +139,10 @@ class Task:
         """The next batches and outcomes, those whose rosters are all there (R5); one at least."""
         return self.overlay.take_waiting(self.waiting, self.roster_seen, count_max, bytes_max)
 
+    def put_back(self, count: int) -> None:
+        """Leave the last of what `take_waiting` gave for later."""
+        self.overlay.put_back(count, self.waiting)
+
     def begin(self) -> tuple[list[Record], dict[str, int]]:
         """Leave what is decided to a transaction, and go on deciding on top of it.
 

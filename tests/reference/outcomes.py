@@ -33,7 +33,7 @@ def refuse_if_not_applicable(state: State, outcome: Outcome) -> None:
             try:
                 values.checked_value(outcome.lead.attributes.get(state.value_attribute))
             except ValueError as error:
-                refuse("invalid_lead", str(error))
+                refuse("invalid_event", str(error))
 
     if outcome.kind == "lead_returned":
         if _is_credited(state, outcome) or _rule(state, outcome).dispatched_again:

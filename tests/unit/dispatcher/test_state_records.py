@@ -42,9 +42,7 @@ def test_records_written_step_by_step_are_those_written_at_once(seed: int) -> No
     stored: dict[str, dict[bytes, bytes]] = {}
     committed: dict[str, ChannelState] = {}
     values = seed % 4 > 1
-    events = history(
-        seed, channels=2, events=60, parking=True, rules=seed % 2 == 1, values=values
-    )
+    events = history(seed, channels=2, events=60, parking=True, rules=seed % 2 == 1, values=values)
     for number, event in enumerate(events, start=1):
         replay.outputs(json.dumps(event).encode(), number)
         if number % (1 + seed % 4):
