@@ -28,7 +28,7 @@ from dispatcher.decisions import (
 from dispatcher.eligibility import Eligibility, eligibility_of
 from dispatcher.events import BatchReceived, ChangeReceived, OutcomeReceived, TimerDue
 from dispatcher.limits import RECENT_LENGTH_MAX, Limits, Room
-from dispatcher.marked_parking import regrouped
+from dispatcher.marked_parking import has_room_again, regrouped
 from dispatcher.outcome_decisions import decide_next, decide_outcome
 from dispatcher.requirements import NOTHING
 from dispatcher.share_limits import marks_wanted
@@ -157,9 +157,11 @@ def _after_dispatch(state: ChannelState, decision: Dispatched) -> ChannelState:
     )
     if after.release is not None and after.takeable() is None:
         return replace(after, release=None)
-    if decision.limits_after is not None and after.release is None:
-        # What somebody got makes room for leads that a limit held up.
-        return _with_release(after, decision)
+    if decision.limits_after is None or eligibility is None or after.release is not None:
+        return after
+    # What somebody got may make room for leads that a limit held up.
+    if has_room_again(parking, eligibility, after.roster):
+        return replace(after, release=Release(decision.input, decision.decided_at))
     return after
 
 

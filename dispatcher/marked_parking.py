@@ -7,11 +7,11 @@ At most `LOOKED_AT_MAX` entries of a kind are looked at, from the oldest on: a b
 decision costs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dispatcher.eligibility import UNBOUNDED, Able, Eligibility
-from dispatcher.parking import Marked, ParkedBatch, Parking, parking_of
+from dispatcher.parking import Kind, Marked, ParkedBatch, Parking, parking_of
 from dispatcher.requirements import Requirement, required_of
 from dispatcher.roster import Roster
 from dispatcher.share_limits import Counts, Mark
@@ -72,14 +72,26 @@ def _split(
     ]
 
 
+def has_room_again(parking: Parking, eligibility: Eligibility, roster: Roster) -> bool:
+    """Whether somebody may take anything that limits are about: a dispatch may make room for it."""
+    kinds = [kind for kind in parking.queues if isinstance(kind, Marked)]
+    return bool(kinds) and _oldest_of(kinds, parking, eligibility, roster) is not None
+
+
 def oldest_takeable(
     parking: Parking, eligibility: Eligibility, roster: Roster
 ) -> tuple[int, ParkedBatch] | None:
     """The number and leads of the entry that goes out next; None if nobody may take anything."""
+    return _oldest_of(parking.queues, parking, eligibility, roster)
+
+
+def _oldest_of(
+    kinds: Iterable[Kind], parking: Parking, eligibility: Eligibility, roster: Roster
+) -> tuple[int, ParkedBatch] | None:
     able = Able(eligibility, roster, eligibility.takers(roster))
     counts = Counts(eligibility.limits)
     found = []
-    for kind in parking.queues:
+    for kind in kinds:
         if isinstance(kind, Marked):
             names = [roster.members[rank].assignee_id for rank in able.ranks(kind.requirement)]
             most = max((counts.most(name, kind.marks) for name in names), default=-1)

@@ -180,7 +180,8 @@ class Ledger:
         waiting: parked leads by batch_id.
         released: what waited of the batch that was released last.
         previous: the last decision.
-        cause: the last decision that was not about a batch: what a release may be due to.
+        cause: the last decision that was no release, nor followed from another: what a release
+            may be due to.
     """
 
     def __init__(self, channel: str) -> None:
@@ -249,8 +250,14 @@ class Ledger:
             ) from None
         self.state_version = decision["state_version"]
         self.previous = decision
-        if decision["type"] not in _BATCH_TYPES:
+        if decision["type"] not in _BATCH_TYPES or self._may_make_room(decision):
             self.cause = decision
+
+    def _may_make_room(self, decision: Json) -> bool:
+        """Whether it is a batch that came by itself: with limits, it may let others go."""
+        if decision["type"] != "batch_dispatched" or decision.get("released"):
+            return False
+        return self.cause is None or self.cause.get("input") != decision.get("input")
 
     def _apply(self, decision: Json) -> None:
         kind = decision["type"]

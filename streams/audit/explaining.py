@@ -251,7 +251,7 @@ def _cause(decision: Json | None) -> Json | None:
         return None
     names = (
         "type", "state_version", "decided_at", "change_type", "assignee_id", "by_timer", "reason",
-        "changed_by", "outcome_type", "day",
+        "changed_by", "outcome_type", "day", "batch_id",
     )  # fmt: skip
     return {name: decision[name] for name in names if decision.get(name) is not None}
 

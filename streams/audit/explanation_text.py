@@ -73,6 +73,7 @@ def _before(told: Json) -> Iterator[str]:
 def _cause(cause: Json) -> str:
     what = _words(cause.get("change_type") or cause.get("outcome_type") or cause["type"])
     whose = f" of {cause['assignee_id']}" if "assignee_id" in cause else ""
+    whose = f" ({cause['batch_id']})" if "batch_id" in cause else whose
     by_itself = ", which happened by itself," if cause.get("by_timer") else ""
     return (
         f"{what.capitalize()}{whose} at {cause['decided_at']}"
