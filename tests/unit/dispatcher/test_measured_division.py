@@ -246,3 +246,13 @@ def test_a_lead_by_hand_is_not_held_up_by_a_limit_but_counts_for_it(by_value: bo
     assert names(TWO, divided) == ["A"]
     assert divided.accrued[TWO.rank("B")] == TWO.error_denominator
     assert divided.limits == (LimitsOf("A", (Limit(*INVESTMENT, 500_000, ONE_LEAD, ONE_LEAD),)),)
+
+
+def test_weight_0_settles_what_is_carried_and_takes_no_more() -> None:
+    """Even when everybody else is far ahead; who is paused is owed all of it."""
+    team = roster(("A", 0, False), ("B", 10**6, False), ("C", 10**6, True))
+    lead = team.error_denominator
+    owed = {"A": -lead, "B": 10 * lead, "C": -9 * lead}
+    errors = [owed[member.assignee_id] for member in team.members]
+    divided = divided_by_value(team, errors, [ONE_LEAD] * 3)
+    assert sorted(filter(None, names(team, divided))) == ["A", "B", "B"]
