@@ -7,7 +7,7 @@
   when no weight is active. Else see `division`: some of its leads may be dispatched, others parked.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -24,9 +24,11 @@ from dispatcher.limits import Limits, Room
 from dispatcher.marked_parking import by_marks
 from dispatcher.measured_division import divide_measured
 from dispatcher.parking import ParkedBatch
+from dispatcher.register import with_owners
 from dispatcher.requirements import NOTHING, Requirement, required_of
 from dispatcher.roster import Roster
 from dispatcher.state import ChannelState
+from dispatcher.times import milliseconds
 from dispatcher.values import measured, only_with_value
 from schemas.reasons import Reason
 
@@ -124,8 +126,18 @@ def _decide_by_eligibility(
         event = only_with_value(event, value_attribute)
     names = eligibility.rules.required_skills
     requirements = [required_of(attributes, names) for attributes in event.attributes]
+    sticky = eligibility.rules.sticky
+    if sticky is not None and event.owners is not None:
+        now_ms = milliseconds(event.decided_at)
+        requirements = with_owners(
+            requirements, event.attributes, state.channel, sticky, event.owners, now_ms
+        )
     outcome = dispatch_or_park(state, eligibility, event, requirements, limits, room)
-    return outcome if isinstance(outcome, Rejected) else (outcome,)
+    if isinstance(outcome, Rejected):
+        return outcome
+    if isinstance(outcome, Dispatched) and sticky is not None and event.owners is None:
+        outcome = msgspec.structs.replace(outcome, owners_unknown=True)
+    return (outcome,)
 
 
 def dispatch_or_park(
@@ -143,9 +155,8 @@ def dispatch_or_park(
     groups = dispatched.groups
     entries = [
         entry
-        for group in groups
-        if group.parked_places
-        for entry in by_marks(_parked_part(event, group.parked_places, group), eligibility)
+        for part in _parked_parts(event, groups, requirements)
+        for entry in by_marks(part, eligibility)
     ]
     if not dispatched.lead_ids and (event.lead_ids or not state.roster.weight_sum):
         return _parked(state, event, entries or [_parked_part(event, ())], limits, room, groups)
@@ -193,6 +204,7 @@ def dispatched_by_division(
         rejected_leads=event.rejected_leads,
         accrued=divided.accrued,
         groups=divided.groups,
+        sticky=eligibility.rules.sticky,
         assigned_value=divided.assigned_value,
         limits_after=divided.limits,
         largest_value=max([leads.values[place] for place in places], default=0)
@@ -201,8 +213,19 @@ def dispatched_by_division(
     )
 
 
+def _parked_parts(
+    event: BatchReceived, groups: Iterable[Group], requirements: Sequence[Requirement]
+) -> list[ParkedBatch]:
+    """What nobody could take, by what it asked, its owner included: they may be back by then."""
+    parts: dict[Requirement, list[int]] = {}
+    for group in groups:
+        for place in group.parked_places:
+            parts.setdefault(requirements[place], []).append(place)
+    return [_parked_part(event, places, requirement) for requirement, places in parts.items()]
+
+
 def _parked_part(
-    event: BatchReceived, places: Iterable[int], group: Group | None = None
+    event: BatchReceived, places: Iterable[int], requirement: Requirement = NOTHING
 ) -> ParkedBatch:
     places = list(places)
     return ParkedBatch(
@@ -213,7 +236,7 @@ def _parked_part(
         attributes=tuple([event.attributes[place].encode() for place in places]),
         input=event.input,
         parked_at=event.decided_at,
-        requirement=NOTHING if group is None else group.requirement,
+        requirement=requirement,
     )
 
 
@@ -308,5 +331,5 @@ def _rest(batch: ParkedBatch, dispatched: Dispatched) -> ParkedBatch | None:
     """What stays parked."""
     if len(dispatched.lead_ids) == len(batch.lead_ids):
         return None
-    (group,) = dispatched.groups
-    return batch.part(group.parked_places)
+    places = sorted(place for group in dispatched.groups for place in group.parked_places)
+    return batch.part(places)

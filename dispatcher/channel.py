@@ -14,7 +14,8 @@ here is what holds for all of them:
   it is done nothing newer of the channel may be decided.
 """
 
-from dispatcher.batch_decisions import decide_batch, decide_release
+from dispatcher import batch_decisions
+from dispatcher.batch_decisions import decide_batch
 from dispatcher.change_decisions import decide_change, decide_timer
 from dispatcher.decisions import (
     DayBegan,
@@ -23,6 +24,7 @@ from dispatcher.decisions import (
     OutcomeRecorded,
     Parked,
     Rejected,
+    Released,
     RosterSettled,
 )
 from dispatcher.eligibility import Eligibility, eligibility_of
@@ -31,6 +33,7 @@ from dispatcher.limits import RECENT_LENGTH_MAX, Limits, Room
 from dispatcher.marked_parking import has_room_again, regrouped
 from dispatcher.outcome_decisions import decide_next, decide_outcome
 from dispatcher.requirements import NOTHING
+from dispatcher.routing import with_routed_batches
 from dispatcher.share_limits import marks_wanted
 from dispatcher.state import ChannelState, Release, Seen
 from schemas.inputs import ChannelConfigured, CumulativeErrorCorrected
@@ -56,12 +59,22 @@ def decide(state: ChannelState, event: Event, limits: Limits, room: Room) -> Out
     if state.release is not None:
         raise AssertionError("R13: a release under way comes before anything newer of its channel")
     if isinstance(event, BatchReceived):
-        return decide_batch(state, event, limits, room)
-    if isinstance(event, TimerDue):
+        outcome = decide_batch(state, event, limits, room)
+    elif isinstance(event, TimerDue):
         return decide_timer(state, event)
-    if isinstance(event, OutcomeReceived):
-        return _decide_outcome(state, event, limits, room)
-    return decide_change(state, event, limits, room)
+    elif isinstance(event, OutcomeReceived):
+        outcome = _decide_outcome(state, event, limits, room)
+    else:
+        return decide_change(state, event, limits, room)
+    if state.roster.routes and not isinstance(outcome, Rejected):
+        return tuple([with_routed_batches(decision, limits) for decision in outcome])
+    return outcome
+
+
+def decide_release(state: ChannelState, limits: Limits) -> tuple[Released, Dispatched]:
+    """Let the oldest leads that somebody may take go: one step of the release under way (R13)."""
+    released, dispatched = batch_decisions.decide_release(state)
+    return released, with_routed_batches(dispatched, limits)
 
 
 def _decide_outcome(
@@ -73,10 +86,21 @@ def _decide_outcome(
     if not isinstance(recorded, OutcomeRecorded):
         return (recorded,)
     # Before anything that the outcome lets go: the lead is not to wait behind those.
-    where = decide_next(evolve(state, recorded), state, recorded, limits, room)
+    where = decide_next(_moved_on(state, recorded), state, recorded, limits, room)
     if isinstance(where, Rejected):
         return where
     return (recorded,) if where is None else (recorded, where)
+
+
+def _moved_on(state: ChannelState, recorded: OutcomeRecorded) -> ChannelState:
+    """As `evolve` will leave it, as far as the lead's way on depends on it: no windows."""
+    return replace(
+        state,
+        state_version=recorded.state_version,
+        errors=recorded.errors,
+        parking=recorded.parking,
+        eligibility=recorded.eligibility,
+    )
 
 
 def evolve(state: ChannelState, decision: Decision) -> ChannelState:

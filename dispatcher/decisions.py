@@ -1,9 +1,11 @@
 """What `decide` answers: decisions, which change a state, or a rejection, which leaves no trace."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from dispatcher.division import Group
-from dispatcher.eligibility import Eligibility
+from dispatcher.eligibility import Eligibility, Sticky
 from dispatcher.events import (
     BatchReceived,
     ChangeReceived,
@@ -32,6 +34,21 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: str
 
 
+class RoutedBatch(NamedTuple):
+    """Leads that go on to another channel.
+
+    Attributes:
+        leads: how many.
+        value: the `lead_batch`, as JSON.
+    """
+
+    assignee_id: str
+    routes_to: str
+    batch_id: str
+    leads: int
+    value: bytes
+
+
 class Dispatched(Decision, frozen=True, kw_only=True):
     """A batch was divided.
 
@@ -46,7 +63,10 @@ class Dispatched(Decision, frozen=True, kw_only=True):
         accrued: where not everybody may take everything, what each was due, numerators over
             `roster.error_denominator`, by rank; None elsewhere: fair shares follow from weights.
         groups: likewise, how its leads were grouped.
+        sticky: the channel's rule, if it has one: then the register remembers who got what.
+        owners_unknown: whether the register would have been asked, and was away.
         of_outcome: whether it is a lead that an outcome sent out, under an id of its own.
+        routed: the batches in which leads of routed assignees go on; see `routing`.
         assigned_value: what the leads of each count, millionths, by rank; None where each counts
             one. Then fair shares and errors are in value too.
         largest_value: of its leads, likewise.
@@ -68,6 +88,9 @@ class Dispatched(Decision, frozen=True, kw_only=True):
     accrued: tuple[int, ...] | None = None
     groups: tuple[Group, ...] = ()
     of_outcome: bool = False
+    sticky: Sticky | None = None
+    owners_unknown: bool = False
+    routed: tuple[RoutedBatch, ...] = ()
     assigned_value: tuple[int, ...] | None = None
     largest_value: int | None = None
     limits_after: tuple[LimitsOf, ...] | None = None

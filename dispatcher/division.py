@@ -10,17 +10,18 @@ each lead, which leads nobody can take, and what that does to the errors.
   behind a cap), leaves the set, and the rest of the group is divided again.
 - Within a group the order is that of `interleaving`, over those of its leads that somebody takes:
   the first ones. What is left when the set is empty waits.
-- Forced leads come before all others: each accrues by weight to those who may take it, as if it
-  were theirs to divide, and is charged to whom it is forced on. So the rest of the batch already
-  makes up for it.
+- A lead whose owner may take it is forced on them; else it is divided like any other.
+- Forced leads come before all others, those by hand first: each accrues by weight to those who may
+  take it, as if it were theirs to divide, and is charged to whom it is forced on. So the rest of
+  the batch already makes up for it.
 
 What is assigned and what is accrued have the same sum, so errors sum to zero as before. With one
 group, of everybody, and no capacities this is the method as it always was.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from dispatcher.apportionment import apportion_within, spread
 from dispatcher.eligibility import Able, Eligibility
@@ -42,7 +43,8 @@ class Group(NamedTuple):
         capped: the ranks of those who would have passed their capacity with it, ascending.
         parked_places: of the leads that nobody could take, ascending.
         forced_to: the rank that had to get them; None where they were divided.
-        moved: whether they are due to that rank alone, which was charged for them already.
+        because: why: "owner", "by_hand", or "moved": then they are due to that rank alone, which
+            was charged for them already.
         lead_by_lead: whether each was divided as a batch of its own, because of limits.
         limit_reached: whether somebody who could take a parked one had reached a limit.
     """
@@ -54,7 +56,7 @@ class Group(NamedTuple):
     capped: tuple[int, ...]
     parked_places: tuple[int, ...]
     forced_to: int | None = None
-    moved: bool = False
+    because: str = ""
     lead_by_lead: bool = False
     limit_reached: bool = False
 
@@ -105,15 +107,23 @@ def divide(
     takers: list[int | None] = [None] * len(requirements)
     groups = []
     everybody = Able(eligibility, roster, roster.active)
-    for (requirement, taker), places in grouped(requirements, forced):
+
+    def force(requirement: Requirement, places: list[int], taker: int, because: str) -> None:
         able = everybody.ranks(requirement)
-        able_weight = sum(roster.members[rank].weight_millionths for rank in able)
-        if taker is not None:
-            book.force(len(places), taker, able)
-            for place in places:
-                takers[place] = taker
-            groups.append(Group(requirement, tuple(places), len(able), able_weight, (), (), taker))
-            continue
+        book.force(len(places), taker, able)
+        for place in places:
+            takers[place] = taker
+        weight = _weight_of(roster, able)
+        groups.append(Group(requirement, tuple(places), len(able), weight, (), (), taker, because))
+
+    for (requirement, taker), places in by_hand(requirements, forced):
+        force(requirement, places, taker, "by_hand")
+    for requirement, places in owned(requirements, forced):
+        rank = owner_rank(requirement, roster, everybody)
+        if rank is not None and (theirs := places[: book.room(rank)]):
+            force(requirement._replace(owner=""), theirs, rank, "owner")
+    for requirement, places in left_to_divide(requirements, takers):
+        able = everybody.ranks(requirement)
         counts, capped = book.divide(len(places), able)
         order = interleave([counts[rank] for rank in able])
         for place, index in zip(places, order, strict=False):
@@ -123,7 +133,7 @@ def divide(
                 requirement,
                 tuple(places),
                 len(able),
-                able_weight,
+                _weight_of(roster, able),
                 tuple(sorted(capped)),
                 tuple(places[len(order) :]),
             )
@@ -133,17 +143,60 @@ def divide(
     )
 
 
-def grouped(
+K = TypeVar("K", bound=Hashable)
+Grouped = list[tuple[K, list[int]]]
+
+
+def by_hand(
     requirements: Sequence[Requirement], forced: Mapping[int, int]
-) -> list[tuple[tuple[Requirement, int | None], list[int]]]:
-    """Forced ones first, each kind in the order of its first lead."""
-    groups: dict[tuple[Requirement, int | None], list[int]] = {}
-    for place, rank in sorted(forced.items()):
-        groups.setdefault((requirements[place], rank), []).append(place)
-    for place, requirement in enumerate(requirements):
-        if place not in forced:
-            groups.setdefault((requirement, None), []).append(place)
+) -> Grouped[tuple[Requirement, int]]:
+    """Leads that are forced on somebody: places by what they ask and whom they go to."""
+    return _grouped(
+        ((requirements[place]._replace(owner=""), rank), place)
+        for place, rank in sorted(forced.items())
+    )
+
+
+def owned(requirements: Sequence[Requirement], forced: Mapping[int, int]) -> Grouped[Requirement]:
+    """Of the others those that have an owner."""
+    return _grouped(
+        (asked, place)
+        for place, asked in enumerate(requirements)
+        if asked.owner and place not in forced
+    )
+
+
+def left_to_divide(
+    requirements: Sequence[Requirement], takers: Sequence[int | None]
+) -> Grouped[Requirement]:
+    """What goes to whoever is owed most."""
+    return _grouped(
+        (asked._replace(owner="") if asked.owner else asked, place)
+        for place, asked in enumerate(requirements)
+        if takers[place] is None
+    )
+
+
+def _grouped(asked: Iterable[tuple[K, int]]) -> Grouped[K]:
+    """Places by what their leads ask, in the order of each group's first lead."""
+    groups: dict[K, list[int]] = {}
+    for key, place in asked:
+        groups.setdefault(key, []).append(place)
     return list(groups.items())
+
+
+def _weight_of(roster: Roster, ranks: Iterable[int]) -> int:
+    return sum(roster.members[rank].weight_millionths for rank in ranks)
+
+
+def owner_rank(requirement: Requirement, roster: Roster, everybody: Able) -> int | None:
+    """The rank of a lead's owner, if they are there, have a weight and meet the rest."""
+    if requirement.owner not in roster:
+        return None
+    rank = roster.rank(requirement.owner)
+    if not roster.members[rank].weight_millionths or rank not in everybody.ranks(requirement):
+        return None
+    return rank
 
 
 class Book:
@@ -188,6 +241,10 @@ class Book:
             full = set(over)
             open_set = [rank for rank in open_set if rank not in full]
         return counts, capped
+
+    def room(self, rank: int) -> int:
+        """How many leads a member can still take."""
+        return max(0, self.rooms[rank])
 
     def force(self, leads: int, taker: int, able: Sequence[int]) -> None:
         """Charge leads to somebody; they accrue by weight to those who could have had them."""

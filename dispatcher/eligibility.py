@@ -42,6 +42,14 @@ class ReturnTerms(msgspec.Struct, frozen=True):
     dispatched_again: bool = True
 
 
+class Sticky(msgspec.Struct, frozen=True):
+    """As `schemas.inputs.StickyRule`."""
+
+    attributes: tuple[str, ...]
+    days: int
+    without_register: str = "wait"
+
+
 class Rules(msgspec.Struct, frozen=True):
     """What `channel_configured` says.
 
@@ -49,12 +57,14 @@ class Rules(msgspec.Struct, frozen=True):
         time_zone: whose days count, IANA name.
         required_skills: attributes whose values are skills that a lead requires.
         returns: what to do with a lead that comes back, by reason.
+        sticky: how the same person again goes to who had their last lead; None: they don't.
         value_attribute: what says how much a lead counts; unset where each counts one.
     """
 
     time_zone: str = "UTC"
     required_skills: tuple[str, ...] = ()
     returns: tuple[ReturnTerms, ...] = ()
+    sticky: Sticky | None = None
     # Unset rather than None: then it isn't written, and records are as they were.
     value_attribute: str | UnsetType = UNSET
 
@@ -320,9 +330,18 @@ def eligibility_after(
                 ReturnTerms(rule.reason, rule.credited, rule.dispatched_again)
                 for rule in change.returns
             ]
-            value_attribute = change.value_attribute or UNSET
+            rule = change.sticky
+            sticky = (
+                None
+                if rule is None
+                else Sticky(tuple(rule.attributes), rule.days, rule.without_register)
+            )
             rules = Rules(
-                change.time_zone, tuple(change.required_skills), tuple(returns), value_attribute
+                time_zone=change.time_zone,
+                required_skills=tuple(change.required_skills),
+                returns=tuple(returns),
+                sticky=sticky,
+                value_attribute=change.value_attribute or UNSET,
             )
             if rules.by_value != eligibility.rules.by_value:
                 eligibility = eligibility.with_limits(counting_anew(eligibility.limits))

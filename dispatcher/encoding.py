@@ -26,6 +26,7 @@ from dispatcher.eligibility import Rules, Terms
 from dispatcher.events import InputRef
 from dispatcher.json_texts import json_ids, json_name, json_text
 from dispatcher.roster import Roster
+from dispatcher.routing import routed_text
 from dispatcher.share_limits import of
 from dispatcher.shares import limits_listed, millionths_text, shares_text
 from dispatcher.times import timestamp_text
@@ -58,7 +59,20 @@ _DECISION_TYPES: dict[type[Decision], str] = {
 
 
 def encode_assignments(decision: Dispatched) -> list[str]:
-    """One `lead_assigned` per lead, in order of position, as text: UTF-8 is up to who writes it."""
+    """One `lead_assigned` per lead, in order of position, as text: UTF-8 is up to who writes it.
+
+    Leads that go on to another channel have none (see `routing`); their positions are left out.
+    """
+    if decision.routed:
+        routes = decision.roster.routes
+        every = _encode_every_lead(decision)
+        return [
+            text for text, rank in zip(every, decision.order, strict=True) if rank not in routes
+        ]
+    return _encode_every_lead(decision)
+
+
+def _encode_every_lead(decision: Dispatched) -> list[str]:
     channel = json_name(decision.channel)
     version = decision.state_version
     size = len(decision.lead_ids)
@@ -179,7 +193,8 @@ def _encode_dispatched(decision: Dispatched) -> bytes:
         f',"content_hash":"{decision.content_hash}"'
         f',"shares":{shares_text(decision, complete=complete)}'
         f',"shares_complete":{"true" if complete else "false"}'
-        f',"error_denominator":"{decision.roster.error_denominator}"{_groups_text(decision)}}}'
+        f',"error_denominator":"{decision.roster.error_denominator}"{_groups_text(decision)}'
+        f"{routed_text(decision.routed)}}}"
     ).encode()
 
 
@@ -194,6 +209,8 @@ def _groups_text(decision: Dispatched) -> str:
         "groups": groups,
         "groups_complete": complete,
     }
+    if decision.owners_unknown:
+        rest["owners_unknown"] = True
     return f",{_encode(rest).decode()[1:-1]}"
 
 
@@ -224,10 +241,9 @@ def _group(group: Group, roster: Roster) -> dict[str, Any]:
         row["parked_because"] = group.why_parked(roster)
     if group.forced_to is not None:
         row["forced_to"] = roster.members[group.forced_to].assignee_id
+        row["forced_because"] = group.because
     if group.lead_by_lead:
         row["lead_by_lead"] = True
-    if group.moved:
-        row["moved"] = True
     return row
 
 
@@ -268,6 +284,8 @@ def _rules(rules: Rules) -> dict[str, Any]:
     }
     if rules.returns:
         row["returns"] = rules.returns
+    if rules.sticky is not None:
+        row["sticky"] = rules.sticky
     if rules.by_value is not None:
         row |= {"dispatch_by": "value", "value_attribute": rules.by_value}
     return row
@@ -340,6 +358,8 @@ def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
             "cumulative_error_after": decimal_text(decision.errors[rank], roster.error_denominator),
             "cumulative_error_numerator": str(decision.errors[rank]),
         }
+        if member.routes_to is not None:
+            row["routes_to"] = member.routes_to
         if eligibility is not None:
             row |= _terms(eligibility.terms[rank], pause_ends_ms.get(member.assignee_id))
             for limits in of(eligibility.limits, member.assignee_id):

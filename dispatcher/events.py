@@ -13,6 +13,7 @@ _ADDED_LATER: Final[dict[str, Any]] = {
     "until": None,
     "open_max": None,
     "returns": [],
+    "sticky": None,
     "dispatch_by": "count",
     "value_attribute": None,
 }
@@ -50,6 +51,7 @@ class BatchReceived(msgspec.Struct, frozen=True):
         rejected_leads: the others.
         decided_at: the time of the input record, RFC 3339.
         created_at: as the source wrote it.
+        owners: the lead register, where it was asked for and answered.
     """
 
     channel: str
@@ -61,6 +63,7 @@ class BatchReceived(msgspec.Struct, frozen=True):
     content_hash: str
     decided_at: str
     input: InputRef
+    owners: Any = None
 
     @property
     def leads_in_event(self) -> int:

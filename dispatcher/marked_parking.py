@@ -39,8 +39,11 @@ def regrouped(parking: Parking, eligibility: Eligibility) -> Parking:
     before = [entry for _, entry in parking.in_order()]
     names = eligibility.rules.required_skills
     for entry in before:
+        kept = entry.requirement
         asked = [
-            required_of(attributes.decode(), names)._replace(excluded=entry.requirement.excluded)
+            required_of(attributes.decode(), names)._replace(
+                excluded=kept.excluded, owner=kept.owner
+            )
             for attributes in entry.attributes
         ]
         entries += _split(entry, asked, eligibility) if asked else [entry]

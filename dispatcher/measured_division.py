@@ -17,6 +17,9 @@ with the value that each got, and the limits' counts after it.
   moment, and goes to whoever of them is owed most. Who may not, for a limit or for want of room,
   accrues nothing of it: so nobody is ever owed what a limit kept from them, and nobody else is
   charged more than what they could have refused. It is what skills do, with one lead for a group.
+- **Owners**: a lead whose owner may take it, for limits too, is forced on them, one after the other
+  as they stand in the batch. Where any of those matches a limit, each accrues by itself, to those
+  who may take it at that moment.
 - Leads go out in the order of the batch, except in groups that are divided by count.
 
 What is assigned and what is accrued have the same sum, so errors sum to zero as before.
@@ -28,7 +31,16 @@ from heapq import heapify, heappop, heapreplace
 from typing import Final, NamedTuple
 
 from dispatcher.apportionment import spread
-from dispatcher.division import NOBODY_FORCED, Book, Divided, Group, grouped
+from dispatcher.division import (
+    NOBODY_FORCED,
+    Book,
+    Divided,
+    Group,
+    by_hand,
+    left_to_divide,
+    owned,
+    owner_rank,
+)
 from dispatcher.eligibility import Able, Eligibility
 from dispatcher.interleaving import interleave
 from dispatcher.requirements import Requirement
@@ -69,7 +81,13 @@ def divide_measured(
     takers: list[int | None] = [None] * len(requirements)
     groups = []
     everybody = Able(eligibility, roster, roster.active)
-    for (requirement, forced_to), places in grouped(requirements, forced):
+
+    def share(
+        requirement: Requirement,
+        places: Sequence[int],
+        forced_to: int | None = None,
+        because: str = "",
+    ) -> None:
         able = everybody.ranks(requirement)
         shared = book.shared(places, able, forced_to)
         for place, rank in shared.takers.items():
@@ -83,10 +101,20 @@ def divide_measured(
                 tuple(sorted(shared.capped)),
                 tuple(place for place in places if takers[place] is None),
                 forced_to,
-                lead_by_lead=shared.lead_by_lead,
-                limit_reached=shared.limit_reached,
+                because,
+                shared.lead_by_lead,
+                shared.limit_reached,
             )
         )
+
+    for (requirement, rank), places in by_hand(requirements, forced):
+        share(requirement, places, rank, "by_hand")
+    for requirement, places in owned(requirements, forced):
+        owner = owner_rank(requirement, roster, everybody)
+        if owner is not None and (theirs := book.acceptable(places, owner)):
+            share(requirement._replace(owner=""), theirs, owner, "owner")
+    for requirement, places in left_to_divide(requirements, takers):
+        share(requirement, places)
     return Divided(
         takers,
         tuple(book.assigned),
@@ -132,6 +160,17 @@ class _MeasuredBook(Book):
         for place, rank in takers.items():
             self._count(place, rank)
         return _Shared(takers, capped)
+
+    def acceptable(self, places: Sequence[int], rank: int) -> list[int]:
+        """Leads that somebody has room for and no limit against, if all before go to them too."""
+        name, room = self._names[rank], self.room(rank)
+        counts, found = self.counts.copy(), list[int]()
+        for place in places:
+            value, marks = self._measured.values[place], self._measured.marks[place]
+            if len(found) < room and value <= counts.most(name, marks):
+                counts.add(name, marks, value)
+                found.append(place)
+        return found
 
     def _with_room(self, able: Sequence[int]) -> list[int]:
         return [rank for rank in able if self.rooms[rank] > 0]
@@ -222,7 +261,8 @@ class _MeasuredBook(Book):
     ) -> _Shared:
         takers: dict[int, int] = {}
         limit_reached = False
-        for place in self._largest_first(places):
+        # Forced ones as they stand: so it was said that their owner may take them.
+        for place in self._largest_first(places) if forced_to is None else places:
             value, marks = self._measured.values[place], self._measured.marks[place]
             roomy = self._with_room(able)
             ranks = [r for r in roomy if value <= self.counts.most(self._names[r], marks)]

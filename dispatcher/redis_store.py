@@ -3,7 +3,8 @@
 The hash `partidor:<application id>:{leads.batches-3}` holds the fields `channels/<changelog key>`,
 `applied-offsets` and `restore-point`, so that it is lost as a whole or not at all (R7). What is
 staged for a replacement stands in a second hash with the same hash tag, and expires if its owner
-doesn't come back for it.
+doesn't come back for it. Owners are keys of their own, with an expiry, beside the hash; its field
+`register-point` says how far they go, and is lost with it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,9 @@ from redis.retry import Retry
 
 from dispatcher.state_records import APPLIED_OFFSETS_KEY, Record
 from dispatcher.store import (
+    OwnerEntry,
+    OwnersFound,
+    RegisterPoint,
     RestorePoint,
     Slice,
     StoreUnavailable,
@@ -60,8 +64,18 @@ redis.call('PERSIST', KEYS[2])
 redis.call('RENAME', KEYS[2], KEYS[1])
 return ARGV[2]
 """
+_PUT_OWNERS: Final = """
+local found = redis.call('HGET', KEYS[1], 'restore-point')
+if (found or '') ~= ARGV[1] then return 0 end
+found = redis.call('HGET', KEYS[1], 'register-point')
+if (found or '') ~= ARGV[2] then return 0 end
+for i = 2, #KEYS do redis.call('SET', KEYS[i], ARGV[2 * i], 'PX', ARGV[2 * i + 1]) end
+redis.call('HSET', KEYS[1], 'register-point', ARGV[3])
+return 1
+"""
 _encode = msgspec.json.Encoder().encode
 _decode_point = msgspec.json.Decoder(RestorePoint).decode
+_decode_register_point = msgspec.json.Decoder(RegisterPoint).decode
 
 
 class RedisStore:
@@ -159,6 +173,45 @@ class RedisStore:
             found = self._redis.eval(_REPLACE, 2, *keys, _point(expected), _encode(new))
         return _read_point(cast("bytes", found))
 
+    def owners(self, partition: int, topic_id: str, keys: Sequence[str]) -> OwnersFound:
+        """See `StateStore`."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hmget(self._key(partition), ["restore-point", "register-point"])
+        if keys:
+            pipeline.mget([self._owner_key(partition, topic_id, key) for key in keys])
+        with _unavailable():
+            (restore_point, register_point), *owners = pipeline.execute()
+        return OwnersFound(
+            _read_point(restore_point),
+            _read_register_point(register_point),
+            cast("list[bytes | None]", owners[0] if owners else []),
+        )
+
+    def put_owners(
+        self,
+        partition: int,
+        topic_id: str,
+        expected: tuple[RestorePoint | None, RegisterPoint | None],
+        entries: Sequence[OwnerEntry],
+        next_offset: int,
+    ) -> bool:
+        """See `StateStore`."""
+        restore_point, register_point = expected
+        keys = [self._owner_key(partition, topic_id, entry.key) for entry in entries]
+        kept = [part for entry in entries for part in (entry.value, entry.lifetime_ms)]
+        with _unavailable():
+            done = self._redis.eval(
+                _PUT_OWNERS,
+                1 + len(keys),
+                self._key(partition),
+                *keys,
+                _point(restore_point),
+                _point(register_point),
+                _encode(RegisterPoint(topic_id, next_offset)),
+                *kept,
+            )
+        return bool(done)
+
     def write_status(self, slot: str, status: bytes, lifetime_ms: int) -> None:
         """See `StateStore`."""
         with _unavailable():
@@ -166,6 +219,9 @@ class RedisStore:
 
     def _key(self, partition: int) -> str:
         return partition_key(self._application_id, self._topic, partition)
+
+    def _owner_key(self, partition: int, topic_id: str, key: str) -> str:
+        return f"{self._key(partition)}:owners:{topic_id}:{key}"
 
     def _staged_key(self, partition: int, owner: str) -> str:
         return f"{self._key(partition)}:staged:{owner}"
@@ -192,7 +248,7 @@ def _record_key(field: bytes) -> bytes | None:
     return APPLIED_OFFSETS_KEY if field == APPLIED_OFFSETS_FIELD else None
 
 
-def _point(point: RestorePoint | None) -> bytes:
+def _point(point: RestorePoint | RegisterPoint | None) -> bytes:
     return b"" if point is None else _encode(point)
 
 
@@ -203,6 +259,13 @@ def _read_point(found: bytes | None) -> RestorePoint | None:
         return _decode_point(found)
     except msgspec.DecodeError as error:
         raise StoreUnavailable(f"the restore point in Redis can't be read: {error}") from error
+
+
+def _read_register_point(found: bytes | None) -> RegisterPoint | None:
+    try:
+        return _decode_register_point(found) if found else None
+    except msgspec.DecodeError as error:
+        raise StoreUnavailable(f"the register point in Redis can't be read: {error}") from error
 
 
 def _text(value: object) -> str:

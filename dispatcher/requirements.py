@@ -1,4 +1,4 @@
-"""What a lead asks of whoever takes it: skills, and not to have given it back before.
+"""What a lead asks of whoever takes it: skills, not to have given it back, to be its owner.
 
 In: a lead's attributes and the channel's rules. Out: a requirement. Leads with equal requirements
 may be taken by the same assignees.
@@ -16,10 +16,12 @@ class Requirement(NamedTuple):
     Attributes:
         skills: all of them, ascending.
         excluded: assignees who may not take it, ascending.
+        owner: who gets it if they may take it; "" for whoever is owed most.
     """
 
     skills: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    owner: str = ""
 
 
 NOTHING: Final = Requirement()

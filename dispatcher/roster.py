@@ -11,7 +11,7 @@ refusal with its reason. The rules (design, section 3):
 - Joined: error 0. Left: what they were owed is cancelled against those furthest ahead, what they
   were ahead against those most owed, the furthest first, down to one level. Nobody's error grows
   by it. Units that don't divide leave the first in rank owed one more, the last ahead one more.
-- Paused: the error is frozen. New weight: the error is carried over.
+- Paused: the error is frozen. New weight: the error is carried over. Routed: it is, too.
 - Replaced: all leavers at once (their errors are summed, the net is cancelled), then weights,
   then joins; who stays keeps error and, unless the change says otherwise, presence.
 - Correction: the amount goes to one member; the counter-entry to another one, or by weight to all
@@ -31,6 +31,7 @@ from schemas.inputs import (
     AssigneeLeft,
     AssigneePaused,
     AssigneeResumed,
+    AssigneeRouted,
     CapacityChanged,
     ChannelConfigured,
     CumulativeErrorCorrected,
@@ -55,12 +56,16 @@ class CannotApply(Exception):
 
 
 class Member(NamedTuple):
-    """An assignee on a roster. Members compare by rank, because `digest` stands first."""
+    """An assignee on a roster. Members compare by rank, because `digest` stands first.
+
+    `routes_to` is the channel that their leads go on to; None for who receives them.
+    """
 
     digest: bytes
     assignee_id: str
     weight_millionths: int
     paused: bool
+    routes_to: str | None = None
 
 
 def rank_digest(channel: str, assignee_id: str) -> bytes:
@@ -78,6 +83,7 @@ class Roster:
         weight_sum: W, the sum of the active weights in millionths.
         error_denominator: W 10^12, or 10^12 without active weight.
         by_assignee_id: ranks in order of assignee_id, as shares are listed.
+        routes: the channel of each rank whose leads go on to one.
     """
 
     __slots__ = (
@@ -88,6 +94,7 @@ class Roster:
         "by_assignee_id",
         "error_denominator",
         "members",
+        "routes",
         "weight_sum",
     )
 
@@ -100,11 +107,13 @@ class Roster:
         self.error_denominator = (self.weight_sum or 1) * UNITS_PER_LEAD
         self._rank_of = {m.assignee_id: r for r, m in enumerate(self.members)}
         self.by_assignee_id = tuple(self._rank_of[a] for a in sorted(self._rank_of))
+        self.routes = {r: m.routes_to for r, m in enumerate(self.members) if m.routes_to}
         self._hash = hash(self.members)
 
     def listing_bytes(self) -> int:
         """At most what a decision takes that lists everyone: bytes of JSON."""
         ids = sum(len(member.assignee_id.encode()) for member in self.members)
+        ids += sum(len(channel.encode()) + 10 for channel in self.routes.values())
         # Quotes and backslashes may double an id; a row's names and numbers are under 350 bytes.
         return 2 * ids + 350 * len(self.members)
 
@@ -113,7 +122,7 @@ class Roster:
         return len(self.members)
 
     def __eq__(self, other: object) -> bool:
-        """Same members with the same weights and presence."""
+        """Same members with the same weights, presence and routes."""
         return isinstance(other, Roster) and self.members == other.members
 
     def __hash__(self) -> int:
@@ -186,6 +195,9 @@ def settle(channel: str, roster: Roster, errors: Sequence[int], change: RosterCh
         case AssigneePaused() | AssigneeResumed():
             rank = roster.rank(change.assignee_id)
             members[rank] = members[rank]._replace(paused=isinstance(change, AssigneePaused))
+        case AssigneeRouted():
+            rank = roster.rank(change.assignee_id)
+            members[rank] = members[rank]._replace(routes_to=change.routes_to)
         case RosterReplaced():
             members, units = _replace(channel, roster, units, change)
         case CumulativeErrorCorrected():

@@ -132,6 +132,10 @@ class Counts:
         """As they are before."""
         self._limits = {each.assignee_id: each.limits for each in limits}
 
+    def copy(self) -> "Counts":
+        """The same, to go on without this one."""
+        return Counts(self.after())
+
     def most(self, assignee_id: str, marks: Sequence[Mark]) -> int:
         """The largest lead of these kinds that an assignee may take; below 0: none."""
         limits = self._limits.get(assignee_id)

@@ -86,6 +86,11 @@ class ChannelState(msgspec.Struct, frozen=True):
             return None
         return self.eligibility.timers[0].at_ms
 
+    @property
+    def is_sticky(self) -> bool:
+        """Whether its batches are divided with the lead register."""
+        return self.eligibility is not None and self.eligibility.rules.sticky is not None
+
     def takeable(self) -> tuple[int, ParkedBatch] | None:
         """The number and leads of the entry that is released next, if somebody may take any."""
         if not self.parking.entries or not self.roster.weight_sum:

@@ -93,6 +93,7 @@ class _Main(msgspec.Struct, frozen=True, omit_defaults=True):
     schema_version: int
     eligibility: Eligibility | None = None
     outcomes: _Window | None = None
+    routes: dict[str, str] | None = None
 
 
 class _Segment(msgspec.Struct, frozen=True):
@@ -188,8 +189,15 @@ def _main_value(state: ChannelState) -> bytes:
             1,
             state.eligibility,
             _window(state.outcomes) if state.outcomes.next_number else None,
+            _routes(state.roster),
         )
     )
+
+
+def _routes(roster: Roster) -> dict[str, str] | None:
+    if not roster.routes:
+        return None
+    return {roster.members[rank].assignee_id: channel for rank, channel in roster.routes.items()}
 
 
 def _parked_numbers(parking: Parking) -> ParkedNumbers:
@@ -263,8 +271,15 @@ def read_state(records: Mapping[bytes, bytes]) -> ChannelState:
     """
     main_key = next(key for key in records if b"/" not in key)
     main = _decode_main(records[main_key])
+    routes = main.routes or {}
     members = [
-        Member(rank_digest(main.channel, assignee_id), assignee_id, weight, paused)
+        Member(
+            rank_digest(main.channel, assignee_id),
+            assignee_id,
+            weight,
+            paused,
+            routes.get(assignee_id),
+        )
         for assignee_id, weight, paused, _ in main.members
     ]
     # Stored in order of rank, and read in it.

@@ -36,6 +36,32 @@ class RestorePoint(msgspec.Struct, frozen=True):
     written_at_ms: int
 
 
+class RegisterPoint(msgspec.Struct, frozen=True):
+    """Everything below `next_offset` of the register's partition is in the store, and may be more.
+
+    Lost with the restore point, or whenever that copy is written whole.
+    """
+
+    topic_id: str
+    next_offset: int
+
+
+class OwnersFound(NamedTuple):
+    """Owners that were looked up, and the points in force when they were."""
+
+    restore_point: RestorePoint | None
+    register_point: RegisterPoint | None
+    owners: list[bytes | None]
+
+
+class OwnerEntry(NamedTuple):
+    """An owner to keep: the key, what to keep, and for how long, milliseconds."""
+
+    key: str
+    value: bytes
+    lifetime_ms: int
+
+
 class StoreUnavailable(Exception):
     """The store did not answer in time, or refused to write. Nothing can be said of the call."""
 
@@ -100,6 +126,23 @@ class StateStore(Protocol):
         Raises StoreUnavailable when what was staged is not there, or not for `new`.
         """
 
+    def owners(self, partition: int, topic_id: str, keys: Sequence[str]) -> OwnersFound:
+        """Look owners up in one round trip; `topic_id` of the register that they were read from."""
+
+    def put_owners(
+        self,
+        partition: int,
+        topic_id: str,
+        expected: tuple[RestorePoint | None, RegisterPoint | None],
+        entries: Sequence[OwnerEntry],
+        next_offset: int,
+    ) -> bool:
+        """Keep owners, if both points `expected` are in force; False if they aren't.
+
+        `next_offset` of the register point from then on. Every call moves it, so that a store which
+        lost the last call, and only that, can be told from one that didn't.
+        """
+
     def write_status(self, slot: str, status: bytes, lifetime_ms: int) -> None:
         """Let people see what a process is doing. Forgotten after `lifetime_ms`."""
 
@@ -125,6 +168,8 @@ class MemoryStore:
         self._records: dict[int, dict[bytes, bytes]] = {}
         self._points: dict[int, RestorePoint] = {}
         self._staged: dict[tuple[int, str], tuple[RestorePoint, dict[bytes, bytes]]] = {}
+        self._owners: dict[tuple[int, str, str], bytes] = {}
+        self._register_points: dict[int, RegisterPoint] = {}
         self.statuses: dict[str, bytes] = {}
 
     def flush(self) -> None:
@@ -132,6 +177,8 @@ class MemoryStore:
         self._records.clear()
         self._points.clear()
         self._staged.clear()
+        self._owners.clear()
+        self._register_points.clear()
         self.statuses.clear()
 
     def restore_point(self, partition: int) -> RestorePoint | None:
@@ -184,6 +231,7 @@ class MemoryStore:
             return found
         self._records[partition] = self._staged_for(partition, owner, new)
         self._points[partition] = new
+        self._register_points.pop(partition, None)
         self._staged.pop((partition, owner))
         return new
 
@@ -192,6 +240,31 @@ class MemoryStore:
         if point != new:
             raise StoreUnavailable("what was staged is gone, or of another attempt")
         return records
+
+    def owners(self, partition: int, topic_id: str, keys: Sequence[str]) -> OwnersFound:
+        """See `StateStore`."""
+        return OwnersFound(
+            self._points.get(partition),
+            self._register_points.get(partition),
+            [self._owners.get((partition, topic_id, key)) for key in keys],
+        )
+
+    def put_owners(
+        self,
+        partition: int,
+        topic_id: str,
+        expected: tuple[RestorePoint | None, RegisterPoint | None],
+        entries: Sequence[OwnerEntry],
+        next_offset: int,
+    ) -> bool:
+        """See `StateStore`; the reference forgets nothing."""
+        points = (self._points.get(partition), self._register_points.get(partition))
+        if points != expected:
+            return False
+        for entry in entries:
+            self._owners[partition, topic_id, entry.key] = entry.value
+        self._register_points[partition] = RegisterPoint(topic_id, next_offset)
+        return True
 
     def write_status(self, slot: str, status: bytes, lifetime_ms: int) -> None:
         """See `StateStore`; the reference forgets nothing."""

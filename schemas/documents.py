@@ -19,6 +19,7 @@ from schemas.topics import (
     DECISIONS,
     LEAD_BATCHES,
     LEAD_OUTCOMES,
+    REGISTER,
     ROSTER_CHANGES,
     TOPICS,
     Topic,
@@ -39,6 +40,7 @@ EVENTS: Final[dict[str, type[BaseModel]]] = {
     "channel_configured": inputs.ChannelConfigured,
     "capacity_changed": inputs.CapacityChanged,
     "skills_changed": inputs.SkillsChanged,
+    "assignee_routed": inputs.AssigneeRouted,
     "limits_changed": inputs.LimitsChanged,
     "lead_returned": inputs.LeadReturned,
     "lead_closed": inputs.LeadClosed,
@@ -69,6 +71,7 @@ EVENTS_ON: Final[dict[str, tuple[str, ...]]] = {
         "channel_configured",
         "capacity_changed",
         "skills_changed",
+        "assignee_routed",
         "limits_changed",
     ),
     LEAD_OUTCOMES.name: (
@@ -89,6 +92,7 @@ EVENTS_ON: Final[dict[str, tuple[str, ...]]] = {
     ),
     # Not for others to read or write: their own format, and the original bytes.
     CHANGELOG.name: (),
+    REGISTER.name: (),
     DEAD_LETTERS.name: (),
 }
 """Which events travel on which topic."""
@@ -172,7 +176,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
             "kafka": {
                 "topic": topic.name,
                 "topicConfiguration": {
-                    "cleanup.policy": [topic.cleanup_policy],
+                    "cleanup.policy": topic.cleanup_policy.split(","),
                     **(
                         {"retention.ms": topic.retention_ms}
                         if topic.retention_ms is not None

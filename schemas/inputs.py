@@ -17,6 +17,8 @@ SKILL_ATTRIBUTES_MAX: Final = 20
 RETURN_RULES_MAX: Final = 100
 LIMITS_MAX: Final = 20
 ANY_REASON: Final = "*"
+STICKY_ATTRIBUTES_MAX: Final = 5
+STICKY_DAYS_MAX: Final = 90
 
 SchemaVersion = Annotated[int, Field(ge=1, strict=True)]
 """Rises only with optional fields, so every version from 1 on can be read."""
@@ -35,8 +37,19 @@ class Lead(InputEvent):
     attributes: dict[str, Any] = Field(default_factory=dict)
 
 
+class RoutedFrom(InputEvent):
+    """The decision that sent a batch on; it stands in the channel above."""
+
+    channel: Id
+    batch_id: str
+    state_version: int = Field(ge=1)
+
+
 class LeadBatch(InputEvent):
-    """The leads that arrive in one event. An empty batch is valid."""
+    """The leads that arrive in one event. An empty batch is valid.
+
+    `routed_from` stands in those that the dispatcher sent on; nothing is decided by it.
+    """
 
     type: Literal["lead_batch"]
     schema_version: SchemaVersion
@@ -44,6 +57,7 @@ class LeadBatch(InputEvent):
     channel: Id
     created_at: Timestamp
     leads: list[Lead]
+    routed_from: RoutedFrom | None = None
 
 
 class LeadBatchEnvelope(InputEvent):
@@ -173,6 +187,29 @@ class SkillsChanged(RosterChangeEvent):
     skills: list[Id] = Field(max_length=SKILLS_MAX)
 
 
+class AssigneeRouted(RosterChangeEvent):
+    """What an assignee gets goes on to another channel, as lead batches, and is divided there.
+
+    Left out or null: they receive leads themselves again. A route only leads deeper, to a channel
+    with more "/" in its name, so no chain of routes can ever come back to where it began.
+    """
+
+    type: Literal["assignee_routed"]
+    assignee_id: Id
+    routes_to: Id | None = Field(
+        default=None, description='a channel with more "/" in its name, as "web/carlton" for "web"'
+    )
+
+    @model_validator(mode="after")
+    def _deeper(self) -> Self:
+        if self.routes_to is not None and self.routes_to.count("/") <= self.channel.count("/"):
+            raise ValueError(
+                "routes_to has to lie deeper than the channel, so that no route comes back: name a "
+                'channel with more "/" in it, as "web/carlton" for "web"'
+            )
+        return self
+
+
 class ShareLimit(InputEvent):
     """Leads whose `attribute` is `value` are at most so large a part of what an assignee gets.
 
@@ -217,6 +254,21 @@ class ReturnRule(InputEvent):
     dispatched_again: bool = True
 
 
+class StickyRule(InputEvent):
+    """The same person again goes to who had their last lead, if that was not too long ago.
+
+    Without its register (Redis is away) a channel waits, or dispatches to whoever is owed most.
+    """
+
+    attributes: list[Id] = Field(
+        min_length=1,
+        max_length=STICKY_ATTRIBUTES_MAX,
+        description='that a person is known by, such as "phone"; the first counts most',
+    )
+    days: int = Field(ge=1, le=STICKY_DAYS_MAX)
+    without_register: Literal["wait", "dispatch"] = "wait"
+
+
 class ChannelConfigured(RosterChangeEvent):
     """The rules of a channel, all of them at once; what is left out has its default."""
 
@@ -232,6 +284,7 @@ class ChannelConfigured(RosterChangeEvent):
         max_length=RETURN_RULES_MAX,
         description="without a rule a lead that comes back is not credited, and dispatched again",
     )
+    sticky: StickyRule | None = None
     dispatch_by: Literal["count", "value"] = Field(
         default="count", description="whether leads count one each, or what an attribute says"
     )
@@ -266,6 +319,7 @@ RosterChange = Annotated[
     | CumulativeErrorCorrected
     | CapacityChanged
     | SkillsChanged
+    | AssigneeRouted
     | LimitsChanged
     | ChannelConfigured,
     Field(discriminator="type"),

@@ -22,6 +22,9 @@ ParkedBecause = Literal[
 ]
 
 
+ForcedBecause = Literal["owner", "by_hand", "moved"]
+
+
 class OutputEvent(BaseModel):
     """What all output events share. Readers ignore fields that they don't know."""
 
@@ -97,12 +100,21 @@ class Group(OutputEvent):
     forced_to: str | None = Field(
         default=None, description="who had to get them, whoever was owed most"
     )
+    forced_because: ForcedBecause | None = Field(
+        default=None, description='"moved": due to who gets them alone, who is charged already'
+    )
     lead_by_lead: bool | None = Field(
         default=None, description="some match a limit: each was divided as a batch of its own"
     )
-    moved: bool | None = Field(
-        default=None, description="they moved: due to who gets them alone, who is charged already"
-    )
+
+
+class RoutedBatch(OutputEvent):
+    """Leads of an assignee that went on to another channel; they have no `lead_assigned` here."""
+
+    assignee_id: Id
+    routes_to: Id = Field(description="the channel, which decides about them next")
+    batch_id: Id = Field(description="of the lead batch that they went on in")
+    leads: int = Field(ge=1)
 
 
 class ReturnRuleInForce(OutputEvent):
@@ -113,12 +125,21 @@ class ReturnRuleInForce(OutputEvent):
     dispatched_again: bool
 
 
+class StickyRuleInForce(OutputEvent):
+    """How the same person again goes to who had their last lead."""
+
+    attributes: list[str]
+    days: int
+    without_register: Literal["wait", "dispatch"]
+
+
 class RulesInForce(OutputEvent):
     """The rules of a channel."""
 
     time_zone: str
     required_skills: list[str]
     returns: list[ReturnRuleInForce] | None = None
+    sticky: StickyRuleInForce | None = None
     dispatch_by: Literal["count", "value"] | None = None
     value_attribute: str | None = None
 
@@ -135,6 +156,7 @@ class Standing(OutputEvent):
     skills: list[str] | None = None
     per_day: int | None = Field(default=None, description="leads at most in a day")
     open_max: int | None = Field(default=None, description="open leads at most at once")
+    routes_to: Id | None = Field(default=None, description="the channel that their leads go on to")
     limits: list[LimitInForce] | None = None
     paused_until: Timestamp | None = None
 
@@ -176,6 +198,12 @@ class BatchDispatched(Decision):
     groups: list[Group] | None = Field(default=None, description="in channels with rules")
     groups_complete: bool | None = Field(
         default=None, description="false: further groups would have made the decision too long"
+    )
+    owners_unknown: bool | None = Field(
+        default=None, description="true: the register of owners was away, and nobody waited for it"
+    )
+    routed: list[RoutedBatch] | None = Field(
+        default=None, description="leads of assignees that are channels themselves"
     )
 
 

@@ -1,7 +1,7 @@
 """The topics: one table that creating, checking and documenting them all read.
 
-The first six have the same number of partitions, and a channel sits on the same partition
-number in all of them (murmur2, see `schemas.partitioning`).
+All but the dead letters have the same number of partitions, and a channel sits on the same
+partition number in all of them (murmur2, see `schemas.partitioning`).
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,12 @@ def output_bytes_max(
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A row of the table. `retention_ms` is None where compaction keeps the last value."""
+    """A row of the table.
+
+    Attributes:
+        retention_ms: None where compaction alone decides, and keeps the last value for ever.
+        compacted: whether of each key the last value is kept, for as long as the retention says.
+    """
 
     name: str
     key: str
@@ -41,11 +46,14 @@ class Topic:
     retention_ms: int | None
     copartitioned: bool = True
     holds_outputs: bool = True
+    compacted: bool = False
 
     @property
     def cleanup_policy(self) -> str:
         """Kafka's `cleanup.policy`."""
-        return "compact" if self.retention_ms is None else "delete"
+        if self.retention_ms is None:
+            return "compact"
+        return "compact,delete" if self.compacted else "delete"
 
     def config(self, bytes_max: int | None = None) -> dict[str, str]:
         """The topic's settings in Kafka's own words; `bytes_max` of a record, None by default."""
@@ -71,7 +79,7 @@ DELETE_RETENTION_MS: Final = 7 * DAY_MS
 LEAD_BATCHES: Final = Topic(
     name="leads.batches",
     key="channel",
-    written_by="lead sources",
+    written_by="lead sources; dispatcher, what it routes",
     read_by="dispatcher",
     carries="lead batches",
     retention_ms=7 * DAY_MS,
@@ -119,6 +127,15 @@ CHANGELOG: Final = Topic(
     carries="each channel's state",
     retention_ms=None,
 )
+REGISTER: Final = Topic(
+    name="dispatch.register",
+    key="channel/hash of a person",
+    written_by="dispatcher",
+    read_by="dispatcher",
+    carries="who had a person's last lead, for channels that ask",
+    retention_ms=120 * DAY_MS,
+    compacted=True,
+)
 DEAD_LETTERS: Final = Topic(
     name="dispatch.dead-letters",
     key="as it came",
@@ -136,6 +153,7 @@ TOPICS: Final = (
     ASSIGNMENTS,
     DECISIONS,
     CHANGELOG,
+    REGISTER,
     DEAD_LETTERS,
 )
 
@@ -180,6 +198,11 @@ class TopicNames:
     def changelog(self) -> str:
         """Where a dispatcher restores from."""
         return self.prefix + CHANGELOG.name
+
+    @property
+    def register(self) -> str:
+        """Where a dispatcher finds who had a person's last lead, when Redis has lost it."""
+        return self.prefix + REGISTER.name
 
     @property
     def dead_letters(self) -> str:

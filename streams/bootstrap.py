@@ -68,7 +68,10 @@ def _wired(settings: Settings, cluster: KafkaCluster, logger: Any) -> Processor:
         settings,
         consumer=KafkaGroupConsumer(settings, logger=client_logger),
         transactions=transactions,
-        reader=KafkaChangelogReader(settings, logger=client_logger),
+        reader=KafkaChangelogReader(settings, settings.topics.changelog, logger=client_logger),
+        register_reader=KafkaChangelogReader(
+            settings, settings.topics.register, logger=client_logger
+        ),
         cluster=cluster,
         store=store,
         dead_letter_partitions=facts[settings.topics.dead_letters].partition_count,

@@ -61,6 +61,7 @@ def _members(state: ChannelState) -> list[dict[str, Any]]:
             "paused": roster.members[rank].paused,
             "cumulative_error": decimal_text(state.errors[rank], roster.error_denominator),
             "cumulative_error_numerator": str(state.errors[rank]),
+            **({"routes_to": roster.routes[rank]} if rank in roster.routes else {}),
             **(_terms(state, eligibility, rank, pause_ends_ms) if eligibility else {}),
         }
         for rank in roster.by_assignee_id

@@ -16,6 +16,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+import msgspec
+
 from dispatcher.channel import Event, decide, decide_release, evolve
 from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
 from dispatcher.encoding import encode_assignments, encode_decision
@@ -98,6 +100,7 @@ class Decider:
         # Asked for with each event: names are put together whenever they are.
         self._assignments = settings.topics.assignments
         self._decisions = settings.topics.decisions
+        self._lead_batches = settings.topics.lead_batches
         self._readers: dict[str, Read] = dict(
             zip(settings.topics.inputs, (read_batch, read_change, read_outcome), strict=True)
         )
@@ -146,7 +149,8 @@ class Decider:
         """R13: one parked batch; the cursor moves on in the state."""
         channel = next(iter(task.overlay.releasing))
         state = task.state(channel)
-        released, dispatched = decide_release(state)
+        released, dispatched = decide_release(state, self._limits)
+        task.remember(dispatched)
         task.put(state, evolve(evolve(state, released), dispatched))
         self._emit(task, [(channel.encode(), (released, dispatched))], draft)
 
@@ -162,7 +166,7 @@ class Decider:
             if isinstance(event, Refused):
                 self._bury(record, event.reason, event.detail, draft)
                 continue
-            outcome = self._decided(task, event)
+            outcome = self._decided(task, event, record)
             if isinstance(outcome, Rejected):
                 at_version = task.state(event.channel).state_version
                 self._bury(record, outcome.reason, outcome.detail, draft, state_version=at_version)
@@ -189,15 +193,21 @@ class Decider:
             return refusal
         return event
 
-    def _decided(self, task: Task, event: Event) -> tuple[Decision, ...] | Rejected:
+    def _decided(
+        self, task: Task, event: Event, record: InputRecord | None = None
+    ) -> tuple[Decision, ...] | Rejected:
         """What is decided; it stands in the task's overlay."""
         before = task.state(event.channel)
+        if record is not None and before.is_sticky and isinstance(event, BatchReceived):
+            event = msgspec.structs.replace(event, owners=task.owners_for(record))
         outcome = decide(before, event, self._limits, task.room(self._limits))
         if isinstance(outcome, Rejected):
             return outcome
         after = before
         for decision in outcome:
             after = evolve(after, decision)
+            if isinstance(decision, Dispatched):
+                task.remember(decision)
         task.put(before, after)
         return outcome
 
@@ -221,6 +231,8 @@ class Decider:
             for decision in decisions:
                 if isinstance(decision, Dispatched):
                     assignments += [(key, value) for value in encode_assignments(decision)]
+                    if decision.routed:
+                        self._send_on(task, decision, draft)
         leads = len(assignments) - already
         events = [
             (key, encode_decision(decision)) for key, decisions in decided for decision in decisions
@@ -228,6 +240,17 @@ class Decider:
         draft.records[self._decisions, task.partition] += events
         draft.leads += leads
         draft.size += leads + len(events)
+
+    def _send_on(self, task: Task, decision: Dispatched, draft: Draft) -> None:
+        """What goes on to other channels, on partitions that may be anybody's.
+
+        It becomes visible with this transaction, or never; R4 fences that by this task's offsets.
+        """
+        for batch in decision.routed:
+            key = batch.routes_to.encode()
+            place = (self._lead_batches, partition_of(key, task.partition_count))
+            draft.records[place].append((key, batch.value))
+        draft.size += len(decision.routed)
 
     def _check_place(self, record: InputRecord, channel: str, partition_count: int) -> None:
         """Raises Refused: wrong_key, wrong_partition."""

@@ -5,10 +5,13 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from schemas.reasons import MEANINGS
 from schemas.topics import DAY_MS, TOPICS
+from streams.rehearsal.report import story_table as table_of_story
+from streams.rehearsal.stories import STORIES, told
 from streams.settings import Settings, rows
 from streams.views.settings import ViewsSettings, views_rows
 
@@ -66,11 +69,17 @@ def _commands(command: object, name: str) -> Iterator[str]:
         yield f"| `{name}` | {' '.join(help_text.split())} |"
 
 
+def story_table(name: str) -> Iterator[str]:
+    """What came of a story, told anew."""
+    yield from table_of_story(told(name))
+
+
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "topics": topics_table,
     "reasons": reasons_table,
     "settings": settings_table,
     "commands": commands_table,
+    **{f"story {name}": partial(story_table, name) for name in STORIES},
 }
 
 

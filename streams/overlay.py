@@ -12,6 +12,7 @@ import msgspec
 from dispatcher.limits import Room
 from dispatcher.state import ChannelState
 from streams.broker import InputRecord
+from streams.known_owners import Entry
 
 
 class WaitingInput(msgspec.Struct, frozen=True):
@@ -32,12 +33,14 @@ class Overlay:
         new_channels: how many had no decision before.
         room: what the partition can still take in, once it was asked for; put makes it None.
         changes, waiting: the inputs that were decided, in order.
+        owners: what the lead register gets, by key: its record key, and the owner.
     """
 
     __slots__ = (
         "applied",
         "changes",
         "new_channels",
+        "owners",
         "parked_bytes",
         "releasing",
         "room",
@@ -55,6 +58,7 @@ class Overlay:
         self.room: Room | None = None
         self.changes: list[InputRecord] = []
         self.waiting: list[WaitingInput] = []
+        self.owners: dict[str, Entry] = {}
 
     @property
     def input_bytes(self) -> int:

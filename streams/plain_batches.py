@@ -129,10 +129,11 @@ def _bearable(attributes: list[str], text: bytes, limits: Limits) -> bool:
         most = max(map(len, attributes))
         if most > (bytes_max if text.isascii() else bytes_max // _CHARACTER_BYTES_MAX):
             return False
-    # Each lead is an object, and so are its attributes unless they were left out: of all these
-    # three at most stand in one another, the event, a lead, its attributes.
-    objects_known = 1 + 2 * len(attributes) - attributes.count("{}")
-    return plainly_flat(text, limits.nesting_max - 3, objects_known)
+    # Each lead is an object, and so are its attributes unless they were left out or are empty: of
+    # all these three at most stand in one another, the event, a lead, its attributes. In an empty
+    # object nothing stands, so it adds one level at most, wherever and however many there are.
+    objects_known = 1 + 2 * len(attributes) - attributes.count("{}") + text.count(b"{}")
+    return plainly_flat(text, limits.nesting_max - 4, objects_known)
 
 
 def plainly_flat(text: bytes, nesting_max: int, objects_known: int = 0) -> bool:

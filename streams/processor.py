@@ -31,7 +31,8 @@ from typing import Any
 
 import msgspec
 
-from dispatcher.store import StateStore
+from dispatcher.state_records import Record
+from dispatcher.store import RestorePoint, StateStore
 from streams.broker import (
     ChangelogReader,
     Cluster,
@@ -44,6 +45,7 @@ from streams.deciding import Decider, Draft
 from streams.lifecycle import Life
 from streams.reception import Reception
 from streams.redis_sync import RedisSync, Zombie
+from streams.register import Register
 from streams.restore import Restorer
 from streams.settings import Settings
 from streams.task import Task
@@ -62,6 +64,7 @@ class Processor:
         consumer: GroupConsumer,
         transactions: Transactions,
         reader: ChangelogReader,
+        register_reader: ChangelogReader,
         cluster: Cluster,
         store: StateStore,
         dead_letter_partitions: int,
@@ -90,6 +93,16 @@ class Processor:
             reader,
             cluster,
             store,
+            logger=logger,
+            wall_ms=wall_ms,
+            monotonic=monotonic,
+        )
+        self._register = Register(
+            settings,
+            store,
+            register_reader,
+            cluster,
+            self._redis_is_another,
             logger=logger,
             wall_ms=wall_ms,
             monotonic=monotonic,
@@ -130,6 +143,7 @@ class Processor:
             if self._producer_is_open():
                 self._restore_slice()
                 self._reception.ask_roster_ends(self.tasks)
+                self._register.prepare(self.tasks.values())
                 self._dispatch()
                 self._reception.look()
             self._flush(self.tasks.values())
@@ -144,11 +158,12 @@ class Processor:
         self._consumer.close()
         self._transactions.close()
         self._reader.close()
+        self._register.close()
         self._cluster.close()
 
     def _poll_wait_ms(self) -> int:
         restoring = self._restorer.busy and not self._restorer.waiting
-        if restoring or self._starting or self._reception.busy:
+        if restoring or self._starting or self._reception.busy or self._register.busy:
             return 0
         if self._ahead.tasks:
             return self._transactions.gap_left_ms()
@@ -187,6 +202,8 @@ class Processor:
         leaving = [self.tasks.pop(number) for number in partitions if number in self.tasks]
         self._flush_for_a_while(leaving)
         for task in leaving:
+            self._register.drop(task)
+        for task in leaving:
             self._leave(task.partition)
             if task.life is Life.RUNNING:
                 task.rollback()
@@ -200,6 +217,7 @@ class Processor:
         for partition in partitions:
             task = self.tasks.pop(partition, None)
             if task is not None:
+                self._register.drop(task)
                 self._leave(partition)
                 task.enter(Life.CLOSED)
         for task in self._suspended.values():
@@ -213,6 +231,7 @@ class Processor:
 
     def _restart_task(self, partition: int) -> None:
         """Close a task dirty and restore it as if newly assigned."""
+        self._register.drop(self.tasks[partition])
         self.tasks[partition].enter(Life.CLOSED)
         self._leave(partition)
         self._reception.stop(partition)
@@ -310,11 +329,12 @@ class Processor:
         records = {}
         offsets: dict[TopicPartition, int] = {}
         for partition, task in draft.tasks.items():
-            records[partition], applied = task.begin()
+            records[partition], applied, owners = task.begin()
             outputs += [
-                Output(self._topics.changelog, partition, [(key, value)], changelog=True)
+                Output(self._topics.changelog, partition, [(key, value)], reported=True)
                 for key, value in records[partition]
             ]
+            outputs += self._to_register(partition, owners)
             for topic, offset in applied.items():
                 offsets[topic, partition] = offset
         try:
@@ -329,9 +349,24 @@ class Processor:
             self._sleep(0.02)
             return
         for partition, task in draft.tasks.items():
-            task.commit(records[partition], stored[partition])
+            task.commit(
+                records[partition],
+                stored[self._topics.changelog, partition],
+                stored.get((self._topics.register, partition)),
+            )
         self._decider.succeeded()
         self.leads_dispatched += draft.leads
+
+    def _to_register(self, partition: int, owners: list[Record]) -> list[Output]:
+        """The offset of the last one says where the register ends."""
+        if not owners:
+            return []
+        topic = self._topics.register
+        *others, last = owners
+        return [
+            *([Output(topic, partition, others)] if others else []),
+            Output(topic, partition, [last], reported=True),
+        ]
 
     # -- Redis
 
@@ -340,9 +375,17 @@ class Processor:
             if task.life is Life.RUNNING:
                 try:
                     self._redis.flush(task)
+                    self._register.flush(task)
                 except Zombie as zombie:
                     self._log.error("zombie: closing dirty", why=str(zombie))
                     self._restart_task(task.partition)
+
+    def _redis_is_another(self, task: Task, found: RestorePoint | None) -> None:
+        try:
+            self._redis.noticed(task, found)
+        except Zombie as zombie:
+            self._log.error("zombie: closing dirty", why=str(zombie))
+            self._restart_task(task.partition)
 
     def _flush_for_a_while(self, tasks: Iterable[Task]) -> None:
         """Before handing over: what Redis doesn't take in time, the changelog has."""
@@ -351,6 +394,7 @@ class Processor:
             if task.life is Life.RUNNING and self._monotonic() < deadline:
                 try:
                     self._redis.flush(task)
+                    self._register.flush(task)
                 except Zombie as zombie:
                     self._log.error("zombie while handing over", why=str(zombie))
 

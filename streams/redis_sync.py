@@ -131,9 +131,23 @@ class RedisSync:
         task.redis.point = found
         task.redis.whole = True
 
+    def noticed(self, task: Task, found: RestorePoint | None) -> None:
+        """R8: somebody else has seen what is there; it isn't this owner's. Raises Zombie."""
+        copy = task.redis
+        if found == copy.point or (found is not None and found == copy.attempted):
+            return
+        if not task.has_records:
+            copy.point = found
+            return
+        topic_id = task.topic_ids[self._settings.topics.changelog]
+        now = RestorePoint(topic_id, task.changelog_next, self._wall_ms())
+        self._take_note(task, found, now)
+
     def overdue(self, task: Task) -> bool:
         """R9: whether more is unflushed than the settings allow, in count or in age."""
         copy = task.redis
+        if len(task.known_owners.unflushed) > self._settings.redis_unflushed_fields_max:
+            return True
         if not copy.unflushed or copy.unflushed_since is None:
             return False
         age_ms = (self._monotonic() - copy.unflushed_since) * 1000

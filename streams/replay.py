@@ -6,8 +6,13 @@ Out: every output event of every topic, one a line, in the order in which they a
 The same intake, the same `decide` and the same encoder as on Kafka. What differs: `decided_at` is
 the event's `created_at`, an input's reference is its line (partition 0, offset = line - 1), and a
 dead letter is a line of its own kind instead of the original bytes.
+
+Leads of routed assignees go on in lead batches, which stand among the outputs, each before the
+decision that sent it on. They are decided after all that the line itself brings about, first in
+first out, and before the next line; their reference is that of the line.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -24,6 +29,7 @@ from dispatcher.events import (
     TimerDue,
 )
 from dispatcher.limits import Limits, Room
+from dispatcher.register import Owner, entries
 from dispatcher.state import ChannelState
 from dispatcher.times import milliseconds
 from schemas.inputs import OUTCOME_TYPES
@@ -43,6 +49,7 @@ class Replay:
         """Starts with no channel. `limits` as for a partition."""
         self.limits = limits
         self.states: dict[str, ChannelState] = {}
+        self.owners: dict[str, Owner] = {}
         self.parked_bytes = 0
 
     def lines(self, lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -53,12 +60,20 @@ class Replay:
                 yield from self.outputs(text, number)
 
     def outputs(self, text: bytes, line_number: int) -> list[bytes]:
-        """The output events of one line."""
+        """The output events of one line, and of all batches that go on by it."""
+        outputs: list[bytes] = []
+        going_on = deque([text])
+        while going_on:
+            outputs += self._outputs(going_on.popleft(), line_number, going_on)
+        return outputs
+
+    def _outputs(self, text: bytes, line_number: int, going_on: deque[bytes]) -> list[bytes]:
         try:
             event = self.read(text, line_number)
         except Refused as refusal:
             return [_refused_line(refusal, line_number)]
-        outputs = _decision_lines(self.timers(event.channel, milliseconds(event.decided_at)))
+        happened = self.timers(event.channel, milliseconds(event.decided_at))
+        outputs = _decision_lines(happened, going_on)
         outcome = self.decide(event)
         if isinstance(outcome, Rejected):
             return [*outputs, _rejected_line(outcome, line_number)]
@@ -67,7 +82,7 @@ class Replay:
                 outputs.extend(
                     _lead_line(event, lead, line_number) for lead in decision.rejected_leads
                 )
-        return outputs + _decision_lines(outcome)
+        return outputs + _decision_lines(outcome, going_on)
 
     def read(
         self, text: bytes, line_number: int
@@ -113,6 +128,8 @@ class Replay:
             channels=self.limits.channels_per_partition_max - len(self.states),
             parked_bytes=self.limits.parked_bytes_per_partition_max - self.parked_bytes,
         )
+        if isinstance(event, BatchReceived) and state.is_sticky:
+            event = msgspec.structs.replace(event, owners=self.owners)
         outcome = decide(state, event, self.limits, room)
         if isinstance(outcome, Rejected):
             return outcome
@@ -120,19 +137,25 @@ class Replay:
         for decision in outcome:
             state = evolve(state, decision)
         while state.release is not None:
-            released, dispatched = decide_release(state)
+            released, dispatched = decide_release(state, self.limits)
             state = evolve(evolve(state, released), dispatched)
             decisions += (released, dispatched)
         self.parked_bytes += state.parking.size_bytes - before.parking.size_bytes
         self.states[event.channel] = state
+        for decision in decisions:
+            if isinstance(decision, Dispatched):
+                self.owners.update(entries(decision))
         return decisions
 
 
-def _decision_lines(decisions: Iterable[Decision]) -> list[bytes]:
+def _decision_lines(decisions: Iterable[Decision], going_on: deque[bytes]) -> list[bytes]:
+    """What goes on to other channels is added to `going_on`, too."""
     lines: list[bytes] = []
     for decision in decisions:
         if isinstance(decision, Dispatched):
             lines.extend(map(str.encode, encode_assignments(decision)))
+            going_on += [batch.value for batch in decision.routed]
+            lines += [batch.value for batch in decision.routed]
         lines.append(encode_decision(decision))
     return lines
 

@@ -338,7 +338,8 @@ class Restorer:
             copy.unflushed_since = self._monotonic() if restore.behind else None
         task.changelog_next = restore.next_offset
         task.topic_ids = {topic: self._facts[topic].topic_id for topic in self._inputs}
-        task.topic_ids[self._topics.changelog] = self._facts[self._topics.changelog].topic_id
+        for topic in (self._topics.changelog, self._topics.register):
+            task.topic_ids[topic] = self._facts[topic].topic_id
         task.partition_count = self._facts[self._topics.lead_batches].partition_count
         task.applied = self._start_offsets(restore, recorded_offsets)
         task.received = dict(task.applied)

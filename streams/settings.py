@@ -201,6 +201,12 @@ class Settings(BaseSettings):
     redis_retry_ms: int = _setting(
         1_000, "ms", "before Redis is tried again after it failed (R9)", ge=10
     )
+    register_wait_ms: int = _setting(
+        5_000,
+        "ms",
+        'without its lead register a channel that may (`without_register: "dispatch"`) goes on',
+        ge=0,
+    )
     redis_unflushed_fields_max: int = _setting(
         200_000, "fields", "changes that Redis has not taken; then input is paused (R9)", ge=1
     )

@@ -128,7 +128,7 @@ class StateReader:
         hash_key, key = self._hash_of(partition), b"channels/" + channel_key(channel)
         windows = [
             b"%b/%b/%d" % (key, window, place)
-            for window in (b"batches", b"changes")
+            for window in (b"batches", b"changes", b"outcomes")
             for place in range(SEGMENTS)
         ]
         asked = [b"restore-point", key, *windows]

@@ -12,8 +12,12 @@ leaves it to a transaction and goes on with another on top, `commit` makes it th
 from collections import deque
 from collections.abc import Iterator
 from heapq import heappop, heappush
+from itertools import islice, takewhile
+from typing import Final
 
+from dispatcher.decisions import Dispatched
 from dispatcher.limits import Limits, Room
+from dispatcher.register import Owner, Owners, encode_owner, entries, record_key
 from dispatcher.state import ChannelState
 from dispatcher.state_records import (
     APPLIED_OFFSETS_KEY,
@@ -28,8 +32,12 @@ from dispatcher.state_records import (
 )
 from dispatcher.store import RestorePoint
 from streams.broker import InputRecord
+from streams.known_owners import InputPlace, KnownOwners
 from streams.lifecycle import Life, checked
 from streams.overlay import Overlay, WaitingInput
+
+LOOKED_UP_MAX: Final = 512
+"""Inputs that the lead register is asked for at once, of those that wait."""
 
 
 class Task:
@@ -48,6 +56,8 @@ class Task:
         overlay: what is decided and in no transaction yet.
         in_flight: the overlay below it, whose transaction is under way.
         redis: what is known of the copy in Redis.
+        sticky: channels that need the lead register, by key: what they know persons by.
+        known_owners: what is known of it.
     """
 
     def __init__(self, partition: int) -> None:
@@ -71,6 +81,8 @@ class Task:
         self.timers: list[tuple[int, str]] = []
         self.paused = False
         self.redis = RedisCopy()
+        self.sticky: dict[bytes, tuple[str, ...]] = {}
+        self.known_owners = KnownOwners()
         self._clear_overlays()
 
     def enter(self, life: Life) -> None:
@@ -117,6 +129,15 @@ class Task:
             and after.next_timer_ms != before.next_timer_ms
         ):
             self._expect(after)
+        if after.eligibility is not before.eligibility:
+            self._note(after)
+
+    def _note(self, state: ChannelState) -> None:
+        rule = state.eligibility.rules.sticky if state.eligibility else None
+        if rule is not None:
+            self.sticky[state.channel.encode()] = rule.attributes
+        elif self.sticky:
+            self.sticky.pop(state.channel.encode(), None)
 
     def _expect(self, state: ChannelState) -> None:
         if (at_ms := state.next_timer_ms) is not None:
@@ -137,17 +158,58 @@ class Task:
 
     def take_waiting(self, count_max: int, bytes_max: int) -> list[InputRecord]:
         """The next batches and outcomes, those whose rosters are all there (R5); one at least."""
+        if self.sticky:
+            free = takewhile(lambda each: not self._needs_owners(each.record), self.waiting)
+            count_max = sum(1 for _ in islice(free, count_max))
         return self.overlay.take_waiting(self.waiting, self.roster_seen, count_max, bytes_max)
 
     def put_back(self, count: int) -> None:
         """Leave the last of what `take_waiting` gave for later."""
         self.overlay.put_back(count, self.waiting)
 
-    def begin(self) -> tuple[list[Record], dict[str, int]]:
+    # -- the lead register
+
+    def _needs_owners(self, record: InputRecord) -> bool:
+        """Whether it has to be asked for an input, and wasn't yet."""
+        attributes = self.sticky.get(record.key or b"")
+        if attributes is None:
+            return False
+        found = self.known_owners.found.get((record.topic, record.offset))
+        return found is None or found.attributes != attributes
+
+    @property
+    def blocked(self) -> bool:
+        """Whether an input waits for the lead register."""
+        return bool(self.sticky) and any(
+            self._needs_owners(each.record) for each in islice(self.waiting, LOOKED_UP_MAX)
+        )
+
+    def blocked_inputs(self) -> list[tuple[InputPlace, InputRecord]]:
+        """Among the first that wait those that the register has to be asked for."""
+        return [
+            ((each.record.topic, each.record.offset), each.record)
+            for each in islice(self.waiting, LOOKED_UP_MAX)
+            if self._needs_owners(each.record)
+        ]
+
+    def owners_for(self, record: InputRecord) -> Owners | None:
+        """What the register holds now, for an input that was looked up; None: do without."""
+        place = (record.topic, record.offset)
+        found = self.known_owners.found.get(place)
+        if found is None or found.owners is None:
+            return None
+        return _OwnersNow(self, place)
+
+    def remember(self, decision: Dispatched) -> None:
+        """What the register gets with a decision."""
+        for key, owner in entries(decision):
+            self.overlay.owners[key] = (record_key(decision.channel, key), owner)
+
+    def begin(self) -> tuple[list[Record], dict[str, int], list[Record]]:
         """Leave what is decided to a transaction, and go on deciding on top of it.
 
-        Returns: what the changelog gets with it, one main record per changed channel; and per
-        input topic the next offset to apply once it is committed.
+        Returns: what the changelog gets with it, one main record per changed channel; per input
+        topic the next offset to apply once it is committed; and what the lead register gets.
         """
         if self.in_flight is not None:
             raise AssertionError("one transaction at a time")
@@ -160,10 +222,17 @@ class Task:
         records.append((APPLIED_OFFSETS_KEY, self._applied_value(applied)))
         self.in_flight = overlay
         self.overlay = Overlay(overlay.releasing, overlay.parked_bytes)
-        return records, applied
+        owners = [(key, encode_owner(owner)) for key, owner in self.in_flight.owners.values()]
+        return records, applied, list(owners)
 
-    def commit(self, records: list[Record], changelog_next: int) -> None:
-        """What `begin` left is committed; its `records` are still to be applied to Redis."""
+    def commit(
+        self, records: list[Record], changelog_next: int, register_next: int | None = None
+    ) -> None:
+        """What `begin` left is committed; its `records` are still to be applied to Redis.
+
+        The offsets are those behind the last record of the changelog, and of the register if it
+        got any.
+        """
         overlay = self.in_flight
         if overlay is None:
             raise AssertionError("no transaction was begun")
@@ -176,6 +245,11 @@ class Task:
         self.has_records = True
         self.waiting_bytes -= overlay.input_bytes
         self.redis.unflushed.update(records)
+        if self.sticky or overlay.owners:
+            if register_next is not None:
+                self.known_owners.next_offset = register_next
+            decided = [(each.record.topic, each.record.offset) for each in overlay.waiting]
+            self.known_owners.committed(overlay.owners, decided)
 
     def rollback(self) -> None:
         """Nothing of what isn't committed ever will be: decide the same inputs again."""
@@ -192,6 +266,7 @@ class Task:
         self._clear_overlays()
         for channel in undecided:
             self._expect(self.state(channel))
+            self._note(self.state(channel))
 
     def _applied_value(self, applied: dict[str, int]) -> bytes:
         inputs = {
@@ -216,8 +291,10 @@ class Task:
         return records
 
     def waiting_ready(self) -> bool:
-        """Whether a batch or outcome waits whose rosters are all there (R5)."""
-        return bool(self.waiting) and self.waiting[0].roster_end <= self.roster_seen
+        """Whether a batch or outcome waits whose rosters are all there (R5), and its owners."""
+        if not self.waiting or self.waiting[0].roster_end > self.roster_seen:
+            return False
+        return not (self.sticky and self._needs_owners(self.waiting[0].record))
 
     def ready(self, now_ms: int) -> bool:
         """Whether anything can be decided, at this time."""
@@ -241,6 +318,8 @@ class Task:
         self.releasing = {}
         self.parked_bytes = 0
         self.timers = []
+        self.sticky = {}
+        self.known_owners = KnownOwners()
         busy = [channel for channel, parts in records.items() if _is_busy(parts)]
         for channel in busy:
             state = self.state(channel)
@@ -248,6 +327,7 @@ class Task:
             if state.release is not None:
                 self.releasing[channel] = None
             self._expect(state)
+            self._note(state)
         self._clear_overlays()
 
     def every_record(self) -> Iterator[Record]:
@@ -258,6 +338,21 @@ class Task:
             if state.exists:
                 yield from all_records(state)
         yield APPLIED_OFFSETS_KEY, self._applied_value(self.applied)
+
+
+class _OwnersNow:
+    """The register as it is with everything decided so far, for one input."""
+
+    def __init__(self, task: Task, place: InputPlace) -> None:
+        self._task = task
+        self._place = place
+
+    def get(self, key: str, /) -> Owner | None:
+        """See `dispatcher.register.Owners`."""
+        for overlay in (self._task.overlay, self._task.in_flight):
+            if overlay is not None and (entry := overlay.owners.get(key)) is not None:
+                return entry[1]
+        return self._task.known_owners.get(self._place, key)
 
 
 class RedisCopy:

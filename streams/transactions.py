@@ -50,14 +50,14 @@ class Output(NamedTuple):
 
     Attributes:
         headers: of each record.
-        changelog: whether to report the offset at which a record was stored; then it is one.
+        reported: whether to report the offset at which a record was stored; then it is one.
     """
 
     topic: str
     partition: int
     records: Sequence[KeyValue]
     headers: Headers | None = None
-    changelog: bool = False
+    reported: bool = False
 
 
 class Aborted(Exception):
@@ -135,7 +135,7 @@ class Transactions:
         metadata: bytes,
         generation: int,
         meanwhile: Callable[[], None] = lambda: None,
-    ) -> dict[int, int]:
+    ) -> dict[TopicPartition, int]:
         """Produce and commit all of it, or none.
 
         Args:
@@ -144,11 +144,11 @@ class Transactions:
             metadata, generation: of the group membership after the last poll.
             meanwhile: what to do while brokers are waited for. It calls nobody.
 
-        Returns: per changelog partition, the offset behind the last record stored there.
+        Returns: per partition with reported records, the offset behind the last one stored there.
 
         Raises Aborted, OutcomeUnknown or SlotContested.
         """
-        written = {output.partition for output in outputs if output.changelog}
+        written = {output.partition for output in outputs if output.reported}
         covered = {partition for (_, partition), offset in offsets.items() if offset >= 0}
         if not written <= covered or generation < 0:  # R4
             raise AssertionError(f"R4: {written - covered} unfenced, generation {generation}")
@@ -169,7 +169,7 @@ class Transactions:
             self._after_failure(producer, failed, start)
         self._be_certain(start, end)
         self._ended_at_s = end.at_s
-        return word.changelog_ends
+        return word.ends
 
     def _finish(
         self,
@@ -306,18 +306,18 @@ class _BrokersWord:
 
     Attributes:
         missing: Of how many nothing was heard so far.
-        changelog_ends: Per partition, the offset behind the last record stored there.
+        ends: Per partition with reported records, the offset behind the last one stored there.
     """
 
     def __init__(self) -> None:
         self._places: set[TopicPartition] = set()
         self.missing = 0
-        self.changelog_ends: dict[int, int] = {}
+        self.ends: dict[TopicPartition, int] = {}
 
     def on(self, output: Output) -> OnOffset | None:
         """Who is to be told of the first of these records, the next ones to be produced."""
         place = (output.topic, output.partition)
-        if place in self._places and not output.changelog:
+        if place in self._places and not output.reported:
             return None
         self._places.add(place)
         self.missing += 1
@@ -327,5 +327,5 @@ class _BrokersWord:
         if offset == UNKNOWN_OFFSET:
             return
         self.missing -= 1
-        if output.changelog:
-            self.changelog_ends[output.partition] = offset + 1
+        if output.reported:
+            self.ends[output.topic, output.partition] = offset + 1

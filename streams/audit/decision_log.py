@@ -30,6 +30,7 @@ TERMS: Final = frozenset({"skills", "per_day", "open_max", "paused_until", "limi
 """What a roster change lists of a member's terms, that this version understands."""
 
 _ROW: Final = TERMS | {
+    "routes_to",
     "assignee_id",
     "weight",
     "paused",

@@ -4,7 +4,9 @@ In: the lines of the log, each `lead_assigned` before the decision that it belon
 stand in the output of `partidor replay`; of the topics, assignments are read first). Out: one
 explanation for each time, as plain values: when, who could take it, the four steps, the order
 within the batch, since when it waited, and whether all of it is the same when it is divided again.
-Pure; attributes are looked at for the skills that they ask, and not kept.
+Where it went on to another channel, each level is explained; that takes the lead batches that the
+dispatcher sent on, each before its decision. Pure; attributes are looked at for the skills that
+they ask, and not kept.
 """
 
 from collections.abc import Sequence
@@ -15,14 +17,24 @@ import msgspec
 from streams.audit.checking import (
     Assigned,
     Difference,
+    Place,
     differences,
     order_differences,
     own_differences,
     places,
 )
 from streams.audit.decision_log import Json, Ledger, Unreadable, decision_of, is_measured
+from streams.audit.going_on import (
+    GoneOn,
+    as_assigned,
+    gone_on,
+    place_gone_on,
+    places_with_gaps,
+    routed_differences,
+    went_on,
+)
 from streams.audit.measuring import measured_told, recompute_measured, takers_differ
-from streams.audit.recomputing import Roster, members_before, recompute
+from streams.audit.recomputing import Recomputed, Roster, members_before, recompute
 from streams.audit.telling import exact_text, group_told, in_group
 
 BATCHES_OPEN_MAX: Final = 64
@@ -55,14 +67,15 @@ class Inquiry:
         self._channel = channel
         self._open: dict[_Key, dict[int, Assigned]] = {}
         self._found: dict[_Key, dict[int, Assigned]] = {}
+        self._gone_on: dict[_Key, GoneOn] = {}
         self._ledgers: dict[str, Ledger] = {}
         self.explanations: list[Json] = []
         self.outcomes: list[Json] = []
 
     @property
     def channels(self) -> set[str]:
-        """Where the lead was assigned, so far."""
-        return {channel for channel, _ in self._found}
+        """Where the lead was assigned or sent on, so far."""
+        return {channel for channel, _ in [*self._found, *self._gone_on]}
 
     def assignment(self, value: bytes) -> None:
         """The next `lead_assigned`; what isn't one is passed over."""
@@ -86,6 +99,12 @@ class Inquiry:
             # It is complete, or was begun so long ago that no more of it can come.
             self._open.pop(key if len(batch) == read.batch_size else next(iter(self._open)), None)
 
+    def batch(self, value: bytes) -> None:
+        """The next `lead_batch`; what the dispatcher didn't send on is passed over."""
+        found = gone_on(value, self.lead_id)
+        if found is not None and self._channel in (None, found.source):
+            self._gone_on[found.source, found.state_version] = found
+
     def decision(self, value: bytes) -> None:
         """The next decision; what isn't one is passed over. Raises Unreadable."""
         decision = decision_of(value)
@@ -97,11 +116,13 @@ class Inquiry:
             return
         if decision.get("lead_id") == self.lead_id:
             self.outcomes.append(_outcome(decision))
-        batch = self._found.pop((channel, decision["state_version"]), None)
-        if batch is not None and decision["type"] == "batch_dispatched":
-            leads = [batch[position] for position in sorted(batch)]
+        key = (channel, decision["state_version"])
+        batch, gone = self._found.pop(key, None), self._gone_on.pop(key, None)
+        if (batch or gone) and decision["type"] == "batch_dispatched":
+            leads = [batch[position] for position in sorted(batch)] if batch else []
             try:
-                self.explanations.append(_explanation(self.lead_id, leads, ledger, decision))
+                told = _explanation(self.lead_id, leads, gone, ledger, decision)
+                self.explanations += [told] if told else []
             except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
                 version = decision["state_version"]
                 text = f"decision {version} of channel {channel} can't be read: {error!r}"
@@ -115,6 +136,9 @@ class Inquiry:
             missing = "the log doesn't hold the decision of this batch"
             self.explanations.append({**_head(lead), "checked": None, "not_known": [missing]})
         self._found.clear()
+        # From the top down, whatever partition was read first.
+        if any("went_on_to" in told for told in self.explanations):
+            self.explanations.sort(key=lambda told: str(told["channel"]).count("/"))
 
 
 def _outcome(decision: Json) -> Json:
@@ -139,10 +163,28 @@ def _head(lead: Assigned) -> Json:
     }
 
 
-def _explanation(lead_id: str, leads: Sequence[Assigned], ledger: Ledger, decision: Json) -> Json:
-    """One time that the lead was assigned; `leads` are those of its batch that are there."""
-    lead = next(each for each in leads if each.lead_id == lead_id)
+def _explanation(
+    lead_id: str,
+    leads: Sequence[Assigned],
+    gone: GoneOn | None,
+    ledger: Ledger,
+    decision: Json,
+) -> Json | None:
+    """One time that the lead was assigned; `leads` are those of its batch that are there.
+
+    If it has `gone` on, they are not looked at. None where the decision knows nothing of that.
+    """
+    lead = next((each for each in leads if each.lead_id == lead_id), None)
+    if lead is None and gone is not None:
+        lead = as_assigned(gone, decision)
+    if lead is None:
+        return None
+    if lead in leads:
+        gone = None
     told: Json = _head(lead)
+    if gone is not None:
+        told |= {"assignment_id": None, "position": None}
+        told |= {"went_on_to": gone.routes_to, "went_on_in": gone.batch_id}
     told["dispatched_because"] = _again(ledger, decision)
     told["parked"] = _parked(ledger, decision)
     roster = members_before(ledger, decision)
@@ -157,15 +199,22 @@ def _explanation(lead_id: str, leads: Sequence[Assigned], ledger: Ledger, decisi
         again = recompute(roster, decision)
         found = differences(decision, again)
         names = (ledger.rules or {}).get("required_skills", ())
-        where = places(decision, again.groups, leads, names)
+        if gone is not None:
+            leads = [lead]
+            where = _place_gone_on(gone, lead, decision, again, names)
+        elif went_on(decision):
+            where = places_with_gaps(decision, again, leads, names)
+        else:
+            where = places(decision, again.groups, leads, names)
         if where is None:
             not_known.append("not all assignments of the batch fit its groups, or are there")
             if len(again.groups) == 1:
                 told |= group_told(again, again.groups[0])
         else:
             found += order_differences(again, leads, where)
-            told |= in_group(again, where[lead.position - 1], lead)
-    found += _counts_differ(leads, decision)
+            told |= in_group(again, where[leads.index(lead)], lead)
+    found += _counts_differ(leads, decision) if gone is None else []
+    found += routed_differences(decision)
     told["checked"] = False if found else None if not_known else True
     told["differences"] = [each._asdict() for each in found]
     told["not_known"] = not_known
@@ -192,11 +241,20 @@ def _measured(
     return differences(decision, again.batch) + takers_differ(again, leads)
 
 
+def _place_gone_on(
+    gone: GoneOn, lead: Assigned, decision: Json, again: Recomputed, names: Sequence[str]
+) -> list[Place] | None:
+    place = place_gone_on(gone, lead, decision, again, names)
+    return None if place is None else [place]
+
+
 def _counts_differ(leads: Sequence[Assigned], decision: Json) -> list[Difference]:
     """Whether everybody received as many assignments as the decision says."""
-    if len(leads) != decision["batch_size"]:
+    if len(leads) + went_on(decision) != decision["batch_size"]:
         return []  # some are gone, or not there yet
     received: dict[str, int] = {}
+    for row in decision.get("routed") or ():
+        received[row["assignee_id"]] = received.get(row["assignee_id"], 0) + row["leads"]
     for lead in leads:
         received[lead.assignee_id] = received.get(lead.assignee_id, 0) + 1
     stated = {row["assignee_id"]: row["assigned"] for row in decision["shares"] if row["assigned"]}

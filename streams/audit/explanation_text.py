@@ -21,6 +21,13 @@ _TUNED_TOLD = 3
 
 def headline(told: Json) -> str:
     """Who got it, when, and as which of the batch."""
+    if "went_on_to" in told:
+        return (
+            f"Lead {told['lead_id']} went to {told['assignee_id']} on channel {told['channel']}"
+            f" at {told['decided_at']}, and on to channel {told['went_on_to']}, one of"
+            f" {told['batch_size']} of batch {told['batch_id']}"
+            f" (state version {told['state_version']})"
+        )
     return (
         f"Lead {told['lead_id']} went to {told['assignee_id']} on channel {told['channel']}"
         f" at {told['decided_at']}: position {told['position']} of {told['batch_size']}"

@@ -88,6 +88,16 @@ class TopicLog:
             if head.channel in wanted:
                 yield value
 
+    def batches(self, channels: Iterable[str]) -> Iterator[bytes]:
+        """The lead batches on the partitions of these channels. Raises Failed."""
+        admin = admin_client(self._settings)
+        topic = self._settings.topics.lead_batches
+        self._counts |= partition_counts(admin, self._settings, [topic])
+        places = self._places(topic, channels)
+        self._starts |= first_offsets(admin, self._settings, places)
+        self._ends |= end_offsets(admin, self._settings, places)
+        return self._values(places)
+
     def _places(self, topic: str, channels: Iterable[str] | None) -> list[Place]:
         count = self._counts[topic]
         if channels is None:

@@ -78,11 +78,13 @@ def recompute_measured(
         given.values.extend([ONE_LEAD] * count)
         given.marks.extend([()] * count)
     errors = [member.error for member in roster.members]
-    if any(group.get("moved") for group in decision["groups"]):
+    if any(group.get("forced_because") == "moved" for group in decision["groups"]):
         return _moved(roster, decision, core, eligibility, given, errors, value_attribute)
-    forced = {}
-    if decision["groups"] and (taker := decision["groups"][0].get("forced_to")) is not None:
-        forced = dict.fromkeys(range(len(order)), core.rank(taker))
+    forced = {
+        index: core.rank(taker)
+        for index, place in enumerate(order)
+        if (taker := decision["groups"][groups_of[place]].get("forced_to")) is not None
+    }
     trace: Trace = {}
     divided = divide_measured(requirements, core, errors, eligibility, given, forced, trace)
     takers: list[int | None] = [None] * len(leads)
@@ -97,14 +99,31 @@ def recompute_measured(
 
 
 def _groups_of(decision: Json, leads: Sequence[Assigned], names: Sequence[str]) -> list[int] | str:
-    """The group of each lead, by what it asks."""
+    """The group of each lead, by what it asks, and whether it had to go to whom it went to."""
     groups = decision["groups"]
     if len(groups) == 1:
         return [0] * len(leads)
-    if any(group.get("forced_to") for group in groups):
-        return "which of the leads had to go to somebody isn't told"
-    number_of = {_requirement(group): number for number, group in enumerate(groups)}
-    found = [number_of.get(required_of(lead.attributes, tuple(names)), -1) for lead in leads]
+    divided = {
+        _requirement(group): number
+        for number, group in enumerate(groups)
+        if group.get("forced_to") is None
+    }
+    asked = [required_of(lead.attributes, tuple(names)).skills for lead in leads]
+    excluded = tuple(groups[0]["excluded"]) if groups else ()
+    found = [divided.get(Requirement(skills, excluded), -1) for skills in asked]
+    for number, group in enumerate(groups):
+        skills, taker = tuple(group["required_skills"]), group.get("forced_to")
+        if taker is None:
+            continue
+        theirs = [
+            place
+            for place, lead in enumerate(leads)
+            if (asked[place], lead.assignee_id) == (skills, taker)
+        ]
+        if len(theirs) != group["leads"]:
+            return "which of the leads had to go to somebody isn't told"
+        for place in theirs:
+            found[place] = number
     if -1 in found:
         return "the assignments of the batch don't fit its groups"
     return found
@@ -193,7 +212,8 @@ def _recomputed(
 ) -> Recomputed:
     groups = []
     for number, asked in enumerate(decision["groups"]):
-        skills, excluded = _requirement(asked)
+        requirement, forced_to = _requirement(asked), asked.get("forced_to")
+        skills, excluded = requirement.skills, requirement.excluded
         able = [
             rank
             for rank, member in enumerate(roster.members)
@@ -208,9 +228,13 @@ def _recomputed(
         )
         counts = {rank: order.count(rank) for rank in {*able, *order}}
         capped = next(
-            (each.capped for each in divided.groups if each.requirement == (skills, excluded)), ()
+            (
+                each.capped
+                for each in divided.groups
+                if each.requirement == requirement and (each.forced_to is None) is (not forced_to)
+            ),
+            (),
         )
-        forced_to = asked.get("forced_to")
         groups.append(
             Group(
                 int(asked["leads"]), skills, excluded, able, [], counts, order, {}, forced_to,

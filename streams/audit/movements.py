@@ -245,6 +245,7 @@ _CHANGES: Final = {
     "cumulative_error_corrected": "correction of {}",
     "capacity_changed": "capacity of {} changed",
     "skills_changed": "skills of {} changed",
+    "assignee_routed": "route of {} changed",
     "limits_changed": "limits of {} changed",
     "channel_configured": "rules of the channel changed",
 }

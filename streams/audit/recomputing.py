@@ -226,7 +226,8 @@ def _divided(roster: Roster, asked: Json, errors: Sequence[int], rooms: Sequence
     forced_to = asked.get("forced_to")
     leads = int(asked["leads"])
     if forced_to is not None:
-        due_to = [] if asked.get("moved") else [rank for rank in able if rooms[rank] > 0]
+        moved = asked.get("forced_because") == "moved"
+        due_to = [] if moved else [rank for rank in able if rooms[rank] > 0]
         return _forced(roster, leads, skills, excluded, able, due_to, forced_to)
     counts, accrued = dict.fromkeys(able, 0), dict.fromkeys(able, 0)
     rounds: list[Round] = []

@@ -17,9 +17,11 @@ from streams.cli import (
     replaying,
     rosters,
     running,
+    simulating,
     topics,
     views,
     watching,
+    what_if,
 )
 
 app = typer.Typer(
@@ -68,6 +70,8 @@ app.command("views")(views.views)
 app.command("explain")(asking.explain)
 app.command("statement")(asking.statement)
 app.command("replay")(replaying.replay)
+app.command("what-if")(what_if.what_if)
+app.command("simulate")(simulating.simulate)
 app.command("assign")(assigning.assign)
 app.command("config")(configuration.config)
 app.command("demo")(demo.demo)

@@ -14,6 +14,7 @@ from streams.cli.output import JsonOption, Listing, friendly, note, print_json, 
 
 if TYPE_CHECKING:
     from streams.audit.explaining import Inquiry
+    from streams.audit.log_reading import TopicLog
     from streams.audit.statements import Line, Statement, StatementWriter
 
 TABLE_ROWS_MAX: Final = 30
@@ -50,6 +51,7 @@ def explain(
         raise Failed(
             f"no assignment of lead {lead} is in the log: it may wait (`partidor show` lists what"
             " is parked), be a dead letter, or be older than what the topics keep"
+            + ("; or it went on to another channel: ask without --channel" if channel else "")
         )
     if as_json:
         print_json({"lead_id": lead, "assigned": told, "outcomes": inquiry.outcomes})
@@ -71,17 +73,31 @@ def _ask(inquiry: "Inquiry", file: Path | None, channel: str | None, timeout: fl
         if file is not None:
             with _opened(file) as source:
                 for kind, line in typed_lines(source):
-                    take = inquiry.assignment if kind == "lead_assigned" else inquiry.decision
-                    take(line)
+                    takes = {"lead_assigned": inquiry.assignment, "lead_batch": inquiry.batch}
+                    takes.get(kind, inquiry.decision)(line)
         else:
             log = TopicLog(load_settings(), channel, timeout)
             for value in log.assignments():
                 inquiry.assignment(value)
+            if channel is None:
+                _follow_upwards(inquiry, log)
             for value in log.decisions([channel] if channel else inquiry.channels):
                 inquiry.decision(value)
     except Unreadable as error:
         raise Failed(str(error)) from None
     inquiry.finish()
+
+
+def _follow_upwards(inquiry: "Inquiry", log: "TopicLog") -> None:
+    """The batches in which the lead came to where it was assigned, level by level.
+
+    A route leads deeper, so nothing comes by one to a channel without "/" in its name.
+    """
+    asked: set[str] = set()
+    while further := {name for name in inquiry.channels - asked if "/" in name}:
+        asked |= further
+        for value in log.batches(sorted(further)):
+            inquiry.batch(value)
 
 
 @contextmanager

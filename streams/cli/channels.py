@@ -41,6 +41,8 @@ def show(
         print_json(view)
         return
     print_listings(_roster(view), _decisions(view))
+    if any("routes_to" in member for member in view["members"]):
+        print_listings(_routes(view))
     if view["rules"] is not None:
         print_listings(_terms(view))
     if any("limits" in member for member in view["members"]):
@@ -65,6 +67,14 @@ def _roster(view: dict[str, Any]) -> Listing:
         presence = "paused" if member["paused"] else "active"
         error = friendly(member["cumulative_error"])
         shown.add(member["assignee_id"], member["weight"], presence, error)
+    return shown
+
+
+def _routes(view: dict[str, Any]) -> Listing:
+    shown = Listing("Leads go on to other channels", "assignee", "routes to")
+    for member in view["members"]:
+        if "routes_to" in member:
+            shown.add(member["assignee_id"], member["routes_to"])
     return shown
 
 

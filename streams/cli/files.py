@@ -18,6 +18,11 @@ def _there(path: Path) -> Path:
     return path
 
 
+def check_there(path: Path | None) -> Path | None:
+    """The same for an option that may be left out."""
+    return None if path is None else _there(path)
+
+
 InputFile = Annotated[
     Path, typer.Argument(metavar="FILE", callback=_there, help="A file; - is stdin.")
 ]

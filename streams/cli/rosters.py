@@ -229,6 +229,38 @@ def skills(
 
 
 @app.command()
+def route(
+    channel: Channel,
+    assignee: Assignee,
+    target: Annotated[
+        str | None,
+        typer.Argument(help='The channel: more "/" in its name than in that of the first.'),
+    ] = None,
+    none: Annotated[
+        bool, typer.Option("--none", help="No route: they receive their leads themselves.")
+    ] = False,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What an assignee gets goes on to a channel of their own, and is divided there.
+
+    It goes there as a lead batch, in the same transaction. A route only leads
+    deeper, so it can't come back: from web to web/carlton, or to
+    branches/carlton.
+
+    Examples:
+      partidor roster route web carlton web/carlton
+      partidor roster route web carlton --none
+    """
+    if (target is None) is not none:
+        raise WrongUsage("name the channel that the leads go on to, or say --none")
+    fields = {"assignee_id": assignee, "routes_to": target}
+    _publish("assignee_routed", channel, reason, changed_by, change_id, as_json, **fields)
+
+
+@app.command()
 def limit(
     channel: Channel,
     assignee: Assignee,
@@ -280,6 +312,18 @@ def configure(
             " closed, as in wrong_number=credited,closed; the reason * is for any other; several."
         ),
     ] = None,
+    sticky_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An attribute that a person is known by, such as phone: the same again goes to"
+            " who had their last lead; several, the first counts most."
+        ),
+    ] = None,
+    sticky_days: Annotated[int, typer.Option(help="For how many days that counts.")] = 30,
+    without_register: Annotated[
+        str,
+        typer.Option(help="While Redis, and with it the register, is away: wait, or dispatch."),
+    ] = "wait",
     dispatch_by_value: Annotated[
         str | None,
         typer.Option(help="An attribute: leads are divided by what it says, not by their number."),
@@ -301,6 +345,7 @@ def configure(
       partidor roster configure web --time-zone Australia/Sydney
       partidor roster configure web --required-skill language --required-skill product
       partidor roster configure web --on-return wrong_number=credited,closed
+      partidor roster configure web --sticky-by phone --sticky-days 90
       partidor roster configure loans --dispatch-by-value amount
     """
     fields: dict[str, Any] = {
@@ -308,6 +353,12 @@ def configure(
         "required_skills": required_skill or [],
         "returns": [_return_rule(text) for text in on_return or []],
     }
+    if sticky_by:
+        fields["sticky"] = {
+            "attributes": sticky_by,
+            "days": sticky_days,
+            "without_register": without_register,
+        }
     if dispatch_by_value is not None:
         fields |= {"dispatch_by": "value", "value_attribute": dispatch_by_value}
     _publish("channel_configured", channel, reason, changed_by, change_id, as_json, **fields)

@@ -1,4 +1,4 @@
-"""The reader of changelog partitions, for restores."""
+"""The reader of changelog partitions, for restores; and of the lead register's."""
 
 from typing import Any, cast
 
@@ -12,9 +12,9 @@ from streams.settings import Settings
 class KafkaChangelogReader:
     """See `broker.ChangelogReader`."""
 
-    def __init__(self, settings: Settings, *, logger: Any) -> None:
-        """Connects with the first partition."""
-        self._topic = settings.topics.changelog
+    def __init__(self, settings: Settings, topic: str, *, logger: Any) -> None:
+        """Of this topic. Connects with the first partition."""
+        self._topic = topic
         self._log = logger
         self._ends: dict[int, int] = {}
         self._consumer = Consumer(

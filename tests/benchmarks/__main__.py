@@ -2,8 +2,8 @@
 
     tests/run benchmarks [PART...] [--quick] [--rounds N] [--directory DIR]
 
-PART is throughput, single, latency, scaling, steps, sizes, start, recovery or views; all of them if
-none is named.
+PART is throughput, single, latency, scaling, steps, features, sizes, start, recovery or views; all
+of them if none is named.
 """
 
 import argparse
@@ -16,9 +16,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import latency, scaling, sizes, start, steps
+from . import features, latency, scaling, sizes, start, steps
 from .contestants import Contestant, Faust, KafkaStreams, Partidor, Quix
 from .report import (
+    features_table,
     latency_plot,
     latency_table,
     scaling_plot,
@@ -126,10 +127,18 @@ def _steps(options: argparse.Namespace, console: Console) -> None:
     (options.directory / "steps.json").write_text(json.dumps(content, indent=2))
 
 
-def _sizes(options: argparse.Namespace, console: Console) -> None:
-    found = sizes.measured()
-    console.print(sizes_table(found))
+def _features(options: argparse.Namespace, console: Console) -> None:
+    found = features.measured()
+    console.print(features_table(found))
     content = [each._asdict() for each in found]
+    (options.directory / "features.json").write_text(json.dumps(content, indent=2))
+
+
+def _sizes(options: argparse.Namespace, console: Console) -> None:
+    found, owner = sizes.measured(), sizes.owners_in_redis()
+    console.print(sizes_table(found))
+    console.print(f"a person's owner: {owner:,.0f} bytes in Redis, {owner:,.0f} MB a million")
+    content = {"channels": [each._asdict() for each in found], "owner": owner}
     (options.directory / "sizes.json").write_text(json.dumps(content, indent=2))
 
 
@@ -155,6 +164,7 @@ PARTS: dict[str, Part] = {
     "latency": _latency,
     "scaling": _scaling,
     "steps": _steps,
+    "features": _features,
     "sizes": _sizes,
     "start": _start,
     "recovery": _by_pytest("test_recovery.py"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from .features import Cost
 from .latency import Latency
 from .scaling import Point
 from .sizes import Size
@@ -97,6 +98,18 @@ def steps_table(found: Mapping[str, Sequence[Step]]) -> Table:
         table.add_row(step.name, *(f"{of[place].us_per_lead:.2f}" for of in found.values()))
     totals = [sum(step.us_per_lead for step in of) for of in found.values()]
     table.add_row("together", *(f"{total:.2f}" for total in totals))
+    return table
+
+
+def features_table(found: Sequence[Cost]) -> Table:
+    """A row for each feature and size of batches."""
+    table = Table(title="What a feature costs while it is on (offline, one process; medians)")
+    for column in ("", "batches of", "us a lead", "times a plain channel"):
+        table.add_column(column, justify="left" if not column else "right")
+    for cost in found:
+        table.add_row(
+            cost.feature, str(cost.batch_size), f"{cost.us_per_lead:.1f}", f"{cost.ratio:.2f}"
+        )
     return table
 
 

@@ -141,7 +141,9 @@ class KafkaSide(Side):
 
     def reader(self) -> ChangelogReader:
         """See `Side`."""
-        return self._opened(KafkaChangelogReader(self._settings("reader"), logger=_log))
+        return self._opened(
+            KafkaChangelogReader(self._settings("reader"), self.topics.changelog, logger=_log)
+        )
 
     def cluster(self) -> Cluster:
         """See `Side`; one for all questions of a test."""

@@ -8,6 +8,9 @@ from dispatcher.redis_store import RedisStore
 from dispatcher.state_records import APPLIED_OFFSETS_KEY
 from dispatcher.store import (
     MemoryStore,
+    OwnerEntry,
+    OwnersFound,
+    RegisterPoint,
     RestorePoint,
     StateStore,
     StoreUnavailable,
@@ -17,6 +20,7 @@ from dispatcher.store import (
 from tests.conformance.model_side import DrivingThread
 from tests.simulation.clockwork import Clockwork
 from tests.simulation.redis import Redis, SimStore
+from tests.support.waiting import wait_until
 
 TIMEOUT_MS = 2_000
 A = RestorePoint("topic", 10, 1)
@@ -123,6 +127,62 @@ def test_a_part_of_another_attempt_is_refused(store: StateStore) -> None:
     assert everything(store) == {}
     assert store.replace(3, "me", None, B) == B
     assert everything(store) == {b"one": b"1"}
+
+
+OWNERS = [OwnerEntry("ann", b"1", 60_000), OwnerEntry("bo", b"2", 60_000)]
+
+
+def test_owners_are_found_with_the_points_in_force(store: StateStore) -> None:
+    """In the order of the keys; of each topic id and each partition by itself."""
+    assert store.owners(3, "t", ["ann"]) == OwnersFound(None, None, [None])
+    store.apply(3, None, A, [(b"k", b"v")])
+    assert store.put_owners(3, "t", (A, None), OWNERS, 7)
+    found = store.owners(3, "t", ["bo", "carl", "ann"])
+    assert found == OwnersFound(A, RegisterPoint("t", 7), [b"2", None, b"1"])
+    seven = RegisterPoint("t", 7)
+    assert store.put_owners(3, "t", (A, seven), [OwnerEntry("ann", b"3", 60_000)], 8)
+    assert store.owners(3, "t", ["ann"]) == OwnersFound(A, RegisterPoint("t", 8), [b"3"])
+    assert store.owners(3, "another topic", ["ann"]).owners == [None]
+    assert store.owners(4, "t", ["ann"]) == OwnersFound(None, None, [None])
+    assert store.owners(3, "t", []).owners == []
+    assert everything(store) == {b"k": b"v"}
+
+
+def test_owners_are_kept_only_by_who_knows_both_points(store: StateStore) -> None:
+    """A late write of an earlier owner of the partition, or into an older copy, changes nothing."""
+    store.apply(3, None, B, [(b"k", b"v")])
+    seven = RegisterPoint("t", 7)
+    for expected in ((A, None), (None, None), (B, seven)):
+        assert not store.put_owners(3, "t", expected, OWNERS, 7)
+    assert store.owners(3, "t", ["ann"]) == OwnersFound(B, None, [None])
+    assert store.put_owners(4, "t", (None, None), OWNERS, 7)
+    assert store.owners(4, "t", ["ann"]) == OwnersFound(None, seven, [b"1"])
+    assert not store.put_owners(4, "t", (None, None), OWNERS, 9)
+    assert not store.put_owners(4, "t", (None, RegisterPoint("t", 6)), OWNERS, 9)
+    assert store.owners(4, "t", []).register_point == seven
+
+
+def test_a_whole_copy_takes_the_register_point_away(store: StateStore) -> None:
+    """Whoever wrote it may have found Redis empty: how far owners go isn't known any more."""
+    store.apply(3, None, A, [(b"k", b"v")])
+    store.put_owners(3, "t", (A, None), OWNERS, 7)
+    assert store.apply(3, A, B, [(b"k", b"w")]) == B
+    assert store.owners(3, "t", []).register_point == RegisterPoint("t", 7)
+    store.stage(3, "me", C, [(b"k", b"x")], first=True)
+    assert store.replace(3, "me", B, C) == C
+    assert store.owners(3, "t", []) == OwnersFound(C, None, [])
+
+
+def test_redis_forgets_an_owner_when_its_time_is_over(redis_url: str, application_id: str) -> None:
+    """By a key's expiry; the others stay."""
+    store = RedisStore(redis_url, application_id, "leads.batches", TIMEOUT_MS)
+    store.put_owners(3, "t", (None, None), [OwnerEntry("ann", b"1", 50), OWNERS[1]], 7)
+    wait_until(
+        lambda: store.owners(3, "t", ["ann", "bo"]).owners == [None, b"2"],
+        lambda: "the key expires",
+        5.0,
+    )
+    store.close()
 
 
 def test_fields_have_the_names_that_operators_are_told(redis_url: str, application_id: str) -> None:

@@ -162,7 +162,7 @@ def test_topics_that_are_created_are_as_they_should_be(partidor: Installation) -
     """Creating again creates nothing; checking finds nothing."""
     again = partidor.done("topics", "create", "--json")
     assert again["created"] == []
-    assert len(again["existing"]) == 7
+    assert len(again["existing"]) == 8
     assert partidor.done("topics", "check", "--json") == []
 
 
@@ -185,7 +185,7 @@ def test_each_difference_is_told(partidor: Installation) -> None:
     assert ("brokers", "transaction.max.timeout.ms") in found
     missing = partidor("topics", "check", PARTIDOR_TOPIC_PREFIX="nothing-here.")
     assert missing.returncode == 1
-    assert missing.stdout.decode().count("missing") == 7
+    assert missing.stdout.decode().count("missing") == 8
 
 
 def test_without_topics_publishing_says_what_to_do(partidor: Installation, channel: str) -> None:

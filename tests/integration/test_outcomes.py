@@ -2,9 +2,10 @@
 
 from fractions import Fraction
 
+from streams.state_reader import StateReader
 from tests.reference import events
 from tests.reference.histories import history
-from tests.support import oracle
+from tests.support import copies, oracle
 from tests.support.installation import AT_ONCE, Installation
 from tests.support.records import Json
 
@@ -232,3 +233,13 @@ def test_what_an_outcome_lets_go_comes_before_the_next_outcome(installation: Ins
     kinds = [decision["type"] for decision in installation.decisions("web")]
     assert kinds[-6:] == ["outcome_recorded", "batch_released", "batch_dispatched"] * 2
     oracle.check(installation)
+
+
+def test_a_channel_with_many_outcomes_is_shown(installation: Installation) -> None:
+    """Its window of outcomes has closed segments by then, and they are read, too."""
+    installation.started()
+    installation.process([events.roster("r", {"A": "1"}, "web")])
+    installation.process([outcome("lead_closed", f"o{n}", f"L{n}", "A") for n in range(60)])
+    copies.check_redis(installation)
+    found = StateReader(installation.settings).channel("web")
+    assert found.state.outcomes.get("o1") is not None

@@ -11,6 +11,18 @@ from .roster_writer import Mix, RosterWriter
 from .spoiled import bad_lead, spoiled_event
 from .validation import Json
 
+PERSONS: dict[str, Sequence[object]] = {
+    "phone": (
+        "+61 491 570 156", "0061491570156", "61491570156", 61491570156, "+61 491 570 157",
+        "(03) 9555-0100", "0395550100", None, "", True, ["61491570156"], "ext 7",
+    ),
+    "email": (
+        "ann@site.example", " Ann@Site.example", "\uff21\uff2e\uff2e@site.example",
+        "bo@site.example", 5,
+    ),
+}  # fmt: skip
+"""Attributes that a person is known by, written in several ways; numbers that nobody has."""
+
 ASKED: dict[str, Sequence[object]] = {
     "language": ("vi", "en", "vi", None, ["vi", "en"], [], "", True, "tlh"),
     "product": ("home", 1, ["home", 1], {"a": [1]}),
@@ -39,17 +51,27 @@ def history(seed: int, channels: int = 1, events: int = 30, **mix: bool | int) -
     Keywords are the fields of ``Mix``: ``valid_only`` leaves out all that ends as a dead letter,
     ``pauses``, ``corrections``, ``replacements``, ``zero_weights`` and ``duplicates`` (the same
     again) switch those off, ``parking=False`` always leaves someone to take the leads, and
-    ``leads_max`` and ``members_max`` bound the size of batches and rosters.
+    ``leads_max`` and ``members_max`` bound the size of batches and rosters. With ``routes`` the
+    names of the channels are of three depths, and assignees are routed to the deeper ones.
     """
     rng = Random(seed)
     kinds = Mix(**mix)  # type: ignore[arg-type]  # bool | int is what the fields take
-    writers = [_Channel(f"channel-{number}", rng, kinds) for number in range(1, channels + 1)]
+    names = [_name(number, kinds) for number in range(1, channels + 1)]
+    writers = [_Channel(name, rng, kinds, deeper=_deeper(name, names)) for name in names]
     written: list[Json] = []
     for writer in writers:
         written += writer.opening()
     while len(written) < events:
         written += rng.choice(writers).next_events()
     return written
+
+
+def _name(number: int, mix: Mix) -> str:
+    return f"channel-{number}" + "/deeper" * ((number - 1) % 3 if mix.routes else 0)
+
+
+def _deeper(name: str, names: Sequence[str]) -> list[str]:
+    return [other for other in names if other.count("/") > name.count("/")]
 
 
 def lines(events: Sequence[Json], seed: int = 0, spoil: float = 0.0) -> list[str]:
@@ -90,13 +112,14 @@ class _Channel(RosterWriter):
             (5 * mix.replacements, self.replace_roster),
             (6 * mix.corrections, self.correct),
             (3 * mix.parking, self.all_away),
-            (3 * mix.rules + 3 * mix.outcomes + 3 * mix.values, self.configure),
+            (3 * (mix.rules + mix.outcomes + mix.sticky + mix.values), self.configure),
             (8 * mix.values, self.limit),
             (4 * mix.values, self.limit_all),
             (3 * mix.outcomes, self.out_of_the_queue),
             (9 * mix.rules, self.capacity),
             (9 * mix.rules, self.skills),
             (5 * mix.rules, self.pause_until),
+            (8 * mix.routes, self.route),
             (8 * mix.outcomes, self.returned),
             (8 * mix.outcomes, self.closed),
             (4 * mix.outcomes, self.reassigned),
@@ -122,7 +145,10 @@ class _Channel(RosterWriter):
         joins: list[Json] = []
         while len(joins) < self.rng.randint(1, min(4, self.mix.members_max)):
             joins += self.join()
-        configured = (self.mix.outcomes or self.mix.values) and self.rng.random() < 0.5
+        if self.mix.routes:
+            joins += self.route()
+        asks = self.mix.outcomes or self.mix.sticky or self.mix.values
+        configured = asks and self.rng.random() < 0.5
         return early + joins + (self.configure() if configured else [])
 
     # --- Batches ------------------------------------------------------------------------
@@ -151,7 +177,13 @@ class _Channel(RosterWriter):
 
     def _lead(self, place: int) -> Json:
         lead: Json = {"lead_id": f"L{place}"}
-        if self.mix.rules and self.rng.random() < 0.5:
+        if self.mix.sticky and self.rng.random() < 0.6:
+            lead["attributes"] = {
+                name: self.rng.choice(values)
+                for name, values in {**PERSONS, "language": ("vi", None)}.items()
+                if self.rng.random() < 0.6
+            }
+        elif self.mix.rules and self.rng.random() < 0.5:
             lead["attributes"] = {
                 name: self.rng.choice(values)
                 for name, values in ASKED.items()
@@ -263,6 +295,8 @@ class _Channel(RosterWriter):
             ("cumulative_error_corrected", {**correction, "counter_assignee_id": "stranger"}),
             ("cumulative_error_corrected", {**correction, "counter_assignee_id": member}),
         ]
+        if self.mix.routes:
+            changes.append(("assignee_routed", {"assignee_id": member, "routes_to": "x"}))
         if self.seats:
             changes.append(("assignee_joined", {"assignee_id": member, "weight": "1"}))
         if not self.can_take(self.seats) and not self.mix.rules:

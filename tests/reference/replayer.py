@@ -8,13 +8,14 @@ The exact state of a channel stands in ``Replayer.states``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from . import arithmetic, outcomes, rules, values
+from . import arithmetic, outcomes, routes, rules, values
 from .state import Parked, State, Window, apply, refuse_if_not_applicable
 from .validation import (
     Batch,
@@ -42,9 +43,14 @@ class Replayer:
         batch_leads_max: int = BATCH_LEADS_MAX,
         remembered: int = REMEMBERED,
         timers_by_events: bool = True,
+        routes_followed: bool = True,
     ) -> None:
-        """Timers happen by the times of the events; or else when ``timer`` is called."""
+        """Timers happen by the times of the events; or else when ``timer`` is called.
+
+        What goes on to other channels is decided too; or else it is only among the outputs.
+        """
         self.timers_by_events = timers_by_events
+        self.routes_followed = routes_followed
         self.batch_leads_max = batch_leads_max
         self.remembered = remembered
         self.states: dict[str, State] = {}
@@ -58,6 +64,15 @@ class Replayer:
         self.line += 1
         if isinstance(event, str | bytes) and not event.strip():
             return []
+        outputs = self._fed(event)
+        waiting = _batches_in(outputs)
+        while self.routes_followed and waiting:
+            more = self._fed(waiting.pop(0))
+            outputs += more
+            waiting += _batches_in(more)
+        return outputs
+
+    def _fed(self, event: Json | str | bytes) -> list[Json]:
         outputs: list[Json] = []
         try:
             value = parsed(event) if isinstance(event, str | bytes) else event
@@ -149,18 +164,22 @@ class Replayer:
         return outputs
 
     def _batch_by_rules(self, state: State, whole: Parked, decided_at: str) -> list[Json]:
+        now = rules.moment(decided_at)
+        owners = {lead.lead_id: rules.owner_of(state, lead, now) for lead in whole.leads}
         groups = rules.told_apart(state, whole.leads)
         if any(rules.can_take(state, skills, (), leads) for skills, _, leads in groups) or (
             not groups and state.can_take()
         ):
-            outputs = self._dispatch_by_rules(state, whole, decided_at, released=False)
+            outputs = self._dispatch_by_rules(
+                state, whole, decided_at, released=False, owners=owners
+            )
             return outputs + (self._release(state, decided_at) if state.anything_limited else [])
         # Nobody takes any of it.
-        _, _, rows = rules.divide(state, whole.leads)
+        _, _, rows, _ = rules.divide(state, whole.leads)
         decision = _batch_decision(state, "batch_parked", decided_at, whole)
         if rows:
             decision |= {"groups": rows, "groups_complete": True}
-        waiting = list(self._staying(state, whole, {}))
+        waiting = list(self._staying(state, whole, {}, owners))
         state.parked += waiting or [Parked(whole.batch_id, whole.content, [])]
         return [decision]
 
@@ -173,16 +192,20 @@ class Replayer:
         released: bool,
         divide: Callable[[], rules.Divided] | None = None,
         remembered: bool = True,
+        owners: Mapping[str, str] = MappingProxyType({}),
     ) -> list[Json]:
         before = state.errors()
-        takers, due, groups = (
-            divide() if divide else rules.divide(state, taken.leads, taken.excluded)
+        takers, due, groups, by_owner = (
+            divide() if divide else rules.divide(state, taken.leads, taken.excluded, owners=owners)
         )
+        for lead in taken.leads:
+            if lead.lead_id in takers:
+                rules.remember(state, lead, takers[lead.lead_id], rules.moment(decided_at))
         got = list(takers.values())
         total = _total(state)
         gone = [lead for lead in taken.leads if lead.lead_id in takers]
         if not released:
-            state.parked += self._staying(state, taken, takers)
+            state.parked += self._staying(state, taken, takers, owners, by_owner)
         worths = {lead.lead_id: values.worth(state, lead) for lead in gone}
         got_worth = {
             name: sum((worths[each] for each in worths if takers[each] == name), Fraction(0))
@@ -228,15 +251,22 @@ class Replayer:
                 row["excluded"] or "forced_to" in row for row in groups
             )
         state.observe(correction=on_purpose)
-        return [*_assignments(decision, gone, [takers[each.lead_id] for each in gone]), decision]
+        given = _assignments(decision, gone, [takers[each.lead_id] for each in gone])
+        return routes.sent_on(state, given, decision)
 
     @staticmethod
-    def _staying(state: State, taken: Parked, takers: dict[str, str]) -> Iterable[Parked]:
-        """By group, and within it by what is limited."""
-        for _, group in rules.grouped(state, taken.leads):
-            stay = [lead for lead in group if lead.lead_id not in takers]
+    def _staying(
+        state: State,
+        taken: Parked,
+        takers: Mapping[str, str],
+        owners: Mapping[str, str],
+        by_owner: Collection[str] = (),
+    ) -> Iterable[Parked]:
+        """By group, in it by owner, and there by what is limited."""
+        divided = [lead for lead in taken.leads if lead.lead_id not in by_owner]
+        for _, owner, stay in rules.left_over(state, divided, takers, owners):
             for skills, kinds, leads in rules.told_apart(state, stay):
-                yield Parked(taken.batch_id, taken.content, leads, skills, taken.excluded, kinds)
+                yield replace(taken, leads=leads, skills=skills, kinds=kinds, owner=owner)
 
     def _dispatch(self, state: State, taken: Parked, decided_at: str) -> list[Json]:
         """Divides the leads among those who are there, in the order of the slots."""
@@ -274,7 +304,7 @@ class Replayer:
         _remember(state.batches, taken.batch_id, taken.content, self.remembered)
         state.observe()
         takers = arithmetic.interleaved(counts, ranked)
-        return [*_assignments(decision, taken.leads, takers), decision]
+        return routes.sent_on(state, _assignments(decision, taken.leads, takers), decision)
 
     def _release(self, state: State, decided_at: str) -> list[Json]:
         """All that is parked, oldest first, if someone can take it now."""
@@ -293,9 +323,12 @@ class Replayer:
                 outputs += self._dispatch(state, taken, decided_at)
                 continue
             released = _batch_decision(state, "batch_released", decided_at, taken)
-            dispatched = self._dispatch_by_rules(state, taken, decided_at, released=True)
+            owners = {lead.lead_id: taken.owner for lead in taken.leads}
+            dispatched = self._dispatch_by_rules(
+                state, taken, decided_at, released=True, owners=owners
+            )
             released["batch_size"] = dispatched[-1]["batch_size"]
-            gone = {each["lead_id"] for each in dispatched[:-1]}
+            gone = _ids_in(dispatched)
             if rest := [lead for lead in taken.leads if lead.lead_id not in gone]:
                 released["still_parked"] = len(rest)
                 state.parked.insert(takeable[0], replace(taken, leads=rest))
@@ -372,7 +405,7 @@ class Replayer:
             return self._dispatch_by_rules(
                 state, goes, outcome.created_at, released=False, remembered=False
             )
-        _, _, rows = rules.divide(state, goes.leads, goes.excluded)
+        _, _, rows, _ = rules.divide(state, goes.leads, goes.excluded)
         decision = _batch_decision(state, "batch_parked", outcome.created_at, goes)
         state.parked.append(replace(goes, skills=skills, kinds=kinds))
         # From here on not everybody may take everything.
@@ -405,6 +438,7 @@ class Replayer:
                 "cumulative_error_before": arithmetic.twelve_decimals(
                     before.get(member, Fraction(0))
                 ),
+                "routes_to": assignee.routes_to,
                 **_error_after(assignee.error, Fraction(1, 10**6)),
             }
             for member, assignee in sorted(state.members.items())
@@ -433,6 +467,16 @@ def _held_up(state: State) -> bool:
         member.limits or member.per_day is not None or member.open_max is not None
         for member in state.members.values()
     )
+
+
+def _batches_in(outputs: list[Json]) -> list[Json]:
+    return [output for output in outputs if output["type"] == "lead_batch"]
+
+
+def _ids_in(outputs: list[Json]) -> set[str]:
+    """The leads that go to somebody, or on."""
+    ids = {each["lead_id"] for each in outputs if each["type"] == "lead_assigned"}
+    return ids | {lead["lead_id"] for each in _batches_in(outputs) for lead in each["leads"]}
 
 
 def _sorted_out(batch: Batch, value_attribute: str | None) -> tuple[list[Lead], list[RefusedError]]:

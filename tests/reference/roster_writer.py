@@ -63,6 +63,8 @@ class Mix:
     parking: bool = True
     rules: bool = False
     outcomes: bool = False
+    sticky: bool = False
+    routes: bool = False
     values: bool = False
     leads_max: int = 1_000
     members_max: int = 8
@@ -95,6 +97,7 @@ class RosterWriter:
     roster_version: int = 0
     changes: list[Json] = field(default_factory=list)
     written: int = 0
+    deeper: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.weights = WEIGHTS[self.rng.choice(list(WEIGHTS))]
@@ -173,7 +176,9 @@ class RosterWriter:
             seats[name] = Seat(member["weight"], keeps if paused is None else paused)
             members.append(member)
         # Pauses that end by themselves count as changes too, and only the dispatcher knows when.
-        named = self.rng.random() < 0.3 and not (self.mix.rules or self.mix.outcomes)
+        named = self.rng.random() < 0.3 and not (
+            self.mix.rules or self.mix.outcomes or self.mix.sticky
+        )
         more = {"expected_roster_version": self.roster_version} if named else {}
         return self._changed(seats, "roster_replaced", members=members, **more)
 
@@ -203,6 +208,9 @@ class RosterWriter:
         fields: Json = {"required_skills": self.rng.choice(REQUIRED_SKILLS) if skilled else []}
         if self.rng.random() < 0.7:
             fields["time_zone"] = self.rng.choice(TIME_ZONES)
+        if self.mix.sticky and self.rng.random() < 0.8:
+            names = self.rng.choice((["phone"], ["phone", "email"], ["email", "phone"]))
+            fields["sticky"] = {"attributes": names, "days": self.rng.choice((1, 2, 3, 30, 90))}
         if self.mix.outcomes:
             reasons = self.rng.sample(
                 ("wrong_number", "busy", "*", "other"), self.rng.randint(0, 3)
@@ -270,6 +278,14 @@ class RosterWriter:
         seats = {**self.seats, name: replace(self.seats[name], paused=True)}
         until = self._time(self.rng.choice((-3, 0, 1, 5, 12, 40)))
         return self._changed(seats, "assignee_paused", assignee_id=name, until=until)
+
+    def route(self) -> list[Json]:
+        """Of any member, to a channel of the history or to one where nobody is; or none."""
+        if not self.seats:
+            return []
+        name = self.rng.choice(list(self.seats))
+        target = self.rng.choice((*self.deeper, *self.deeper, f"{self.name}/nobody", None))
+        return self._changed(self.seats, "assignee_routed", assignee_id=name, routes_to=target)
 
     def all_away(self) -> list[Json]:
         """Nobody is left to take a lead: paused, weight 0, or gone."""
@@ -342,7 +358,7 @@ class RosterWriter:
         return event
 
     def _now(self) -> str:
-        if self.mix.rules or self.mix.outcomes or self.mix.values:
+        if self.mix.rules or self.mix.outcomes or self.mix.sticky or self.mix.values:
             return self._time()
         if self.rng.random() < 0.02:
             return self.rng.choice(("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"))

@@ -7,9 +7,14 @@ group: leads that ask for the same skills, among those who are there, have them,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -19,8 +24,9 @@ if TYPE_CHECKING:
     from .state import Parked, State
     from .validation import Change, Json, Lead
 
-Divided = tuple[dict[str, str], dict[str, Fraction], list[dict[str, Any]]]
-"""Who takes each lead, by lead id; what each was due; a row for each group."""
+Divided = tuple[dict[str, str], dict[str, Fraction], list[dict[str, Any]], Collection[str]]
+"""Who takes each lead, by lead id; what each was due; a row for each group; leads that came to
+their owner because of that."""
 
 ASKING = ("channel_configured", "capacity_changed", "skills_changed", "limits_changed")
 
@@ -56,7 +62,7 @@ def apply(state: State, change: Change) -> None:
         state.members[change.assignee_id].until = until
     if change.kind == "channel_configured":
         state.time_zone, state.required_skills = change.time_zone, change.required_skills
-        state.returns = change.returns
+        state.returns, state.sticky = change.returns, change.sticky
         _measure_by(state, change.value_attribute)
     state.parked = list(_by_what_is_asked(state))
     if change.kind == "channel_configured" or state.day_ends is None:
@@ -76,13 +82,11 @@ def _measure_by(state: State, attribute: str | None) -> None:
 
 
 def _by_what_is_asked(state: State) -> Iterable[Parked]:
-    from .state import Parked
-
     for parked in state.parked:
         if not parked.leads:
             yield parked
         for skills, kinds, leads in told_apart(state, parked.leads):
-            yield Parked(parked.batch_id, parked.content, leads, skills, parked.excluded, kinds)
+            yield replace(parked, leads=leads, skills=skills, kinds=kinds)
 
 
 def told_apart(
@@ -180,15 +184,18 @@ def divide(
     leads: Sequence[Lead],
     excluded: Sequence[str] = (),
     forced_to: str | None = None,
+    owners: Mapping[str, str] = MappingProxyType({}),
 ) -> Divided:
     """Divides the leads, and moves everyone's error.
 
-    Nobody of ``excluded`` gets any; all go to ``forced_to`` if that is somebody.
+    Nobody of ``excluded`` gets any; all go to ``forced_to`` if that is somebody. ``owners`` says,
+    by lead id, to whom a lead goes if they may take it.
     """
     takers: dict[str, str] = {}
     due_: dict[str, Fraction] = dict.fromkeys(state.members, Fraction(0))
-    rows = []
-    for skills, group in grouped(state, leads):
+    rows = _to_their_owners(state, leads, excluded, owners, takers, due_)
+    by_owner = frozenset(takers)
+    for skills, group in grouped(state, [lead for lead in leads if lead.lead_id not in by_owner]):
         there = able(state, skills, excluded)
         row = _row(skills, excluded, len(group), there)
         if any(values.kinds(state, lead) for lead in group):
@@ -196,7 +203,7 @@ def divide(
             takers |= given
             row |= {"parked": len(group) - len(given), "lead_by_lead": True}
             if forced_to is not None:
-                row["forced_to"] = forced_to
+                row |= {"forced_to": forced_to, "forced_because": "by_hand"}
             if row["parked"]:
                 because = _why(state, skills, there)
                 reached = limited and because != "nobody_active"
@@ -206,7 +213,7 @@ def divide(
         if forced_to is not None:
             _force(state, group, there, forced_to, due_)
             takers |= {lead.lead_id: forced_to for lead in group}
-            rows.append(row | {"forced_to": forced_to})
+            rows.append(row | {"forced_to": forced_to, "forced_because": "by_hand"})
             continue
         if state.value_attribute is not None:
             given, capped = _by_value(state, group, there, due_)
@@ -225,7 +232,107 @@ def divide(
         if row["parked"]:
             row["parked_because"] = _why(state, skills, there)
         rows.append(row)
-    return takers, due_, rows
+    return takers, due_, rows, by_owner
+
+
+def _to_their_owners(
+    state: State,
+    leads: Sequence[Lead],
+    excluded: Sequence[str],
+    owners: Mapping[str, str],
+    takers: dict[str, str],
+    due_: dict[str, Fraction],
+) -> list[dict[str, Any]]:
+    """Every lead whose owner may take it, one after the other as they stand in the batch."""
+    rows = []
+    for (skills, owner), group in _by_owner(state, leads, owners):
+        there = able(state, skills, excluded)
+        if owner not in there or not state.members[owner].weight:
+            continue
+        theirs = _acceptable(state, owner, group)
+        if not theirs:
+            continue
+        row = _row(skills, excluded, len(theirs), there)
+        if any(values.kinds(state, lead) for lead in theirs):
+            row["lead_by_lead"] = True
+            for lead in theirs:
+                could = [name for name in there if values.within_limits(state, name, lead)]
+                _force(state, [lead], could, owner, due_)
+        else:
+            _force(state, theirs, there, owner, due_)
+        takers |= {lead.lead_id: owner for lead in theirs}
+        rows.append(row | {"forced_to": owner, "forced_because": "owner"})
+    return rows
+
+
+def _acceptable(state: State, name: str, leads: Sequence[Lead]) -> list[Lead]:
+    """Those that somebody has room for and is within limits with, each after those before it."""
+    member = state.members[name]
+    counted, member.limits = member.limits, [copy(limit) for limit in member.limits]
+    theirs: list[Lead] = []
+    for lead in leads:
+        if len(theirs) < member.room() and values.within_limits(state, name, lead):
+            values.counts_towards(member, lead, values.worth(state, lead))
+            theirs.append(lead)
+    member.limits = counted
+    return theirs
+
+
+def _by_owner(
+    state: State, leads: Sequence[Lead], owners: Mapping[str, str]
+) -> list[tuple[tuple[tuple[str, ...], str], list[Lead]]]:
+    groups: dict[tuple[tuple[str, ...], str], list[Lead]] = {}
+    for lead in leads:
+        if owners.get(lead.lead_id):
+            asks = (asked(lead, state.required_skills), owners[lead.lead_id])
+            groups.setdefault(asks, []).append(lead)
+    return list(groups.items())
+
+
+def left_over(
+    state: State, leads: Sequence[Lead], takers: Mapping[str, str], owners: Mapping[str, str]
+) -> list[tuple[tuple[str, ...], str, list[Lead]]]:
+    """What nobody takes of leads that were divided: by skills in that order, there by owner."""
+    found = []
+    for skills, group in grouped(state, leads):
+        parts: dict[str, list[Lead]] = {}
+        for lead in group:
+            if lead.lead_id not in takers:
+                parts.setdefault(owners.get(lead.lead_id, ""), []).append(lead)
+        found += [(skills, owner, stays) for owner, stays in parts.items()]
+    return found
+
+
+def owner_of(state: State, lead: Lead, now: datetime) -> str:
+    """Who had a lead of the same person last, within the days of the rule; "" for nobody."""
+    if state.sticky is None:
+        return ""
+    for name in state.sticky.attributes:
+        known = state.owners.get((name, person(lead.attributes.get(name))))
+        if known is not None:
+            assignee, at, days = known
+            if at >= now - timedelta(days=min(days, state.sticky.days)):
+                return assignee
+    return ""
+
+
+def remember(state: State, lead: Lead, taker: str, now: datetime) -> None:
+    """The next lead of the same person may go to them, too."""
+    if state.sticky is None:
+        return
+    for name in state.sticky.attributes:
+        if value := person(lead.attributes.get(name)):
+            state.owners[name, value] = (taker, now, state.sticky.days)
+
+
+def person(value: object) -> str:
+    """A value as people mean it, or "" if it names nobody."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    text = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", str(value)).casefold()).strip()
+    if re.fullmatch(r"[0-9+\-()./ ]*", text) and len(digits := re.sub(r"[^0-9]", "", text)) >= 5:
+        return digits.removeprefix("00")
+    return text
 
 
 def hand_over(state: State, leads: Sequence[Lead], taker: str) -> Divided:
@@ -236,10 +343,11 @@ def hand_over(state: State, leads: Sequence[Lead], taker: str) -> Divided:
     for lead in leads:
         _gets(state, taker, lead)
     rows = [
-        _row(skills, (), len(group), able(state, skills)) | {"forced_to": taker, "moved": True}
+        _row(skills, (), len(group), able(state, skills))
+        | {"forced_to": taker, "forced_because": "moved"}
         for skills, group in grouped(state, leads)
     ]
-    return {lead.lead_id: taker for lead in leads}, due_, rows
+    return {lead.lead_id: taker for lead in leads}, due_, rows, ()
 
 
 def _row(skills: Sequence[str], excluded: Sequence[str], leads: int, there: Sequence[str]) -> Json:

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from . import arithmetic, rules
 from .promise import Promise
-from .validation import Change, Lead, RefusedError, ReturnRule
+from .validation import Change, Lead, RefusedError, ReturnRule, StickyRule
 from .values import Kind, Limit
 
 Window = dict[str, object]
@@ -30,6 +30,7 @@ class Assignee:
     open_max: int | None = None
     open_leads: int = 0
     until: datetime | None = None
+    routes_to: str | None = None
     limits: list[Limit] = field(default_factory=list)
 
     def room(self) -> int:
@@ -51,6 +52,7 @@ class Parked:
     leads: list[Lead]
     skills: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    owner: str = ""
     kinds: tuple[Kind, ...] = ()
 
 
@@ -71,6 +73,8 @@ class State:
     time_zone: str = "UTC"
     required_skills: tuple[str, ...] = ()
     returns: tuple[ReturnRule, ...] = ()
+    sticky: StickyRule | None = None
+    owners: dict[tuple[str, str], tuple[str, datetime, int]] = field(default_factory=dict)
     day_ends: datetime | None = None
     value_attribute: str | None = None
 
@@ -164,6 +168,8 @@ def apply(state: State, change: Change) -> None:
             assignee.weight = change.weight
         elif change.kind in ("assignee_paused", "assignee_resumed"):
             assignee.paused = change.kind == "assignee_paused"
+        elif change.kind == "assignee_routed":
+            assignee.routes_to = change.routes_to
     rules.apply(state, change)
 
 

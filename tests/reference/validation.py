@@ -33,11 +33,13 @@ CHANGE_FIELDS = {
     "cumulative_error_corrected": ("assignee_id", "amount", "counter_assignee_id"),
     "capacity_changed": ("assignee_id", "per_day", "open_max"),
     "skills_changed": ("assignee_id", "skills"),
+    "assignee_routed": ("assignee_id", "routes_to"),
     "limits_changed": ("assignee_id", "limits"),
     "channel_configured": (
         "time_zone",
         "required_skills",
         "returns",
+        "sticky",
         "dispatch_by",
         "value_attribute",
     ),
@@ -104,6 +106,14 @@ class ReturnRule:
 
 
 @dataclass(frozen=True)
+class StickyRule:
+    """The same person goes to the same assignee again."""
+
+    attributes: tuple[str, ...]
+    days: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of a lead."""
 
@@ -137,9 +147,11 @@ class Change:
     per_day: int | None = None
     open_max: int | None = None
     returns: tuple[ReturnRule, ...] = ()
+    sticky: StickyRule | None = None
     skills: tuple[str, ...] = ()
     time_zone: str = "UTC"
     required_skills: tuple[str, ...] = ()
+    routes_to: str | None = None
     dispatch_by: str = "count"
     value_attribute: str | None = None
     limits: tuple[tuple[tuple[str, str], Fraction], ...] = ()
@@ -288,6 +300,25 @@ def _returns(event: Json) -> tuple[ReturnRule, ...]:
     return tuple(found.values())
 
 
+def _routes_to(event: Json) -> str | None:
+    target: str | None = _optional(event, "routes_to", is_id)
+    if target is not None and len(target.split("/")) <= len(event["channel"].split("/")):
+        raise ValueError("a route has to lead deeper")
+    return target
+
+
+def _sticky(event: Json) -> StickyRule | None:
+    rule = event.get("sticky")
+    if rule is None:
+        return None
+    names, days = _field(rule, "attributes", lambda value: isinstance(value, list)), rule["days"]
+    if not 1 <= len(names) <= 5 or not all(map(is_id, names)):
+        raise ValueError("attributes of sticky")
+    if not is_integer(days) or not 1 <= days <= 90:
+        raise ValueError("days of sticky")
+    return StickyRule(tuple(names), days)
+
+
 def _dispatch_by(event: Json) -> str:
     by = event.get("dispatch_by", "count")
     if by not in ("count", "value") or (by == "value") != (
@@ -323,7 +354,9 @@ CHECKS: Mapping[str, Callable[[Json], Any]] = {
     "per_day": _capacity("per_day"),
     "open_max": _capacity("open_max"),
     "returns": _returns,
+    "sticky": _sticky,
     "skills": _ids("skills", 100),
+    "routes_to": _routes_to,
     "time_zone": lambda event: event.get("time_zone", "UTC"),
     "required_skills": _ids("required_skills", 20),
     "dispatch_by": _dispatch_by,

@@ -8,9 +8,11 @@ reference.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from dispatcher.register import key_of
 from schemas.topics import TopicNames
+from tests.reference.state import State
 from tests.support import copies, oracle
 from tests.support.expected import by_itself, expected, in_order_of_decision
 from tests.support.records import Record
@@ -39,6 +41,7 @@ class Checks:
             topics.assignments,
             topics.decisions,
             topics.changelog,
+            topics.register,
             topics.dead_letters,
         )
         self._read: dict[Place, int] = {
@@ -121,7 +124,9 @@ class Checks:
         if not given.visible:
             raise Violation(f"the input at {at} was aborted, and yet it was decided")
         if source["topic"] != self._topics.roster_changes:
-            newest = max(self._newest_batch_ms[partition], self.sent_ms[at])
+            # What a dispatcher sent on was sent when it wrote it.
+            sent_ms = self.sent_ms[at] if at in self.sent_ms else self._kafka.produced_ms[at]
+            newest = max(self._newest_batch_ms[partition], sent_ms)
             self._newest_batch_ms[partition] = newest
         elif (
             event["type"] == "roster_changed"
@@ -191,10 +196,12 @@ class Checks:
             dead_letters,
             changelog,
             expected(ordered, self._partitions, topics.inputs),
+            self._sorted(topics.register),
         )
         for check in (
             oracle.check_assigned_once,
             oracle.check_chains,
+            oracle.check_cascade,
             oracle.check_dead_letters,
             oracle.check_reference,
         ):
@@ -203,6 +210,29 @@ class Checks:
         self._check_offsets(changelog)
         self._check_timers(changelog, wall_ms)
         self._check_redis(redis, changelog)
+        self._check_register(redis, outcome.expected.states)
+
+    def _check_register(self, redis: Redis, states: Mapping[str, State]) -> None:
+        """Its topic holds the last owner of everybody, and Redis the same up to its point."""
+        topic = self._topics.register
+        records = self._sorted(topic)
+        _violated("register", lambda: copies.check_register(records, states))
+        held: dict[int, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+        for record in records:
+            assert record.key is not None
+            held[record.partition][key_of(record.key)].append(record)
+        for partition, part in held.items():
+            topic_id = self._kafka.topic_ids[topic]
+            there = redis.store.owners(partition, topic_id, sorted(part))
+            if there.register_point is None:
+                continue  # nobody has asked since Redis lost it
+            for key, value in zip(sorted(part), there.owners, strict=True):
+                below = [
+                    each for each in part[key] if each.offset < there.register_point.next_offset
+                ]
+                # What is below the point is there, or something newer.
+                if below and value not in {each.value for each in part[key][len(below) - 1 :]}:
+                    raise Violation(f"register: {key} of {partition} in Redis is {value!r}")
 
     def _sorted(self, topic: str) -> list[Record]:
         return sorted(self.records[topic], key=lambda record: record.at)

@@ -185,6 +185,8 @@ class Kafka:
             (name, number): Log() for name, count in partitions.items() for number in range(count)
         }
         self.transactions: dict[str, Transaction] = {}
+        self.produced_ms: dict[tuple[str, int, int], float] = {}
+        """When a record of a transaction arrived, by where it stands."""
         clockwork.after(SWEEP_MS, self._sweep)
 
     # -- transactions
@@ -240,7 +242,9 @@ class Kafka:
         known = self._checked(transactional_id, epoch)
         if known.state != "ongoing" or place not in known.partitions:
             raise Refused("INVALID_TXN_STATE")
-        return self.logs[place].append(timestamp_ms, key, value, headers, known.producer_id)
+        offset = self.logs[place].append(timestamp_ms, key, value, headers, known.producer_id)
+        self.produced_ms[*place, offset] = self.clockwork.now_ms
+        return offset
 
     def commit_offsets(
         self,

@@ -121,6 +121,7 @@ class Process:
             ),
             transactions=transactions,
             reader=SimReader(calls, topics.changelog),
+            register_reader=SimReader(calls, topics.register),
             cluster=cluster,
             store=SimStore(self.thread, world.redis, settings.redis_timeout_ms),
             dead_letter_partitions=facts[topics.dead_letters].partition_count,

@@ -7,7 +7,15 @@ from random import Random
 from typing import TypeVar
 
 from dispatcher.state_records import Record
-from dispatcher.store import MemoryStore, RestorePoint, Slice, StoreUnavailable
+from dispatcher.store import (
+    MemoryStore,
+    OwnerEntry,
+    OwnersFound,
+    RegisterPoint,
+    RestorePoint,
+    Slice,
+    StoreUnavailable,
+)
 
 from .clockwork import Clockwork, Thread
 
@@ -182,6 +190,26 @@ class SimStore:
     ) -> RestorePoint | None:
         """See `StateStore`."""
         return self._ask(lambda store: store.replace(partition, owner, expected, new), partition)
+
+    def owners(self, partition: int, topic_id: str, keys: Sequence[str]) -> OwnersFound:
+        """See `StateStore`."""
+        return self._ask(lambda store: store.owners(partition, topic_id, keys))
+
+    def put_owners(
+        self,
+        partition: int,
+        topic_id: str,
+        expected: tuple[RestorePoint | None, RegisterPoint | None],
+        entries: Sequence[OwnerEntry],
+        next_offset: int,
+    ) -> bool:
+        """See `StateStore`."""
+        self._redis.part()
+        kept = list(entries)
+        return self._ask(
+            lambda store: store.put_owners(partition, topic_id, expected, kept, next_offset),
+            partition,
+        )
 
     def write_status(self, slot: str, status: bytes, lifetime_ms: int) -> None:
         """See `StateStore`."""

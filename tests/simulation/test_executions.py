@@ -110,7 +110,7 @@ def test_04_what_a_poll_revoked_is_not_decided() -> None:
 def test_04_no_transaction_without_an_offset_or_a_generation() -> None:
     """A broker doesn't check an empty list, and takes generation -1: neither is ever sent."""
     transactions = Transactions(lambda: pytest.fail("not asked for"), Settings(), logger=None)
-    outputs = [Output("dispatch.changelog", 3, [(b"web", b"{}")], changelog=True)]
+    outputs = [Output("dispatch.changelog", 3, [(b"web", b"{}")], reported=True)]
     with pytest.raises(AssertionError, match="R4"):
         transactions.run(outputs, {}, b"member@1", 1)
     with pytest.raises(AssertionError, match="R4"):
@@ -375,3 +375,22 @@ def test_a_task_that_comes_back_from_suspension_knows_what_others_did_meanwhile(
     )
     stage.send(events.lead_batch("web-3", 2), events.lead_batch("phone-3", 2, "phone"))
     stage.finish()
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_15_what_an_outcome_lets_go_comes_before_what_waits_beside_it(seed: int) -> None:
+    """They were read together; the release is newer than nothing of its channel."""
+    stage = Stage(seed)
+    stage.start("0")
+    stage.send(
+        events.roster("r", {"A": "1"}),
+        events.change("capacity_changed", "c", assignee_id="A", open_max=1),
+    )
+    stage.settle()
+    stage.send(events.lead_batch("waits", 2))
+    stage.settle()
+    closed = events.change("lead_closed", "", lead_id="L1", assignee_id="A")
+    del closed["change_id"]
+    stage.send(*[{**closed, "outcome_id": f"o{n}"} for n in range(3)])
+    stage.finish()
+    assert stage.assigned().keys() >= {"waits/L1", "waits/L2"}

@@ -19,6 +19,10 @@ from .processes import EPOCH_MS
 LEADS_MOST = 12
 RULES_SHARE = 0.4
 OUTCOMES_SHARE = 0.4
+STICKY_SHARE = 0.3
+ROUTES_SHARE = 0.3
+ROUTED_CHANNELS = 3
+"""At least, where there are routes."""
 TIME_ZONE = "Australia/Sydney"
 
 
@@ -32,7 +36,10 @@ class Traffic:
         self._kafka = kafka
         self._checks = checks
         self._topics = topics
-        self._rng = Random(clockwork.rng.random())
+        number = clockwork.rng.random()
+        self._rng = Random(number)
+        # Apart, so that seeds without routes are the runs that they were before there were any.
+        self._routes = Random(f"routes of {number}").random() < ROUTES_SHARE
         self._sources = 0
         self._open = 0
         self.sent = 0
@@ -45,13 +52,15 @@ class Traffic:
         """Start sending; about so many events, so far apart."""
         history = histories.history(
             self._rng.randrange(1 << 30),
-            channels=channels,
+            channels=max(channels, ROUTED_CHANNELS) if self._routes else channels,
             events=events,
             leads_max=LEADS_MOST,
             members_max=6,
             parking=self._rng.choice((1, 5)),
             rules=self._rng.random() < RULES_SHARE,
             outcomes=self._rng.random() < OUTCOMES_SHARE,
+            sticky=self._rng.random() < STICKY_SHARE,
+            routes=self._routes,
         )
         self._pause_ms = pause_ms
         self.ended = False

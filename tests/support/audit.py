@@ -25,8 +25,8 @@ def explained(outputs: Iterable[Json], lead_id: str, channel: str | None = None)
     inquiry = Inquiry(lead_id, channel)
     for output in outputs:
         value = json.dumps(output).encode()
-        take = inquiry.assignment if output["type"] == "lead_assigned" else inquiry.decision
-        take(value)
+        takes = {"lead_assigned": inquiry.assignment, "lead_batch": inquiry.batch}
+        takes.get(output["type"], inquiry.decision)(value)
     inquiry.finish()
     return inquiry.explanations
 

@@ -433,8 +433,8 @@ DEFECTS: dict[str, Defect] = {
         "the restore point is the last changelog record's offset, not the one behind it",
         (
             TRANSACTIONS,
-            "            self.changelog_ends[output.partition] = offset + 1\n",
-            "            self.changelog_ends[output.partition] = offset\n",
+            "            self.ends[output.topic, output.partition] = offset + 1\n",
+            "            self.ends[output.topic, output.partition] = offset\n",
         ),
     ),
     "parts-of-two-copies": _defect(
@@ -454,7 +454,11 @@ DEFECTS: dict[str, Defect] = {
     "a-copy-of-nothing": _defect(
         "R7",
         "Redis is written before anything was committed",
-        (SYNC, "        if not task.has_records:\n", "        if task.has_records is None:\n"),
+        (
+            SYNC,
+            "        if not task.has_records:\n            return  # nothing",
+            "        if task.has_records is None:\n            return  # nothing",
+        ),
     ),
     "unflushed-without-bound": _defect(
         "R9",
@@ -495,7 +499,74 @@ DEFECTS: dict[str, Defect] = {
         "a timer whose decision was aborted is not decided again",
         (
             "streams.task",
-            "        for channel in undecided:\n            self._expect(self.state(channel))\n",
+            "            self._expect(self.state(channel))\n"
+            "            self._note(self.state(channel))\n",
+            "            self._note(self.state(channel))\n",
+        ),
+    ),
+    # -- the lead register
+    "owners-believed-from-anybody": _defect(
+        "R15",
+        "what Redis says of owners is believed, whatever points it has",
+        (
+            "streams.register",
+            "            if points != (task.redis.point, known.point):\n",
+            "            if points == ():\n",
+        ),
+    ),
+    "owners-of-this-moment-forgotten": _defect(
+        "R15",
+        "what was decided and is not committed yet is not looked at for owners",
+        (
+            "streams.task",
+            "        for overlay in (self._task.overlay, self._task.in_flight):\n",
+            "        for overlay in (self._task.in_flight,):\n",
+        ),
+    ),
+    "owners-committed-since-forgotten": _defect(
+        "R15",
+        "what was committed after owners were looked up is not looked at",
+        (
+            "streams.known_owners",
+            "        for key, (_, owner) in entries.items():\n"
+            "            self.recent[key] = owner\n",
+            "",
+        ),
+    ),
+    "owners-not-in-redis-yet-forgotten": _defect(
+        "R15",
+        "what was committed before owners were looked up, and written to Redis after, is not seen",
+        (
+            "streams.register",
+            "        owners |= {key: owner for key, (_, owner) in known.unflushed.items()"
+            " if key in needed}\n",
+            "",
+        ),
+    ),
+    "register-point-before-its-owners": _defect(
+        "R15",
+        "the register is taken for read before its end was reached",
+        (
+            "streams.register",
+            "            elif upto >= known.end:\n",
+            "            else:\n",
+        ),
+    ),
+    "owners-put-into-any-register": _defect(
+        "R15",
+        "owners are written to Redis whatever its register point is",
+        (
+            "dispatcher.store",
+            "        if points != expected:\n",
+            "        if points[0] != expected[0]:\n",
+        ),
+    ),
+    "another-redis-left-as-it-is": _defect(
+        "R8",
+        "a Redis that went back, while there is nothing to write, is noticed by nobody",
+        (
+            "streams.register",
+            "            self._noticed(task, found.restore_point)  # that is put right first\n",
             "",
         ),
     ),

@@ -9,6 +9,7 @@ decided again by the reference, and compared.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 
 from schemas.partitioning import partition_of
@@ -33,12 +34,16 @@ class Refusal(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What the reference gives: outputs by channel, in order, and the states at the end."""
+    """What the reference gives: outputs by channel, in order, and the states at the end.
+
+    `routed` are the batches that go on to other channels, by batch_id.
+    """
 
     assignments: Mapping[str, list[Json]]
     decisions: Mapping[str, list[Json]]
     refusals: list[Refusal]
     states: Mapping[str, State]
+    routed: Mapping[str, Json] = MappingProxyType({})
 
 
 class Timer(NamedTuple):
@@ -116,15 +121,25 @@ def expected(
         input_topics: The names of those for batches, for changes, for outcomes.
         refused: Records that are refused for a limit that the reference doesn't know.
     """
-    replayer = Replayer(timers_by_events=False)
+    # What goes on comes back among the records, if the dispatcher wrote it.
+    replayer = Replayer(timers_by_events=False, routes_followed=False)
     assignments: dict[str, list[Json]] = defaultdict(list)
     decisions: dict[str, list[Json]] = defaultdict(list)
+    routed: dict[str, Json] = {}
     refusals: list[Refusal] = []
+
+    def put(output: Json) -> None:
+        if output["type"] == "lead_batch":
+            assert output["batch_id"] not in routed
+            routed[output["batch_id"]] = output
+            return
+        kind = assignments if output["type"] == "lead_assigned" else decisions
+        kind[output["channel"]].append(output)
+
     for record in ordered:
         if isinstance(record, Timer):
             for output in _happened(replayer, record):
-                kind = assignments if output["type"] == "lead_assigned" else decisions
-                kind[output["channel"]].append(output)
+                put(output)
             continue
         reason = (refused or {}).get(record.at) or _refused_at_sight(
             record, partitions, input_topics
@@ -136,11 +151,9 @@ def expected(
         for output in replayer.feed(event):
             if output["type"] == "dead_letter":
                 refusals.append(Refusal(record.at, output["reason"], output.get("position", 0)))
-            elif output["type"] == "lead_assigned":
-                assignments[output["channel"]].append(output)
             else:
-                decisions[output["channel"]].append(output)
-    return Expected(assignments, decisions, refusals, replayer.states)
+                put(output)
+    return Expected(assignments, decisions, refusals, replayer.states, routed)
 
 
 def _happened(replayer: Replayer, timer: Timer) -> list[Json]:

@@ -108,12 +108,16 @@ class HeldDispatcher:
         self.transactions = Transactions(
             lambda: _HeldProducer(settings, hold), settings, logger=structlog.get_logger()
         )
-        self.reader = KafkaChangelogReader(settings, logger=_client_log)
+        self.reader = KafkaChangelogReader(settings, settings.topics.changelog, logger=_client_log)
+        self.register_reader = KafkaChangelogReader(
+            settings, settings.topics.register, logger=_client_log
+        )
         self._processor = Processor(
             settings,
             consumer=self.consumer,
             transactions=self.transactions,
             reader=self.reader,
+            register_reader=self.register_reader,
             cluster=KafkaCluster(settings, logger=_client_log),
             store=RedisStore(
                 settings.redis_url.get_secret_value(),
@@ -149,3 +153,4 @@ class HeldDispatcher:
         assert not self._thread.is_alive(), "the dispatcher doesn't end"
         self.transactions.close()
         self.reader.close()
+        self.register_reader.close()

@@ -13,6 +13,8 @@ from typing import Self, cast
 import redis
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from streams.failure import Failed
+from streams.kafka_clients import records_between
 from streams.settings import Settings
 from streams.topic_admin import ensure_topics
 
@@ -172,17 +174,30 @@ class Installation:
         return committed(self._asker, self.input_places())
 
     def wait_until_processed(self, timeout_s: float = 90.0) -> None:
-        """Wait until everything that was published is committed by the group."""
+        """Wait until everything that was published is committed by the group.
+
+        What a dispatcher sends on meanwhile is not waited for: wait again.
+        """
         self.publisher.flush()
         wanted = ends(self.admin, self.input_places())
         seen: Mapping[Place, int] | None = None
 
         def done() -> bool:
             nonlocal seen
-            seen = self.committed()
-            return seen is not None and all(seen[place] >= wanted[place] for place in wanted)
+            before, seen = seen, self.committed()
+            if seen is None:
+                return False
+            behind = {place: at for place, at in seen.items() if at < wanted[place]}
+            return not behind or (seen == before and self._nothing_between(behind, wanted))
 
         wait_until(done, lambda: f"committed {seen} of {wanted}; {self._logs()}", timeout_s)
+
+    def _nothing_between(self, starts: Mapping[Place, int], ends: Mapping[Place, int]) -> bool:
+        """Whether all that stands there is markers of transactions, or was aborted."""
+        try:
+            return next(records_between(self.settings, starts, ends), None) is None
+        except Failed:
+            return False
 
     def wait_until_committed(self, records: int, timeout_s: float = 90.0) -> None:
         """Wait until so many input records are processed, and others perhaps not yet."""

@@ -33,6 +33,7 @@ class Outcome(NamedTuple):
     dead_letters: list[Record]
     changelog: copies.Changelog
     expected: Expected
+    register: list[Record]
 
 
 def check(installation: Installation, refused: Mapping[At, str] | None = None) -> Outcome:
@@ -113,8 +114,10 @@ def _looks(
     yield "assigned once", lambda: check_assigned_once(outcome)
     yield "chains", lambda: check_chains(outcome)
     yield "reference", lambda: check_reference(outcome)
+    yield "cascade", lambda: check_cascade(outcome)
     yield "dead letters", lambda: check_dead_letters(outcome)
     yield "changelog", lambda: copies.check_states(outcome.changelog, outcome.expected.states)
+    yield "register", lambda: copies.check_register(outcome.register, outcome.expected.states)
     yield "Redis", lambda: copies.check_redis(installation)
     yield (
         "offsets",
@@ -144,6 +147,7 @@ def gathered(
         dead_letters,
         copies.compacted(installation.read(topics.changelog)),
         wanted,
+        installation.read(topics.register),
     )
 
 
@@ -169,19 +173,59 @@ def check_chains(outcome: Outcome) -> None:
     for record in outcome.assignments:
         event = record.event
         given[event["channel"], event["state_version"], event["assignee_id"]] += 1
-    counted = 0
+    counted = went_on = 0
     for channel, decisions in by_channel(outcome.decisions).items():
         versions = [decision["state_version"] for decision in decisions]
         assert versions == list(range(1, len(decisions) + 1)), (channel, _broken(versions))
         errors: dict[str, str] | None = {}
         for decision in decisions:
             _check_sum(decision)
+            for row in decision.get("routed", ()):
+                given[channel, decision["state_version"], row["assignee_id"]] += row["leads"]
+                went_on += row["leads"]
             errors = _follow(errors, decision)
             for row in decision.get("shares", ()):
                 assigned = row.get("assigned", 0)
                 assert assigned == given[channel, decision["state_version"], row["assignee_id"]]
                 counted += assigned
-    assert counted == len(outcome.assignments)
+    assert counted == len(outcome.assignments) + went_on
+
+
+def check_cascade(outcome: Outcome) -> None:
+    """What goes on to other channels is just what the reference says, and none of it is lost.
+
+    Each lead of such a batch is assigned where it came to, has gone on from there, or waits there.
+    """
+    routed = [r for r in outcome.inputs if b'"routed_from"' in (r.value or b"")]
+    sent = {record.event["batch_id"]: record.event for record in routed}
+    assert len(sent) == len(routed)
+    assert sent == outcome.expected.routed, sent.keys() ^ outcome.expected.routed.keys()
+    refused = {refusal_of(letter).at for letter in outcome.dead_letters} if sent else set()
+    ended = _ends(outcome, sent) if sent else Counter()
+    for record in routed:
+        event = record.event
+        assert record.key == event["channel"].encode()
+        for lead in event["leads"]:
+            count = ended[event["channel"], event["batch_id"], lead["lead_id"]]
+            assert count == (record.at not in refused), (event["batch_id"], lead["lead_id"], count)
+
+
+def _ends(outcome: Outcome, sent: Mapping[str, Json]) -> Counter[tuple[str, str, str]]:
+    """How often each lead of a channel's batch is assigned, has gone on, or waits."""
+    ended: Counter[tuple[str, str, str]] = Counter()
+    for record in outcome.assignments:
+        event = record.event
+        ended[event["channel"], event["batch_id"], event["lead_id"]] += 1
+    for event in sent.values():
+        source = event["routed_from"]
+        for lead in event["leads"]:
+            ended[source["channel"], source["batch_id"], lead["lead_id"]] += 1
+    for records in outcome.changelog.values():
+        for channel, state in copies.states_in(records).items():
+            for _, entry in state.parking.in_order():
+                for lead_id in entry.lead_ids:
+                    ended[channel, entry.batch_id, lead_id] += 1
+    return ended
 
 
 def _broken(versions: list[int]) -> str:

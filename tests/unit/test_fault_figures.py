@@ -63,6 +63,7 @@ class Story:
             self.dead_letters,
             {},
             Expected({}, {}, [], {}),
+            [],
         )
         watcher: Any = SimpleNamespace(seen_at={("web", "b"): 12.5})
         return figures(outcome, self.load, watcher)

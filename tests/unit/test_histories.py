@@ -32,18 +32,22 @@ def inputs(seed: int) -> list[bytes]:
     """The lines of a history; some are spoiled in places, some have big batches.
 
     Every other one has skills, capacities, days and pauses that end; one in three has leads that
-    come back, are closed, move, or are given by hand; one in five leads that count by value, and
-    limits.
+    come back, are closed, move, or are given by hand; one in five has persons who come again; one
+    in five has leads that count by value, and limits, and two thirds of those persons who come
+    again, too; one in seven has assignees that are channels.
     """
     leads_max = 1_000 if seed % 12 == 0 else 60
     rules, outcomes, values = seed % 2 == 1, seed % 3 == 1, seed % 5 == 2
+    sticky, routes = seed % 5 == 1 or seed % 15 in (2, 7), seed % 7 == 2
     events = history(
         seed,
-        channels=1 + seed % 3,
-        events=EVENTS * (1 + rules + outcomes + values),
-        leads_max=20 if rules or outcomes or values else leads_max,
+        channels=3 + seed % 2 if routes else 1 + seed % 3,
+        events=EVENTS * (1 + rules + outcomes + sticky + values + 2 * routes),
+        leads_max=20 if rules or outcomes or sticky or values else leads_max,
         rules=rules,
         outcomes=outcomes,
+        sticky=sticky,
+        routes=routes,
         values=values,
     )
     if seed % 4 == 0:
@@ -88,6 +92,9 @@ def states_differ(replay: Replay, reference: Replayer) -> list[str]:
             found.append(f"errors of {channel!r}: {errors}")
         if sum(state.errors) != 0:
             found.append(f"errors of {channel!r} sum to {sum(state.errors)}")
+        routes = {member.assignee_id: member.routes_to for member in roster.members}
+        if routes != {name: member.routes_to for name, member in expected.members.items()}:
+            found.append(f"routes of {channel!r}: {routes}")
         versions = (expected.state_version, expected.roster_version)
         if versions != (state.state_version, state.roster_version):
             found.append(f"versions of {channel!r}")

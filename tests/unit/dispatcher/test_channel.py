@@ -52,7 +52,7 @@ def after(*events: BatchReceived | ChangeReceived) -> ChannelState:
         for decision in outcome:
             state = evolve(state, decision)
         while state.release is not None:
-            for decision in decide_release(state):
+            for decision in decide_release(state, Limits()):
                 state = evolve(state, decision)
     return state
 
@@ -147,7 +147,7 @@ def test_parked_batches_are_released_oldest_first_before_anything_newer() -> Non
         decide(state, batch("b4", "L4"), LIMITS, ROOMY)
     order = []
     while state.release is not None:
-        released, dispatched = decide_release(state)
+        released, dispatched = decide_release(state, Limits())
         order.append(released.batch.batch_id)
         assert released.state_version + 1 == dispatched.state_version
         state = evolve(evolve(state, released), dispatched)
@@ -155,7 +155,7 @@ def test_parked_batches_are_released_oldest_first_before_anything_newer() -> Non
     assert (state.parking.leads, state.parking.size_bytes, len(state.parking.entries)) == (0, 0, 0)
     assert state.state_version == 3 + 1 + 6
     with pytest.raises(AssertionError, match="no release"):
-        decide_release(state)
+        decide_release(state, Limits())
 
 
 def test_a_refused_change_leaves_no_trace_and_may_come_again() -> None:

@@ -45,7 +45,7 @@ def decided(state: ChannelState, *events: Any) -> tuple[list[Decision], ChannelS
             state = evolve(state, decision)
             decisions.append(decision)
         while state.release is not None:
-            for decision in decide_release(state):
+            for decision in decide_release(state, Limits()):
                 state = evolve(state, decision)
                 decisions.append(decision)
     return decisions, state

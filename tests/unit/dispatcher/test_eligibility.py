@@ -42,7 +42,7 @@ def _decided(
     for decision in outcome:
         state = evolve(state, decision)
     while state.release is not None:
-        for decision in decide_release(state):
+        for decision in decide_release(state, Limits()):
             state = evolve(state, decision)
             decisions.append(decision)
     return decisions, state

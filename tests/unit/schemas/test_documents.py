@@ -65,5 +65,10 @@ def test_every_reason_has_a_meaning() -> None:
 
 def test_all_topics_but_dead_letters_are_copartitioned() -> None:
     """Only dead letters stand apart."""
-    assert [t.copartitioned for t in TOPICS] == [True] * 6 + [False]
-    assert [t.cleanup_policy for t in TOPICS] == ["delete"] * 5 + ["compact", "delete"]
+    assert [t.copartitioned for t in TOPICS] == [True] * 7 + [False]
+    assert [t.cleanup_policy for t in TOPICS] == [
+        *["delete"] * 5,
+        "compact",
+        "compact,delete",
+        "delete",
+    ]

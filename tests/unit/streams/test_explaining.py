@@ -105,6 +105,41 @@ def test_every_lead_of_random_histories_comes_to_the_same_again(
     assert lacking < leads // 50
 
 
+def test_a_lead_that_goes_on_is_explained_on_each_level() -> None:
+    """From the hub down, with rules and without; what didn't go on has gaps beside it."""
+    went_on = stayed = 0
+    for seed in range(80):
+        mix = {"rules": seed % 2 == 1, "outcomes": seed % 4 > 1, "routes": True}
+        outputs = decided(history(seed, 3, EVENTS, leads_max=30, **mix))[0]
+        assigned = [each["lead_id"] for each in outputs if each["type"] == "lead_assigned"]
+        batches = [each for each in outputs if each["type"] == "lead_batch"]
+        sent = [lead["lead_id"] for each in batches for lead in each["leads"]]
+        told = [each for lead in sorted({*assigned, *sent}) for each in explained(outputs, lead)]
+        assert len(told) == len(assigned) + len(sent)
+        for each in told:
+            assert each["checked"] is True, (seed, each["channel"], each["differences"])
+            assert each.get("slot", {"agrees": True})["agrees"]
+            assert words(each)
+        went_on += len(sent)
+        stayed += len(assigned)
+    assert min(went_on, stayed) > 1_000
+    story = [
+        events.roster("r", {"A": "1", "carlton": "1"}),
+        events.change("assignee_routed", "c", assignee_id="carlton", routes_to="web/carlton"),
+        events.roster("s", {"kim": "1"}, "web/carlton"),
+        events.lead_batch("b", 4),
+    ]
+    outputs, _ = decided(story)
+    (lead,) = [each["leads"][0]["lead_id"] for each in outputs if each["type"] == "lead_batch"]
+    above, below = explained(outputs, lead)
+    assert (above["went_on_to"], above["went_on_in"]) == ("web/carlton", "web/3/carlton")
+    assert (below["channel"], below["assignee_id"]) == ("web/carlton", "kim")
+    assert "and on to channel web/carlton, one of 4 of batch b" in words(above)
+    changed = copy.deepcopy(outputs)
+    dispatched(changed)[0]["routed"][0]["leads"] = 3
+    assert explained(changed, lead)[0]["checked"] is False
+
+
 def test_a_log_that_begins_late_says_what_is_not_known_and_nothing_wrong(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -279,6 +279,19 @@ def test_both_ways_read_odd_and_damaged_batches_alike(seed: int) -> None:
     assert reading.search(5_000, seed, Counter()) is None
 
 
+def test_empty_attributes_are_no_reason_to_read_slowly() -> None:
+    """However many there are; those of whoever writes them out as of whoever leaves them out."""
+    leads = [{"lead_id": f"L{place}", "attributes": {}} for place in range(1_000)]
+    value = batch_bytes(leads)
+    plain = intake.read_plain_batch(value, Limits())
+    assert plain is not None
+    assert plain.attributes == ["{}"] * 1_000
+    for levels in (94, 95, 96, 97, 98):
+        deep = b"[" * levels + b"{}" + b"]" * levels
+        nested = value.replace(b'"attributes":{}', b'"attributes":{"a":' + deep + b"}", 1)
+        assert reading.difference(nested, Limits()) is None
+
+
 def test_what_is_nested_too_deep_is_found_by_both_ways() -> None:
     """The event, the list, a lead and its attributes are four levels."""
     for levels, limit in ((3, 7), (4, 7), (96, 100), (97, 100)):

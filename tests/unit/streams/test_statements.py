@@ -17,7 +17,7 @@ from tests.reference.replayer import replayed
 from tests.support.audit import decided, dispatched, errors, given_back, listed, stated
 from tests.support.records import Json
 
-HISTORIES = 120
+HISTORIES = 48
 EVENTS = 40
 MANY = tuple(f"N{number}" for number in range(40))
 CHANNEL = "channel-1"
@@ -83,8 +83,8 @@ def test_every_statement_of_random_histories_adds_up_to_the_state(
             assert found.leads == received - given_up(outputs, name), where
             lines += len(found.lines)
             adjusted += found.adjustment != 0
-    assert lines > 5_000
-    assert adjusted > 150
+    assert lines > 2_000
+    assert adjusted > 60
 
 
 def test_a_log_that_begins_late_opens_with_the_first_decision_that_lists_them(
@@ -92,7 +92,7 @@ def test_a_log_that_begins_late_opens_with_the_first_decision_that_lists_them(
 ) -> None:
     """It says so, and adds up all the same."""
     notes = 0
-    for seed in range(100):
+    for seed in range(40):
         outputs, replay = decided(random_events(seed, monkeypatch))
         kept = outputs[len(outputs) // 2 :]
         for name in listed(kept, CHANNEL):
@@ -101,7 +101,7 @@ def test_a_log_that_begins_late_opens_with_the_first_decision_that_lists_them(
             assert not found.differences, (seed, name, found.differences)
             assert found.closing == errors(replay, CHANNEL).get(name, 0)
             notes += found.opening_note is not None
-    assert notes > 100
+    assert notes > 40
 
 
 def test_what_isn_t_listed_moves_all_the_same() -> None:

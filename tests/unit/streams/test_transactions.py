@@ -22,7 +22,7 @@ from streams.transactions import Aborted, OutcomeUnknown, Output, SlotContested,
 SETTINGS = Settings(retry_deadline_ms=1_000, call_timeout_ms=1_000)
 OUTPUTS = [
     Output("leads.assignments", 3, [(b"web", b"{}")]),
-    Output("dispatch.changelog", 3, [(b"web", b"{}")], None, changelog=True),
+    Output("dispatch.changelog", 3, [(b"web", b"{}")], None, reported=True),
 ]
 OFFSETS: dict[TopicPartition, int] = {("leads.batches", 3): 7}
 
@@ -162,7 +162,7 @@ def run(transactions: Transactions, **changed: Any) -> dict[int, int]:
 def test_a_committed_transaction_tells_where_the_changelog_stands() -> None:
     """The offset behind the last changelog record, from the delivery reports."""
     producer = ScriptedProducer(Clock())
-    assert {3: 41} == run(opened(producer))
+    assert {("dispatch.changelog", 3): 41} == run(opened(producer))
     assert ["begin", "produce", "produce", "send_offsets", "flush", "commit"] == producer.calls
 
 
@@ -208,7 +208,7 @@ def test_the_first_record_of_a_partition_speaks_for_the_next_ones() -> None:
     """A broker takes no later one without it; only the changelog's are all listened to."""
     producer = ScriptedProducer(Clock())
     producer.unheard = {2}
-    assert {3: 41} == run(opened(producer), outputs=[*OUTPUTS, OUTPUTS[0]])
+    assert {("dispatch.changelog", 3): 41} == run(opened(producer), outputs=[*OUTPUTS, OUTPUTS[0]])
     with pytest.raises(OutcomeUnknown):
         run(opened(producer), outputs=[*OUTPUTS, OUTPUTS[1]])
 
@@ -218,7 +218,7 @@ def test_a_retriable_call_is_called_again() -> None:
     producer = ScriptedProducer(
         Clock(), send_offsets=[Remedy.RETRY] * 3, produce=[Remedy.RETRY] * 2
     )
-    assert {3: 41} == run(opened(producer))
+    assert {("dispatch.changelog", 3): 41} == run(opened(producer))
     assert producer.calls.count("send_offsets") == 4
     assert producer.calls.count("produce") == 4
 
