@@ -90,14 +90,35 @@ def test_what_a_limit_held_up_goes_out_when_other_leads_made_room(
     oracle.check(installation)
 
 
+def test_what_a_batch_lets_go_comes_before_the_next_batch(installation: Installation) -> None:
+    """Also when both are there at once, and would be decided together (R13)."""
+    dispatcher = installation.started(**AT_ONCE)
+    half = [{"attribute": "purpose", "value": "investment", "share_max": "0.5"}]
+    limited = events.change("limits_changed", "a", "web", assignee_id="A", limits=half)
+    installation.process([events.roster("r", {"A": "1"}, "web"), limited])
+    waiting = [loan(f"I{n}", 1, "investment") for n in (1, 2)]
+    installation.process([events.lead_batch("b", waiting, "web")])
+    dispatcher.kill()
+    batches = [events.lead_batch(f"b{n}", [loan(f"H{n}", 1)], "web") for n in (1, 2, 3)]
+    installation.publish(batches)
+    installation.started(**AT_ONCE)
+    installation.wait_until_processed()
+    kinds = [decision["type"] for decision in installation.decisions("web")]
+    let_go = ["batch_dispatched", "batch_released", "batch_dispatched"]
+    assert kinds[-7:] == [*let_go, *let_go, "batch_dispatched"]
+    assert list(takers(installation)) == ["H1", "I1", "H2", "I2", "H3"]
+    oracle.check(installation)
+
+
 def test_random_histories_by_value_and_with_limits_are_what_the_reference_says(
     installation: Installation,
 ) -> None:
-    """With skills, capacities and outcomes too, in the order in which they were decided."""
+    """With skills, capacities, outcomes and owners, in the order in which they were decided."""
     installation.started()
     for seed in range(HISTORIES):
         name = f"history-{seed}"
-        kinds = {"rules": bool(seed % 2), "outcomes": seed % 3 == 1, "values": True}
+        kinds = {"rules": bool(seed % 2), "outcomes": seed % 3 == 1, "sticky": seed % 4 < 2}
+        kinds["values"] = True
         for event in history(seed, channels=1, events=EVENTS, **kinds):
             if event.get("channel") == "channel-1":
                 installation.publisher.publish([{**event, "channel": name}], key=name)
@@ -105,6 +126,7 @@ def test_random_histories_by_value_and_with_limits_are_what_the_reference_says(
     outcome = oracle.check(installation)
     groups = [group for record in outcome.decisions for group in record.event.get("groups") or ()]
     assert "limit_reached" in {group.get("parked_because") for group in groups}
+    assert [group.get("forced_because") for group in groups].count("owner") > 10
     assert any(
         "assigned_value" in row
         for record in outcome.decisions

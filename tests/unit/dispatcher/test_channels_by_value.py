@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from dispatcher import marked_parking
@@ -11,8 +12,10 @@ from dispatcher.decisions import Decision, Dispatched, Rejected
 from dispatcher.events import BatchReceived, InputRef, OutcomeReceived, change_content_hash
 from dispatcher.limits import Limits
 from dispatcher.parking import Marked
+from dispatcher.register import Owner, person_keys
 from dispatcher.state import ChannelState
 from dispatcher.state_records import all_records, read_state
+from dispatcher.times import milliseconds
 from schemas.inputs import LEAD_OUTCOME
 from schemas.reasons import Reason
 from tests.unit.dispatcher.test_eligibility import NOW, ROOMY, TWO, after, change
@@ -149,6 +152,29 @@ def test_what_waits_is_told_apart_by_new_limits_and_goes_when_they_go() -> None:
     assert sent(decisions) == ["b-1"]
     assert state.eligibility is not None
     assert not state.eligibility.limits
+
+
+def test_what_waits_for_a_limit_keeps_its_owner_and_goes_to_them_when_there_is_room() -> None:
+    """Also when it is told apart by other limits meanwhile."""
+    sticky = {"attributes": ["phone"], "days": 30}
+    by_person = {**BY_VALUE.change.model_dump(include={"dispatch_by", "value_attribute"})}
+    state = after(LIMITED, change("channel_configured", sticky=sticky, **by_person))
+    lead = {**invest(60), "phone": "61491570156"}
+    key, owner = person_keys("web", json.dumps(lead), ["phone"])[0], "A"
+    owners = {key: Owner(owner, milliseconds(NOW), 30, "b0", "L0")}
+    known = msgspec.structs.replace(batch("b", lead), owners=owners)
+    decisions, state = decided(state, known)
+    assert sent(decisions) == []
+    more = [HALF, {"attribute": "phone", "value": "61491570156", "share_max": "1"}]
+    _, state = decided(state, change("limits_changed", assignee_id="B", limits=more))
+    (entry,) = state.parking.entries.values()
+    assert (entry.requirement.owner, len(entry.marks)) == (owner, 2)
+    assert read_state(dict(all_records(state))).parking == state.parking
+    decisions, state = decided(state, batch("c", {"amount": 70}, {"amount": 70}))
+    assert sent(decisions) == ["c-1", "c-2", "b-1"]
+    (group,) = decisions[-1].groups if isinstance(decisions[-1], Dispatched) else ()
+    assert (group.because, group.forced_to) == ("owner", state.roster.rank(owner))
+    assert not state.parking.entries
 
 
 def test_a_limit_that_stays_goes_on_counting() -> None:

@@ -107,7 +107,7 @@ def _errors(rng: Random, members: int) -> list[int]:
 def test_with_all_values_one_it_is_the_division_by_count(
     rows: Rows, leads: int, rng: Random
 ) -> None:
-    """The same counts, errors and totals to the last unit: groups, capacities, forced leads too."""
+    """The same counts, errors and totals to the last unit: groups, capacities, owners, by hand."""
     team = _team(rows)
     terms = {
         chr(65 + place): Terms(("language=vi",) if row[2] else (), row[3])
@@ -115,7 +115,10 @@ def test_with_all_values_one_it_is_the_division_by_count(
     }
     rules = rules_of(team, terms)
     errors = _errors(rng, len(team))
-    asked = [rng.choice((NOTHING, NOTHING, VI)) for _ in range(leads)]
+    owners = ("", "", "", "A", "B", "stranger")
+    asked = [
+        rng.choice((NOTHING, NOTHING, VI))._replace(owner=rng.choice(owners)) for _ in range(leads)
+    ]
     forced = {place: rng.randrange(len(team)) for place in range(leads) if rng.random() < 0.1}
     by_count = divide(asked, team, errors, rules, forced)
     ones = Measured(True, [ONE_LEAD] * leads, [()] * leads)
@@ -127,7 +130,41 @@ def test_with_all_values_one_it_is_the_division_by_count(
     assert [len(g.parked_places) for g in by_value.groups] == [
         len(g.parked_places) for g in by_count.groups
     ]
-    assert [g.capped for g in by_value.groups] == [g.capped for g in by_count.groups]
+    told = [(g.capped, g.forced_to, g.because) for g in by_value.groups]
+    assert told == [(g.capped, g.forced_to, g.because) for g in by_count.groups]
+
+
+def test_a_lead_goes_to_its_owner_by_value_but_not_over_a_limit_of_theirs() -> None:
+    """10 makes no room for 30, with 20 more it does; what A may not take is divided."""
+    rules = rules_of(TWO, A=(HALF,))
+    values = [MILLIONTHS * n for n in (10, 30, 20, 30)]
+    leads = Measured(True, values, [(), (INVESTMENT,), (), (INVESTMENT,)])
+    divided = divide_measured([NOTHING._replace(owner="A")] * 4, TWO, (0, 0), rules, leads)
+    assert names(TWO, divided) == ["A", "B", "A", "A"]
+    owned, rest = divided.groups
+    assert (owned.places, owned.because, owned.lead_by_lead) == ((0, 2, 3), "owner", True)
+    assert (rest.places, rest.because, rest.lead_by_lead) == ((1,), "", True)
+    # Half of 60 was B's due; B alone might have the other 30.
+    assert Fraction(divided.errors[TWO.rank("A")], TWO.error_denominator) == 30
+    assert sum(divided.errors) == 0
+    assert divided.limits == (
+        LimitsOf("A", (Limit(*INVESTMENT, 500_000, 30 * 10**6, 60 * 10**6),)),
+    )
+
+
+def test_an_owner_takes_as_many_as_they_have_room_for_the_first_of_the_batch() -> None:
+    """However large the others are; one who is away, unskilled or without a weight takes none."""
+    team = roster(("A", 10**6, False), ("B", 10**6, False), ("C", 10**6, True), ("D", 0, False))
+    rules = rules_of(team, {"A": Terms(per_day=1)})
+    leads = Measured(True, [MILLIONTHS * n for n in (5, 9, 5, 5)], [()] * 4)
+    asked = [NOTHING._replace(owner=name) for name in "AACD"]
+    divided = divide_measured(asked, team, (0, 0, 0, 0), rules, leads)
+    assert names(team, divided) == ["A", "B", "B", "B"]
+    assert [each.because for each in divided.groups] == ["owner", ""]
+    unskilled = divide_measured(
+        [VI._replace(owner="B")], team, (0, 0, 0, 0), rules, Measured(True, [1], [()])
+    )
+    assert unskilled.groups[0].parked_places == (0,)
 
 
 @given(MEMBERS, st.integers(0, 200), st.randoms(use_true_random=False))
