@@ -21,12 +21,15 @@ from dispatcher.eligibility import Eligibility
 from dispatcher.events import BatchReceived
 from dispatcher.interleaving import interleave
 from dispatcher.limits import Limits, Room
+from dispatcher.marked_parking import by_marks
+from dispatcher.measured_division import divide_measured
 from dispatcher.parking import ParkedBatch
 from dispatcher.register import with_owners
 from dispatcher.requirements import NOTHING, Requirement, required_of
 from dispatcher.roster import Roster
 from dispatcher.state import ChannelState
 from dispatcher.times import milliseconds
+from dispatcher.values import measured, only_with_value
 from schemas.reasons import Reason
 
 DIVISIONS_REMEMBERED_MAX: Final = 4_096
@@ -119,6 +122,8 @@ def _decide_by_eligibility(
     room: Room,
 ) -> tuple[Decision, ...] | Rejected:
     """Some leads may be dispatched, others parked; all parked is a decision of its own kind."""
+    if (value_attribute := eligibility.rules.by_value) is not None:
+        event = only_with_value(event, value_attribute)
     names = eligibility.rules.required_skills
     requirements = [required_of(attributes, names) for attributes in event.attributes]
     sticky = eligibility.rules.sticky
@@ -148,7 +153,11 @@ def dispatch_or_park(
         state, eligibility, event, requirements, state.state_version + 1
     )
     groups = dispatched.groups
-    entries = _parked_parts(event, groups, requirements)
+    entries = [
+        entry
+        for part in _parked_parts(event, groups, requirements)
+        for entry in by_marks(part, eligibility)
+    ]
     if not dispatched.lead_ids and (event.lead_ids or not state.roster.weight_sum):
         return _parked(state, event, entries or [_parked_part(event, ())], limits, room, groups)
     if not entries:
@@ -171,7 +180,11 @@ def dispatched_by_division(
 ) -> Dispatched:
     """Those of the leads that somebody may take, divided among them; see `division.divide`."""
     roster = state.roster
-    divided = divide(requirements, roster, state.errors, eligibility, forced)
+    if eligibility.measures:
+        leads = measured(event.attributes, eligibility.rules.by_value, eligibility.limits)
+        divided = divide_measured(requirements, roster, state.errors, eligibility, leads, forced)
+    else:
+        divided = divide(requirements, roster, state.errors, eligibility, forced)
     places = [place for place, taker in enumerate(divided.takers) if taker is not None]
     return Dispatched(
         channel=state.channel,
@@ -192,6 +205,11 @@ def dispatched_by_division(
         accrued=divided.accrued,
         groups=divided.groups,
         sticky=eligibility.rules.sticky,
+        assigned_value=divided.assigned_value,
+        limits_after=divided.limits,
+        largest_value=max([leads.values[place] for place in places], default=0)
+        if divided.assigned_value is not None
+        else None,
     )
 
 
@@ -310,10 +328,8 @@ def decide_release(state: ChannelState) -> tuple[Released, Dispatched]:
 
 
 def _rest(batch: ParkedBatch, dispatched: Dispatched) -> ParkedBatch | None:
-    """What stays parked: the last of the leads."""
-    gone = len(dispatched.lead_ids)
-    if gone == len(batch.lead_ids):
+    """What stays parked."""
+    if len(dispatched.lead_ids) == len(batch.lead_ids):
         return None
-    return msgspec.structs.replace(
-        batch, lead_ids=batch.lead_ids[gone:], attributes=batch.attributes[gone:]
-    )
+    places = sorted(place for group in dispatched.groups for place in group.parked_places)
+    return batch.part(places)

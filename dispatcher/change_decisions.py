@@ -3,6 +3,8 @@
 - R10 A change whose id is among the channel's last 1,000 is a duplicate if its content is the same,
   and a dead letter if it isn't. What was refused is not remembered.
 - A change that doesn't fit the roster is a dead letter and leaves no trace (see `roster`).
+- When leads begin to be divided by value, by another value, or by count again, all errors become
+  zero: they are amounts of something else from then on.
 - A timer is an event like any other: the end of a pause resumes, the end of a day lets its counts
   begin again. The decision names the record that set the timer as its input.
 """
@@ -60,6 +62,11 @@ def _settled(
 ) -> RosterSettled:
     """Raises CannotApply."""
     settled = settle(state.channel, state.roster, state.errors, event.change)
+    eligibility = eligibility_after(state.eligibility, state.roster, settled.roster, event)
+    errors = settled.errors
+    if _measure(eligibility) != _measure(state.eligibility):
+        # What is owed in leads says nothing about value, nor the other way round.
+        errors = (0,) * len(errors)
     return RosterSettled(
         channel=state.channel,
         state_version=state.state_version + 1,
@@ -68,13 +75,18 @@ def _settled(
         decided_at=event.decided_at,
         received=event,
         roster=settled.roster,
-        errors=settled.errors,
+        errors=errors,
         errors_before=settled.before,
         denominator_before=state.roster.error_denominator,
         left=settled.left,
-        eligibility=eligibility_after(state.eligibility, state.roster, settled.roster, event),
+        eligibility=eligibility,
         by_timer=by_timer,
     )
+
+
+def _measure(eligibility: Eligibility | None) -> str | None:
+    """The attribute by which leads are divided; None where each counts one."""
+    return None if eligibility is None else eligibility.rules.by_value
 
 
 def _expect_version(state: ChannelState, change: RosterReplaced) -> None:

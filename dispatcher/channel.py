@@ -27,13 +27,14 @@ from dispatcher.decisions import (
     Released,
     RosterSettled,
 )
-from dispatcher.eligibility import eligibility_of
+from dispatcher.eligibility import Eligibility, eligibility_of
 from dispatcher.events import BatchReceived, ChangeReceived, OutcomeReceived, TimerDue
 from dispatcher.limits import RECENT_LENGTH_MAX, Limits, Room
+from dispatcher.marked_parking import has_room_again, regrouped
 from dispatcher.outcome_decisions import decide_next, decide_outcome
-from dispatcher.parking import Parking, parking_of
-from dispatcher.requirements import NOTHING, Requirement, required_of
+from dispatcher.requirements import NOTHING
 from dispatcher.routing import with_routed_batches
+from dispatcher.share_limits import marks_wanted
 from dispatcher.state import ChannelState, Release, Seen
 from schemas.inputs import ChannelConfigured, CumulativeErrorCorrected
 
@@ -153,8 +154,16 @@ def _after_dispatch(state: ChannelState, decision: Dispatched) -> ChannelState:
         parking = state.parking
     if eligibility is not None:
         eligibility = eligibility.taken(decision.assigned)
+        if decision.limits_after is not None:
+            eligibility = eligibility.with_limits(decision.limits_after)
     # Not divided among everybody, in a channel where that is the exception.
     on_purpose = eligibility is None and decision.accrued is not None
+    promise = state.promise
+    if decision.largest_value is not None and eligibility is not None:
+        promise = promise.with_value(decision.largest_value)
+        on_purpose = not eligibility.everybody_takes_everything or any(
+            group.forced_to is not None or group.requirement.excluded for group in decision.groups
+        )
     # Spelt out, because this runs once per batch and `replace` costs several times as much.
     after = ChannelState(
         state.channel,
@@ -162,7 +171,7 @@ def _after_dispatch(state: ChannelState, decision: Dispatched) -> ChannelState:
         state.roster_version,
         state.roster,
         decision.errors_after,
-        state.promise.after(state.roster, decision.errors_after, correction=on_purpose),
+        promise.after(state.roster, decision.errors_after, correction=on_purpose),
         batches,
         state.changes,
         parking,
@@ -172,6 +181,11 @@ def _after_dispatch(state: ChannelState, decision: Dispatched) -> ChannelState:
     )
     if after.release is not None and after.takeable() is None:
         return replace(after, release=None)
+    if decision.limits_after is None or eligibility is None or after.release is not None:
+        return after
+    # What somebody got may make room for leads that a limit held up.
+    if has_room_again(parking, eligibility, after.roster):
+        return replace(after, release=Release(decision.input, decision.decided_at))
     return after
 
 
@@ -184,22 +198,34 @@ def _after_change(state: ChannelState, decision: RosterSettled) -> ChannelState:
         decision.decided_at,
         change.type,
     )
-    parking = state.parking
-    if isinstance(change, ChannelConfigured):
-        parking = _by_rules(parking, tuple(change.required_skills))
+    parking, eligibility = state.parking, decision.eligibility
+    if eligibility is not None and _waits_otherwise(state, decision, eligibility):
+        parking = regrouped(parking, eligibility)
     correction = isinstance(change, CumulativeErrorCorrected)
+    promise = state.promise.after(decision.roster, decision.errors, correction=correction)
+    by_value = eligibility is not None and eligibility.rules.by_value is not None
     after = replace(
         state,
         state_version=decision.state_version,
         roster_version=decision.roster_version,
         roster=decision.roster,
         errors=decision.errors,
-        promise=state.promise.after(decision.roster, decision.errors, correction=correction),
+        promise=promise.measuring(by_value=by_value),
         changes=state.changes.added(change.change_id, seen, RECENT_LENGTH_MAX),
         parking=parking,
         eligibility=decision.eligibility,
     )
     return _with_release(after, decision)
+
+
+def _waits_otherwise(
+    state: ChannelState, decision: RosterSettled, eligibility: Eligibility
+) -> bool:
+    """Whether what waits may have to be told apart by other things than before."""
+    if isinstance(decision.received.change, ChannelConfigured):
+        return True
+    before = state.eligibility.limits if state.eligibility else ()
+    return marks_wanted(before) != marks_wanted(eligibility.limits)
 
 
 def _after_outcome(state: ChannelState, decision: OutcomeRecorded) -> ChannelState:
@@ -229,25 +255,6 @@ def _with_release(state: ChannelState, decision: Decision) -> ChannelState:
     if state.takeable() is None:
         return state
     return replace(state, release=Release(decision.input, decision.decided_at))
-
-
-def _by_rules(parking: Parking, names: tuple[str, ...]) -> Parking:
-    """What waits, by what it asks under other rules; an entry is split where that now differs."""
-    entries = []
-    changed = False
-    for _, batch in parking.in_order():
-        groups: dict[Requirement, list[int]] = {}
-        for place, attributes in enumerate(batch.attributes):
-            required = required_of(attributes.decode(), names)
-            kept = batch.requirement
-            asked = required._replace(excluded=kept.excluded, owner=kept.owner)
-            groups.setdefault(asked, []).append(place)
-        changed = changed or (len(groups) > 0 and list(groups) != [batch.requirement])
-        entries += batch.split(groups) if groups else [batch]
-    if not changed:
-        return parking
-    first = parking.next_number
-    return parking_of(enumerate(entries, start=first), first + len(entries))
 
 
 def _after_parking(state: ChannelState, decision: Parked) -> ChannelState:

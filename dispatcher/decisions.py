@@ -15,6 +15,7 @@ from dispatcher.events import (
 )
 from dispatcher.parking import ParkedBatch, Parking
 from dispatcher.roster import Roster
+from dispatcher.share_limits import LimitsOf
 from schemas.reasons import Reason
 
 
@@ -66,6 +67,10 @@ class Dispatched(Decision, frozen=True, kw_only=True):
         owners_unknown: whether the register would have been asked, and was away.
         of_outcome: whether it is a lead that an outcome sent out, under an id of its own.
         routed: the batches in which leads of routed assignees go on; see `routing`.
+        assigned_value: what the leads of each count, millionths, by rank; None where each counts
+            one. Then fair shares and errors are in value too.
+        largest_value: of its leads, likewise.
+        limits_after: of assignees after it; None where there are none.
     """
 
     batch_id: str
@@ -86,6 +91,9 @@ class Dispatched(Decision, frozen=True, kw_only=True):
     sticky: Sticky | None = None
     owners_unknown: bool = False
     routed: tuple[RoutedBatch, ...] = ()
+    assigned_value: tuple[int, ...] | None = None
+    largest_value: int | None = None
+    limits_after: tuple[LimitsOf, ...] | None = None
 
 
 class RosterSettled(Decision, frozen=True, kw_only=True):
@@ -159,7 +167,9 @@ class OutcomeRecorded(Decision, frozen=True, kw_only=True):
     Attributes:
         received: the outcome.
         errors_before, errors: by rank, numerators over `roster.error_denominator`.
-        spread_leads: what was added to the errors of all active members, by weight.
+        spread_units: what was added to the errors of all active members, by weight; 10^-12 leads
+            or value.
+        lead_value: of the lead, millionths, where leads count by value and it matters.
         credited, dispatched_again: of a lead that was returned; None for other outcomes.
         eligibility: with the open leads after it.
         parking: without the lead, if it waited.
@@ -170,12 +180,13 @@ class OutcomeRecorded(Decision, frozen=True, kw_only=True):
     roster: Roster
     errors_before: tuple[int, ...]
     errors: tuple[int, ...]
-    spread_leads: int
+    spread_units: int
     credited: bool | None
     dispatched_again: bool | None
     eligibility: Eligibility | None
     parking: Parking
     unparked_batch_id: str | None = None
+    lead_value: int | None = None
 
 
 class DuplicateIgnored(Decision, frozen=True, kw_only=True):

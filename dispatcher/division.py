@@ -28,6 +28,7 @@ from dispatcher.eligibility import Able, Eligibility
 from dispatcher.interleaving import interleave
 from dispatcher.requirements import Requirement
 from dispatcher.roster import Roster
+from dispatcher.share_limits import LimitsOf
 
 NOBODY_FORCED: Final[Mapping[int, int]] = MappingProxyType({})
 
@@ -44,6 +45,8 @@ class Group(NamedTuple):
         forced_to: the rank that had to get them; None where they were divided.
         because: why: "owner", "by_hand", or "moved": then they are due to that rank alone, which
             was charged for them already.
+        lead_by_lead: whether each was divided as a batch of its own, because of limits.
+        limit_reached: whether somebody who could take a parked one had reached a limit.
     """
 
     requirement: Requirement
@@ -54,11 +57,15 @@ class Group(NamedTuple):
     parked_places: tuple[int, ...]
     forced_to: int | None = None
     because: str = ""
+    lead_by_lead: bool = False
+    limit_reached: bool = False
 
     def why_parked(self, roster: Roster) -> str:
         """As `schemas.outputs` gives reasons."""
         if not roster.weight_sum:
             return "nobody_active"
+        if self.limit_reached:
+            return "limit_reached"
         if self.able_weight_millionths:
             return "capacity_reached"
         return "nobody_with_the_skills" if self.requirement.skills else "returned_by_everybody"
@@ -72,6 +79,8 @@ class Divided(NamedTuple):
         assigned: leads of each member.
         accrued: what each was due, numerators over the roster's `error_denominator`.
         errors: after it, likewise.
+        assigned_value: what the leads of each count, millionths; None where each counts one.
+        limits: of assignees after it; None where there are none.
     """
 
     takers: list[int | None]
@@ -79,6 +88,8 @@ class Divided(NamedTuple):
     accrued: tuple[int, ...]
     errors: tuple[int, ...]
     groups: tuple[Group, ...]
+    assigned_value: tuple[int, ...] | None = None
+    limits: tuple[LimitsOf, ...] | None = None
 
 
 def divide(
@@ -92,7 +103,7 @@ def divide(
 
     `forced`: {place: rank} of leads that have to go to somebody, whatever room they have.
     """
-    book = _Book(roster, list(errors), eligibility.rooms())
+    book = Book(roster, list(errors), eligibility.rooms())
     takers: list[int | None] = [None] * len(requirements)
     groups = []
     everybody = Able(eligibility, roster, roster.active)
@@ -105,23 +116,13 @@ def divide(
         weight = _weight_of(roster, able)
         groups.append(Group(requirement, tuple(places), len(able), weight, (), (), taker, because))
 
-    for (requirement, taker), places in _grouped(
-        ((requirements[place], rank), place) for place, rank in sorted(forced.items())
-    ):
-        force(requirement._replace(owner=""), places, taker, "by_hand")
-    for requirement, places in _grouped(
-        (asked, place)
-        for place, asked in enumerate(requirements)
-        if asked.owner and place not in forced
-    ):
-        rank = _owner(requirement, roster, everybody)
+    for (requirement, taker), places in by_hand(requirements, forced):
+        force(requirement, places, taker, "by_hand")
+    for requirement, places in owned(requirements, forced):
+        rank = owner_rank(requirement, roster, everybody)
         if rank is not None and (theirs := places[: book.room(rank)]):
             force(requirement._replace(owner=""), theirs, rank, "owner")
-    for requirement, places in _grouped(
-        (asked._replace(owner="") if asked.owner else asked, place)
-        for place, asked in enumerate(requirements)
-        if takers[place] is None
-    ):
+    for requirement, places in left_to_divide(requirements, takers):
         able = everybody.ranks(requirement)
         counts, capped = book.divide(len(places), able)
         order = interleave([counts[rank] for rank in able])
@@ -143,9 +144,40 @@ def divide(
 
 
 K = TypeVar("K", bound=Hashable)
+Grouped = list[tuple[K, list[int]]]
 
 
-def _grouped(asked: Iterable[tuple[K, int]]) -> list[tuple[K, list[int]]]:
+def by_hand(
+    requirements: Sequence[Requirement], forced: Mapping[int, int]
+) -> Grouped[tuple[Requirement, int]]:
+    """Leads that are forced on somebody: places by what they ask and whom they go to."""
+    return _grouped(
+        ((requirements[place]._replace(owner=""), rank), place)
+        for place, rank in sorted(forced.items())
+    )
+
+
+def owned(requirements: Sequence[Requirement], forced: Mapping[int, int]) -> Grouped[Requirement]:
+    """Of the others those that have an owner."""
+    return _grouped(
+        (asked, place)
+        for place, asked in enumerate(requirements)
+        if asked.owner and place not in forced
+    )
+
+
+def left_to_divide(
+    requirements: Sequence[Requirement], takers: Sequence[int | None]
+) -> Grouped[Requirement]:
+    """What goes to whoever is owed most."""
+    return _grouped(
+        (asked._replace(owner="") if asked.owner else asked, place)
+        for place, asked in enumerate(requirements)
+        if takers[place] is None
+    )
+
+
+def _grouped(asked: Iterable[tuple[K, int]]) -> Grouped[K]:
     """Places by what their leads ask, in the order of each group's first lead."""
     groups: dict[K, list[int]] = {}
     for key, place in asked:
@@ -157,7 +189,7 @@ def _weight_of(roster: Roster, ranks: Iterable[int]) -> int:
     return sum(roster.members[rank].weight_millionths for rank in ranks)
 
 
-def _owner(requirement: Requirement, roster: Roster, everybody: Able) -> int | None:
+def owner_rank(requirement: Requirement, roster: Roster, everybody: Able) -> int | None:
     """The rank of a lead's owner, if they are there, have a weight and meet the rest."""
     if requirement.owner not in roster:
         return None
@@ -167,14 +199,15 @@ def _owner(requirement: Requirement, roster: Roster, everybody: Able) -> int | N
     return rank
 
 
-class _Book:
+class Book:
     """What is written down while a batch is divided: by rank, in units of 1/(W 10^12) leads."""
 
     def __init__(self, roster: Roster, errors: list[int], rooms: list[int]) -> None:
-        self._weights = [member.weight_millionths for member in roster.members]
-        self._one_lead = roster.error_denominator
+        """With the errors and the rooms before, by rank; both move."""
+        self.weights = [member.weight_millionths for member in roster.members]
+        self.one_lead = roster.error_denominator
         self.errors = errors
-        self._rooms = rooms
+        self.rooms = rooms
         self.assigned = [0] * len(errors)
         self.accrued = [0] * len(errors)
 
@@ -182,26 +215,26 @@ class _Book:
         """Divide a group; returns {rank: leads}, and who reached their capacity."""
         counts = dict.fromkeys(able, 0)
         capped: list[int] = []
-        open_set = [rank for rank in able if self._rooms[rank] > 0]
-        while leads and any(self._weights[rank] for rank in open_set):
-            weights = [self._weights[rank] for rank in open_set]
+        open_set = [rank for rank in able if self.rooms[rank] > 0]
+        while leads and any(self.weights[rank] for rank in open_set):
+            weights = [self.weights[rank] for rank in open_set]
             before = [self.errors[rank] for rank in open_set]
-            fair_shares, division = apportion_within(leads, weights, before, self._one_lead)
+            fair_shares, division = apportion_within(leads, weights, before, self.one_lead)
             over = [
                 rank
                 for rank, count in zip(open_set, division.assigned, strict=True)
-                if count > self._rooms[rank]
+                if count > self.rooms[rank]
             ]
             if not over:
                 for rank, count, fair_share in zip(
                     open_set, division.assigned, fair_shares, strict=True
                 ):
-                    self._give(rank, count, fair_share)
+                    self.give(rank, count, fair_share)
                     counts[rank] += count
                 return counts, capped
             for rank in over:
-                room = self._rooms[rank]
-                self._give(rank, room, room * self._one_lead)
+                room = self.rooms[rank]
+                self.give(rank, room, room * self.one_lead)
                 counts[rank] += room
                 leads -= room
             capped += over
@@ -211,21 +244,22 @@ class _Book:
 
     def room(self, rank: int) -> int:
         """How many leads a member can still take."""
-        return max(0, self._rooms[rank])
+        return max(0, self.rooms[rank])
 
     def force(self, leads: int, taker: int, able: Sequence[int]) -> None:
         """Charge leads to somebody; they accrue by weight to those who could have had them."""
-        open_set = [rank for rank in able if self._rooms[rank] > 0]
-        weights = [self._weights[rank] for rank in open_set]
-        due = leads * self._one_lead
+        open_set = [rank for rank in able if self.rooms[rank] > 0]
+        weights = [self.weights[rank] for rank in open_set]
+        due = leads * self.one_lead
         if not any(weights):
             open_set, weights = [taker], [1]
         for rank, accrued in zip(open_set, spread(due, weights, sum(weights)), strict=True):
-            self._give(rank, 0, accrued)
-        self._give(taker, leads, 0)
+            self.give(rank, 0, accrued)
+        self.give(taker, leads, 0)
 
-    def _give(self, rank: int, leads: int, accrued: int) -> None:
+    def give(self, rank: int, leads: int, accrued: int) -> None:
+        """Write down what somebody gets and is due."""
         self.assigned[rank] += leads
         self.accrued[rank] += accrued
-        self.errors[rank] += leads * self._one_lead - accrued
-        self._rooms[rank] -= leads
+        self.errors[rank] += leads * self.one_lead - accrued
+        self.rooms[rank] -= leads

@@ -15,16 +15,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from dispatcher.events import ChangeReceived, InputRef
 from dispatcher.requirements import Requirement
 from dispatcher.roster import Roster
+from dispatcher.share_limits import LimitsOf, counting_anew, limits_after
 from dispatcher.times import day_of, milliseconds
 from schemas.inputs import (
     ANY_REASON,
     AssigneePaused,
     CapacityChanged,
     ChannelConfigured,
+    LimitsChanged,
     SkillsChanged,
 )
 
@@ -55,12 +58,20 @@ class Rules(msgspec.Struct, frozen=True):
         required_skills: attributes whose values are skills that a lead requires.
         returns: what to do with a lead that comes back, by reason.
         sticky: how the same person again goes to who had their last lead; None: they don't.
+        value_attribute: what says how much a lead counts; unset where each counts one.
     """
 
     time_zone: str = "UTC"
     required_skills: tuple[str, ...] = ()
     returns: tuple[ReturnTerms, ...] = ()
     sticky: Sticky | None = None
+    # Unset rather than None: then it isn't written, and records are as they were.
+    value_attribute: str | UnsetType = UNSET
+
+    @property
+    def by_value(self) -> str | None:
+        """The attribute by which leads are divided; None where each counts one."""
+        return None if isinstance(self.value_attribute, UnsetType) else self.value_attribute
 
     def on_return(self, reason: str) -> ReturnTerms:
         """What to do with a lead that comes back for a reason."""
@@ -101,6 +112,7 @@ class Eligibility(msgspec.Struct, frozen=True):
         taken_today: leads that each got since the day's timer.
         open_leads: leads of each that no outcome has closed yet.
         timers: the next first.
+        share_limits: of those who have any (see `share_limits`), by assignee_id; unset for none.
     """
 
     rules: Rules = Rules()
@@ -108,6 +120,7 @@ class Eligibility(msgspec.Struct, frozen=True):
     taken_today: tuple[int, ...] = ()
     timers: tuple[Timer, ...] = ()
     open_leads: tuple[int, ...] = ()
+    share_limits: tuple[LimitsOf, ...] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Records of before open leads were counted don't have them."""
@@ -117,9 +130,35 @@ class Eligibility(msgspec.Struct, frozen=True):
     def listing_bytes(self) -> int:
         """At most what the terms of everyone take in a decision: bytes of JSON."""
         skills = sum(len(skill.encode()) + 3 for terms in self.terms for skill in terms.skills)
+        skills += len((self.rules.by_value or "").encode())
+        for each in self.limits:
+            skills += sum(len((x.attribute + x.value).encode()) + 90 for x in each.limits)
         reasons = sum(len(terms.reason.encode()) + 80 for terms in self.rules.returns)
         # Quotes and backslashes may double a skill or a reason.
         return 2 * (skills + reasons) + 140 * len(self.terms)
+
+    @property
+    def limits(self) -> tuple[LimitsOf, ...]:
+        """Of those who have any, by assignee_id."""
+        return () if isinstance(self.share_limits, UnsetType) else self.share_limits
+
+    @property
+    def measures(self) -> bool:
+        """Whether it matters what leads are worth, or what kind they are of."""
+        return bool(self.limits) or self.rules.by_value is not None
+
+    @property
+    def everybody_takes_everything(self) -> bool:
+        """Whether nothing holds anybody up who is active."""
+        return not (
+            self.limits
+            or self.rules.required_skills
+            or any(each.per_day is not None or each.open_max is not None for each in self.terms)
+        )
+
+    def with_limits(self, limits: tuple[LimitsOf, ...]) -> "Eligibility":
+        """With other limits, or other counts of them."""
+        return msgspec.structs.replace(self, share_limits=limits or UNSET)
 
     def rooms(self) -> list[int]:
         """How many leads each member can still take, by rank."""
@@ -134,14 +173,17 @@ class Eligibility(msgspec.Struct, frozen=True):
         self, roster: Roster, requirements: Iterable[Requirement]
     ) -> Iterator[Requirement]:
         """Those that somebody of weight over 0 meets who is below their capacity."""
+        able = Able(self, roster, self.takers(roster))
+        return (requirement for requirement in requirements if able.ranks(requirement))
+
+    def takers(self, roster: Roster) -> list[int]:
+        """The ranks of those of weight over 0 who are below their capacity, ascending."""
         rooms = self.rooms()
-        takers = [
+        return [
             rank
             for rank in roster.active
             if rooms[rank] > 0 and roster.members[rank].weight_millionths > 0
         ]
-        able = Able(self, roster, takers)
-        return (requirement for requirement in requirements if able.ranks(requirement))
 
     def pause_ends_ms(self) -> dict[str, int]:
         """When pauses end by themselves, by assignee_id; milliseconds since 1970."""
@@ -173,8 +215,10 @@ class Eligibility(msgspec.Struct, frozen=True):
             for member in after.members
         ]
         paused = {member.assignee_id for member in after.members if member.paused}
+        limits = tuple(each for each in self.limits if each.assignee_id in after)
         return msgspec.structs.replace(
             self,
+            share_limits=limits or UNSET,
             terms=tuple(NO_TERMS if rank is None else self.terms[rank] for rank in ranks),
             taken_today=tuple(0 if rank is None else self.taken_today[rank] for rank in ranks),
             open_leads=tuple(0 if rank is None else self.open_leads[rank] for rank in ranks),
@@ -261,9 +305,9 @@ def eligibility_after(
     A channel gets rules with the first change that asks for any, and keeps them.
     """
     change = received.change
-    asks = isinstance(change, CapacityChanged | SkillsChanged | ChannelConfigured) or (
-        isinstance(change, AssigneePaused) and change.until is not None
-    )
+    asks = isinstance(
+        change, CapacityChanged | SkillsChanged | LimitsChanged | ChannelConfigured
+    ) or (isinstance(change, AssigneePaused) and change.until is not None)
     if eligibility is None:
         if not asks:
             return None
@@ -292,8 +336,20 @@ def eligibility_after(
                 if rule is None
                 else Sticky(tuple(rule.attributes), rule.days, rule.without_register)
             )
-            rules = Rules(change.time_zone, tuple(change.required_skills), tuple(returns), sticky)
+            rules = Rules(
+                time_zone=change.time_zone,
+                required_skills=tuple(change.required_skills),
+                returns=tuple(returns),
+                sticky=sticky,
+                value_attribute=change.value_attribute or UNSET,
+            )
+            if rules.by_value != eligibility.rules.by_value:
+                eligibility = eligibility.with_limits(counting_anew(eligibility.limits))
             eligibility = msgspec.structs.replace(eligibility, rules=rules)
+        case LimitsChanged():
+            eligibility = eligibility.with_limits(
+                limits_after(eligibility.limits, change.assignee_id, change.limits)
+            )
         case AssigneePaused():
             until = [] if change.until is None else [milliseconds(change.until)]
             timers = [Timer(at_ms, change.assignee_id, received.input) for at_ms in until]

@@ -27,7 +27,8 @@ from dispatcher.events import InputRef
 from dispatcher.json_texts import json_ids, json_name, json_text
 from dispatcher.roster import Roster
 from dispatcher.routing import routed_text
-from dispatcher.shares import shares_text
+from dispatcher.share_limits import of
+from dispatcher.shares import limits_listed, millionths_text, shares_text
 from dispatcher.times import timestamp_text
 from schemas.inputs import (
     ChannelConfigured,
@@ -35,7 +36,7 @@ from schemas.inputs import (
     LeadReassigned,
     RosterReplaced,
 )
-from schemas.scalars import UNITS_PER_LEAD, decimal_text, units_text, weight_text
+from schemas.scalars import decimal_text, units_text, weight_text
 
 ALL_MEMBERS_LISTED_MAX = 20
 """Up to this roster size a batch's decision lists everyone."""
@@ -241,6 +242,8 @@ def _group(group: Group, roster: Roster) -> dict[str, Any]:
     if group.forced_to is not None:
         row["forced_to"] = roster.members[group.forced_to].assignee_id
         row["forced_because"] = group.because
+    if group.lead_by_lead:
+        row["lead_by_lead"] = True
     return row
 
 
@@ -283,6 +286,8 @@ def _rules(rules: Rules) -> dict[str, Any]:
         row["returns"] = rules.returns
     if rules.sticky is not None:
         row["sticky"] = rules.sticky
+    if rules.by_value is not None:
+        row |= {"dispatch_by": "value", "value_attribute": rules.by_value}
     return row
 
 
@@ -305,8 +310,10 @@ def _outcome(event: dict[str, Any], decision: OutcomeRecorded) -> None:
         event["dispatched_again"] = decision.dispatched_again
     if decision.unparked_batch_id is not None:
         event["unparked_batch_id"] = decision.unparked_batch_id
-    if decision.spread_leads:
-        event["spread_by_weight"] = units_text(decision.spread_leads * UNITS_PER_LEAD)
+    if decision.lead_value is not None:
+        event["lead_value"] = millionths_text(decision.lead_value)
+    if decision.spread_units:
+        event["spread_by_weight"] = units_text(decision.spread_units)
     complete = len(roster) <= ALL_MEMBERS_LISTED_MAX
     event["shares"] = [
         _outcome_share(decision, rank)
@@ -331,6 +338,8 @@ def _outcome_share(decision: OutcomeRecorded, rank: int) -> dict[str, Any]:
     }
     if eligibility is not None:
         row["open_leads"] = eligibility.open_leads[rank]
+        for limits in of(eligibility.limits, member.assignee_id):
+            row["limits"] = limits_listed(limits)
     return row
 
 
@@ -353,6 +362,8 @@ def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
             row["routes_to"] = member.routes_to
         if eligibility is not None:
             row |= _terms(eligibility.terms[rank], pause_ends_ms.get(member.assignee_id))
+            for limits in of(eligibility.limits, member.assignee_id):
+                row["limits"] = limits_listed(limits)
         yield row
 
 

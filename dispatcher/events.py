@@ -14,6 +14,8 @@ _ADDED_LATER: Final[dict[str, Any]] = {
     "open_max": None,
     "returns": [],
     "sticky": None,
+    "dispatch_by": "count",
+    "value_attribute": None,
 }
 """Fields that came later, with their defaults: a change without them keeps its content."""
 
@@ -31,13 +33,13 @@ class RejectedLead(msgspec.Struct, frozen=True):
 
     Attributes:
         place: in the event, from 1.
-        raw: the lead's JSON as it came.
+        raw: the lead's JSON as it came; None where that is only in the record.
     """
 
     place: int
     reason: Reason
     detail: str
-    raw: bytes
+    raw: bytes | None
 
 
 class BatchReceived(msgspec.Struct, frozen=True):

@@ -9,13 +9,15 @@
   concerned.
 - Assigned by hand: it accrues by weight to those who may take it now, and is charged to whom it is
   given. If it was parked, it leaves the queue.
+- Where leads are divided by value, "one lead" is the value that the outcome's attributes say;
+  without a valid one it is a dead letter.
 - A lead that goes to somebody by its outcome goes out as a batch of that lead alone; that is a
   decision of its own, which follows at once.
 - An assignee who left is no obstacle to say what became of a lead: there is nobody to credit then.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -35,10 +37,14 @@ from dispatcher.limits import Limits, Room
 from dispatcher.parking import ParkedBatch, Parking
 from dispatcher.requirements import required_of
 from dispatcher.roster import CannotApply, Roster
+from dispatcher.share_limits import Counts
 from dispatcher.state import ChannelState
+from dispatcher.values import ONE_LEAD, InvalidValue, lead_value, measured
 from schemas.inputs import LeadAssignedManually, LeadReassigned, LeadReturned
 from schemas.reasons import Reason
-from schemas.scalars import UNITS_PER_LEAD
+from schemas.scalars import MILLIONTHS, UNITS_PER_LEAD
+
+UNITS_PER_MILLIONTH: Final = UNITS_PER_LEAD // MILLIONTHS
 
 
 def decide_outcome(
@@ -76,7 +82,7 @@ def decide_next(
         case LeadReturned() if recorded.dispatched_again:
             decision = _again(state, event, limits, room)
         case LeadReassigned(to_assignee_id=taker) if event.outcome.assignee_id in state.roster:
-            decision = _moved(state, event, taker)
+            decision = _moved(state, event, taker, recorded.lead_value)
         case LeadReassigned(to_assignee_id=taker):
             decision = _by_hand(state, _alone(event, "reassigned"), taker)
         case LeadAssignedManually(assignee_id=taker):
@@ -94,27 +100,36 @@ def _recorded(state: ChannelState, event: OutcomeReceived) -> OutcomeRecorded:
     """Raises CannotApply."""
     outcome, roster, eligibility = event.outcome, state.roster, state.eligibility
     errors, parking = state.errors, state.parking
-    credited = dispatched_again = unparked_batch_id = None
-    spread_leads = 0
+    credited = dispatched_again = unparked_batch_id = lead_value = None
+    spread_units = 0
     member = outcome.assignee_id in roster
     match outcome:
         case LeadReturned():
             terms = _eligibility(state).rules.on_return(outcome.reason)
             credited, dispatched_again = terms.credited and member, terms.dispatched_again
+            if credited or dispatched_again:
+                lead_value = _value(state, event)
             if credited:
-                errors, spread_leads = _credited(roster, errors, outcome.assignee_id), 1
+                spread_units = _counts(lead_value) * UNITS_PER_MILLIONTH
+                errors = _credited(roster, errors, outcome.assignee_id, _counts(lead_value))
         case LeadReassigned():
             taker = roster.rank(outcome.to_assignee_id)
+            lead_value = _value(state, event)
             if member:
-                errors = _moved_errors(roster, errors, roster.rank(outcome.assignee_id), taker)
+                giver = roster.rank(outcome.assignee_id)
+                errors = _moved_errors(roster, errors, giver, taker, _counts(lead_value))
         case LeadAssignedManually():
             roster.rank(outcome.assignee_id)
             if (found := _waiting(parking, outcome.lead_id)) is not None:
                 unparked_batch_id = found.entry.batch_id
                 parking = _without(parking, found)
+            else:
+                lead_value = _value(state, event)
     gives_up = not isinstance(outcome, LeadAssignedManually) and member
     if eligibility is not None and gives_up:
         eligibility = eligibility.given_up(roster.rank(outcome.assignee_id))
+    if eligibility is not None and (credited or (isinstance(outcome, LeadReassigned) and member)):
+        eligibility = _off_the_limits(eligibility, event)
     return OutcomeRecorded(
         channel=state.channel,
         state_version=state.state_version + 1,
@@ -125,33 +140,66 @@ def _recorded(state: ChannelState, event: OutcomeReceived) -> OutcomeRecorded:
         roster=roster,
         errors_before=state.errors,
         errors=errors,
-        spread_leads=spread_leads,
+        spread_units=spread_units,
         credited=credited,
         dispatched_again=dispatched_again,
         eligibility=eligibility,
         parking=parking,
         unparked_batch_id=unparked_batch_id,
+        lead_value=lead_value,
     )
 
 
-def _credited(roster: Roster, errors: Sequence[int], assignee_id: str) -> tuple[int, ...]:
-    """One lead less for a member, and one spread by weight over those who are active."""
+def _value(state: ChannelState, event: OutcomeReceived) -> int | None:
+    """What the lead counts, millionths; None where leads are not divided by value."""
+    value_attribute = _eligibility(state).rules.by_value
+    if value_attribute is None:
+        return None
+    try:
+        return lead_value(event.attributes, value_attribute)
+    except InvalidValue as why:
+        detail = f"{why}; it stands in the attributes of the outcome, because none are kept"
+        raise CannotApply(Reason.INVALID_EVENT, detail) from None
+
+
+def _counts(lead_value: int | None) -> int:
+    return ONE_LEAD if lead_value is None else lead_value
+
+
+def _off_the_limits(eligibility: Eligibility, event: OutcomeReceived) -> Eligibility:
+    """After a lead doesn't count any more for who had it."""
+    if not eligibility.limits:
+        return eligibility
+    lead = measured([event.attributes], eligibility.rules.by_value, eligibility.limits)
+    counts = Counts(eligibility.limits)
+    counts.add(event.outcome.assignee_id, lead.marks[0], -lead.values[0])
+    return eligibility.with_limits(counts.after())
+
+
+def _credited(
+    roster: Roster, errors: Sequence[int], assignee_id: str, millionths: int
+) -> tuple[int, ...]:
+    """So much less for a member, and as much spread by weight over those who are active."""
     if not roster.weight_sum:
         raise CannotApply(
             Reason.NO_COUNTERPARTY,
             "nobody is active with a weight over 0 to take the counter-entry",
         )
     after = list(errors)
-    after[roster.rank(assignee_id)] -= roster.error_denominator
+    units = millionths * UNITS_PER_MILLIONTH
+    after[roster.rank(assignee_id)] -= units * roster.weight_sum
     for rank, weight in zip(roster.active, roster.active_weights, strict=True):
-        after[rank] += weight * UNITS_PER_LEAD
+        after[rank] += units * weight
     return tuple(after)
 
 
-def _moved_errors(roster: Roster, errors: Sequence[int], giver: int, taker: int) -> tuple[int, ...]:
+def _moved_errors(
+    roster: Roster, errors: Sequence[int], giver: int, taker: int, millionths: int
+) -> tuple[int, ...]:
+    numerator = millionths * (roster.error_denominator // MILLIONTHS)
     after = list(errors)
-    after[giver] -= roster.error_denominator
-    after[taker] += roster.error_denominator
+    after[giver] -= numerator
+    after[taker] += numerator
     return tuple(after)
 
 
@@ -205,7 +253,9 @@ def _by_hand(
     return msgspec.structs.replace(dispatched, released=parked, of_outcome=not parked)
 
 
-def _moved(state: ChannelState, event: OutcomeReceived, taker: str) -> Dispatched:
+def _moved(
+    state: ChannelState, event: OutcomeReceived, taker: str, value: int | None
+) -> Dispatched:
     """The outcome moved its charge already: here it accrues to who gets it, and to nobody else."""
     roster, rank = state.roster, state.roster.rank(taker)
     batch = _alone(event, "reassigned")
@@ -215,6 +265,10 @@ def _moved(state: ChannelState, event: OutcomeReceived, taker: str) -> Dispatche
     able_weight = sum(roster.members[each].weight_millionths for each in able)
     one = [0] * len(roster)
     one[rank] = 1
+    unit = roster.error_denominator // MILLIONTHS
+    counts = Counts(eligibility.limits)
+    lead = measured([event.attributes], eligibility.rules.by_value, eligibility.limits)
+    counts.add(taker, lead.marks[0], lead.values[0])
     return Dispatched(
         channel=state.channel,
         state_version=state.state_version + 1,
@@ -230,10 +284,13 @@ def _moved(state: ChannelState, event: OutcomeReceived, taker: str) -> Dispatche
         roster=roster,
         errors_before=state.errors,
         errors_after=state.errors,
-        accrued=tuple([count * roster.error_denominator for count in one]),
+        accrued=tuple([_counts(value) * each * unit for each in one]),
         groups=(Group(requirement, (0,), len(able), able_weight, (), (), rank, "moved"),),
         of_outcome=True,
         sticky=eligibility.rules.sticky,
+        assigned_value=None if value is None else tuple([value * each for each in one]),
+        largest_value=value,
+        limits_after=counts.after() if eligibility.limits else None,
     )
 
 
@@ -256,7 +313,7 @@ def _waiting(parking: Parking, lead_id: str) -> _Waiting | None:
 
 def _without(parking: Parking, found: _Waiting) -> Parking:
     places = [place for place in range(len(found.entry.lead_ids)) if place != found.place]
-    rest = found.entry.split({found.entry.requirement: places})[0] if places else None
+    rest = found.entry.part(places) if places else None
     return parking.with_less(found.number, rest)
 
 

@@ -10,6 +10,25 @@ inside: with four equal members two can be owed 3/4 each, which nobody reaches w
 correction, and then a batch of one under other weights takes one of them to 5/4, past 13/12. What
 is needed, and enough, is that for every k the k most owed are together owed at most
 k (1/(k+1) + ... + 1/n) leads (with pauses k (n-k)/2); a test shows the case.
+
+Where leads are divided by value, the same bounds hold times v, the largest value since the errors
+were last all zero:
+
+- *Ahead.* Once everybody has accrued a batch, the errors of all sum to minus the value that is
+  still to be given. A lead of value x <= v goes to the smallest error, which is no more than the
+  mean, so no more than -x/n: whoever gets it is at most x - x/n <= v (1 - 1/n) ahead. Until they
+  get another one their error only falls.
+- *Owed.* Let b(k) be the most that k members are ever together owed after a batch; b(n) = 0. Take
+  k members, and the last lead of the batch that went to anybody else, j, of value x; none:
+  what they are owed didn't rise. Nobody of the k was owed more than j then, so the k were owed at
+  most k/(k+1) of what the k and j were. From then on j got x and the k got r, all the rest. At the
+  end the k and j are owed at most b(k+1), so the k at most k/(k+1) (b(k+1) + x + r) - r, which is
+  no more than k/(k+1) (b(k+1) + v). So b(k)/k <= b(k+1)/(k+1) + v/(k+1), and
+  b(k) <= k v (1/(k+1) + ... + 1/n); for k = 1 it is v (1/2 + ... + 1/n).
+
+Neither needs the largest first (that keeps errors small in practice), nor equal weights, nor that
+they stay the same: an accrual by whatever weights moves no more than it is owed within the batch.
+Joining, leaving and new weights do to errors what they do elsewhere. A test searches for a breach.
 """
 
 from collections.abc import Sequence
@@ -17,8 +36,10 @@ from fractions import Fraction
 from functools import lru_cache
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from dispatcher.roster import Roster
+from schemas.scalars import MILLIONTHS
 
 TOLERANCE_LEADS = Fraction(1, 10**6)
 """What rounding at roster changes may add."""
@@ -34,15 +55,43 @@ class Promise(msgspec.Struct, frozen=True):
         members_most: the most members at once.
         paused: somebody was paused.
         corrected: a correction has moved an error that isn't back inside the bound yet.
+        value_max: the largest lead since then, millionths, where leads are divided by value.
     """
 
     members_most: int = 0
     paused: bool = False
     corrected: bool = False
+    # Unset rather than None: then it isn't written, and records are as they were.
+    value_max: int | UnsetType = UNSET
 
     def bounds_leads(self) -> tuple[Fraction, Fraction]:
-        """The least and the largest cumulative error that is promised, in leads."""
-        return _bounds_leads(self.members_most, self.paused)
+        """The least and the largest cumulative error that is promised, in leads, or in value."""
+        low, high = _bounds_leads(self.members_most, self.paused)
+        if isinstance(self.value_max, UnsetType):
+            return low, high
+        return low * self._largest, high * self._largest
+
+    @property
+    def _largest(self) -> Fraction:
+        """What the largest lead counts."""
+        if isinstance(self.value_max, UnsetType):
+            return Fraction(1)
+        return Fraction(self.value_max, MILLIONTHS)
+
+    def measuring(self, *, by_value: bool) -> "Promise":
+        """After a change that leaves a channel's leads divided by value, or by count."""
+        if by_value:
+            return self.with_value(0)
+        if self.value_max is UNSET:
+            return self
+        return msgspec.structs.replace(self, value_max=UNSET)
+
+    def with_value(self, millionths: int) -> "Promise":
+        """After leads of which the largest counts so much, where leads are divided by value."""
+        known = 0 if isinstance(self.value_max, UnsetType) else self.value_max
+        if self.value_max == max(known, millionths):
+            return self
+        return msgspec.structs.replace(self, value_max=max(known, millionths))
 
     def after(
         self, roster: Roster, errors: Sequence[int], *, correction: bool = False
@@ -51,7 +100,8 @@ class Promise(msgspec.Struct, frozen=True):
         members = len(roster.members)
         paused = len(roster.active) < members
         if not any(errors):
-            return Promise(members, paused, corrected=False)
+            value_max = self.value_max if self.value_max is UNSET else 0
+            return Promise(members, paused, False, value_max)
         members_most = max(self.members_most, members)
         corrected = self.corrected or correction
         if (
@@ -61,9 +111,9 @@ class Promise(msgspec.Struct, frozen=True):
             and not corrected
         ):
             return self
-        now = Promise(members_most, self.paused or paused, corrected)
+        now = Promise(members_most, self.paused or paused, corrected, self.value_max)
         if corrected and now.could_be_uncorrected(errors, roster.error_denominator):
-            return Promise(members_most, now.paused, corrected=False)
+            return Promise(members_most, now.paused, False, self.value_max)
         return now
 
     def holds(self, errors: Sequence[int], denominator: int) -> bool:
@@ -79,12 +129,13 @@ class Promise(msgspec.Struct, frozen=True):
         n = self.members_most
         owed = sorted([*(-error for error in errors), *[0] * (n - len(errors))], reverse=True)
         tail = -_bounds_leads(n, False)[0]
+        largest = self._largest
         together = 0
         for k in range(1, n):
             together += owed[k - 1]
             # `tail` is 1/(k+1) + ... + 1/n.
             bound = Fraction(k * (n - k), 2) if self.paused else k * tail
-            if Fraction(together, denominator) > bound + TOLERANCE_LEADS:
+            if Fraction(together, denominator) > bound * largest + TOLERANCE_LEADS:
                 return False
             tail -= Fraction(1, k + 1) if n <= EXACT_MEMBERS_MAX else Fraction(1.0 / (k + 1))
         return True

@@ -42,19 +42,32 @@ def required_of(attributes: str, names: tuple[str, ...]) -> Requirement:
     """
     if not names:
         return NOTHING
-    fields = _decode_fields(attributes)
+    fields = fields_of(attributes)
     given = tuple((name, bytes(fields[name])) for name in names if name in fields)
     return _requirement(given) if given else NOTHING
+
+
+def fields_of(attributes: str) -> dict[str, msgspec.Raw]:
+    """The attributes of a lead, each still as JSON."""
+    return _decode_fields(attributes)
+
+
+@lru_cache(maxsize=1_024)
+def texts_in(raw: bytes) -> tuple[str, ...]:
+    """What an attribute says: its text, or the texts of a list; null, nothing."""
+    value = _value(raw)
+    return tuple(
+        each if isinstance(each, str) else _text(each)
+        for each in (value if isinstance(value, list) else [value])
+        if each is not None
+    )
 
 
 @lru_cache(maxsize=_REMEMBERED_MAX)
 def _requirement(given: tuple[tuple[str, bytes], ...]) -> Requirement:
     skills: set[str] = set()
     for name, raw in given:
-        value = _value(raw)
-        for each in value if isinstance(value, list) else [value]:
-            if each is not None:
-                skills.add(f"{name}={each if isinstance(each, str) else _text(each)}")
+        skills.update(f"{name}={text}" for text in texts_in(raw))
     return Requirement(tuple(sorted(skills)))
 
 

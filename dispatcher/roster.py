@@ -35,6 +35,7 @@ from schemas.inputs import (
     CapacityChanged,
     ChannelConfigured,
     CumulativeErrorCorrected,
+    LimitsChanged,
     RosterChange,
     RosterReplaced,
     SkillsChanged,
@@ -201,7 +202,7 @@ def settle(channel: str, roster: Roster, errors: Sequence[int], change: RosterCh
             members, units = _replace(channel, roster, units, change)
         case CumulativeErrorCorrected():
             _correct(roster, units, change)
-        case CapacityChanged() | SkillsChanged():
+        case CapacityChanged() | SkillsChanged() | LimitsChanged():
             roster.rank(change.assignee_id)  # what it changes stands in `eligibility`
         case ChannelConfigured():
             pass

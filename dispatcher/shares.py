@@ -13,12 +13,16 @@ bound.
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from dispatcher.decisions import Dispatched
 from dispatcher.json_texts import json_name
 from dispatcher.roster import Roster
+from dispatcher.share_limits import LimitsOf
 from schemas.scalars import (
+    MILLIONTHS,
     UNITS_PER_LEAD,
     decimal_text,
     nearest_units,
@@ -36,6 +40,9 @@ _MEMBERS_REMEMBERED_MAX: Final = 100
 TEXTS_REMEMBERED_MAX: Final = 4_096
 _TEXTS_REMEMBERED_MEMBERS_MAX: Final = 20
 """Together 25 MB at most."""
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 def shares_text(decision: Dispatched, *, complete: bool) -> str:
@@ -141,20 +148,46 @@ _before_text = lru_cache(maxsize=NUMBERS_REMEMBERED_MAX)(decimal_text)
 def _accrued_text(decision: Dispatched, accrued: Sequence[int], *, complete: bool) -> str:
     """Where not everybody may take everything, what each was due doesn't follow from weights."""
     roster, denominator = decision.roster, decision.roster.error_denominator
-    rows = []
+    rows, value = [], ""
+    limits = {each.assignee_id: each for each in decision.limits_after or ()}
     for rank in roster.by_assignee_id:
         if not (complete or decision.assigned[rank] or accrued[rank]):
             continue
         member, before = roster.members[rank], decision.errors_before[rank]
         paused = ',"paused":true' if member.paused else ""
+        if (values := decision.assigned_value) is not None:
+            value = f',"assigned_value":"{millionths_text(values[rank])}"'
+        limited = ""
+        if limits and member.assignee_id in limits:
+            listed = limits_listed(limits[member.assignee_id])
+            limited = f',"limits":{_encode(listed).decode()}'
         rows.append(
             f'{{"assignee_id":{json_name(member.assignee_id)}'
             f',"weight":"{weight_text(member.weight_millionths)}"{paused}'
             f',"fair_share":"{decimal_text(accrued[rank], denominator)}"'
             f',"cumulative_error_before":"{decimal_text(before, denominator)}"'
             f',"ideal":"{decimal_text(accrued[rank] - before, denominator)}"'
-            f',"assigned":{decision.assigned[rank]}'
+            f',"assigned":{decision.assigned[rank]}{value}'
             f',"cumulative_error_after":"{decimal_text(decision.errors_after[rank], denominator)}"'
-            f',"cumulative_error_numerator":"{decision.errors_after[rank]}"}}'
+            f',"cumulative_error_numerator":"{decision.errors_after[rank]}"{limited}}}'
         )
     return f"[{','.join(rows)}]"
+
+
+def limits_listed(limits: LimitsOf) -> list[dict[str, Any]]:
+    """The limits of an assignee, and what they count so far, as decisions list them."""
+    return [
+        {
+            "attribute": limit.attribute,
+            "value": limit.value,
+            "share_max": weight_text(limit.share_max),
+            "matching": millionths_text(limit.matching),
+            "total": millionths_text(limit.total),
+        }
+        for limit in limits.limits
+    ]
+
+
+def millionths_text(millionths: int) -> str:
+    """Of value, or of leads, with 12 decimals."""
+    return units_text(millionths * (UNITS_PER_LEAD // MILLIONTHS))

@@ -1,11 +1,13 @@
 """The state of a channel: an immutable value. `channel.evolve` makes the next one."""
 
 from collections.abc import Iterable
+from typing import cast
 
 import msgspec
 
 from dispatcher.eligibility import Eligibility
 from dispatcher.events import InputRef
+from dispatcher.marked_parking import oldest_takeable
 from dispatcher.parking import NOBODY_WAITS, ParkedBatch, Parking
 from dispatcher.promise import Promise
 from dispatcher.recent import Recent
@@ -93,7 +95,10 @@ class ChannelState(msgspec.Struct, frozen=True):
         """The number and leads of the entry that is released next, if somebody may take any."""
         if not self.parking.entries or not self.roster.weight_sum:
             return None
-        requirements: Iterable[Requirement] = self.parking.queues
-        if self.eligibility is not None:
-            requirements = self.eligibility.takeable(self.roster, requirements)
-        return self.parking.oldest(requirements)
+        if self.eligibility is None:
+            return self.parking.oldest(self.parking.queues)
+        if self.eligibility.limits:
+            return oldest_takeable(self.parking, self.eligibility, self.roster)
+        # Without limits nothing that waits is marked.
+        requirements = cast("Iterable[Requirement]", self.parking.queues)
+        return self.parking.oldest(self.eligibility.takeable(self.roster, requirements))

@@ -28,6 +28,7 @@ from dispatcher.promise import Promise
 from dispatcher.recent import Recent, recent_from
 from dispatcher.requirements import NOTHING, Requirement
 from dispatcher.roster import Member, Roster, rank_digest
+from dispatcher.share_limits import Mark
 from dispatcher.state import ChannelState, Release, Seen
 
 SEGMENT_LENGTH: Final = 25
@@ -108,6 +109,8 @@ class _ParkedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     parked_at: str
     leads: list[tuple[str, msgspec.Raw]]
     requirement: Requirement = NOTHING
+    marks: tuple[Mark, ...] = ()
+    values: tuple[int, ...] = ()
 
 
 _encode = msgspec.json.Encoder().encode
@@ -255,6 +258,8 @@ def _parked_value(batch: ParkedBatch) -> bytes:
             batch.parked_at,
             leads,
             batch.requirement if batch.requirement != NOTHING else NOTHING,
+            batch.marks or (),
+            batch.values or (),
         )
     )
 
@@ -325,6 +330,8 @@ def _read_parked(value: bytes) -> ParkedBatch:
         input=record.input,
         parked_at=record.parked_at,
         requirement=record.requirement,
+        marks=record.marks,
+        values=record.values,
     )
 
 

@@ -41,6 +41,7 @@ EVENTS: Final[dict[str, type[BaseModel]]] = {
     "capacity_changed": inputs.CapacityChanged,
     "skills_changed": inputs.SkillsChanged,
     "assignee_routed": inputs.AssigneeRouted,
+    "limits_changed": inputs.LimitsChanged,
     "lead_returned": inputs.LeadReturned,
     "lead_closed": inputs.LeadClosed,
     "lead_reassigned": inputs.LeadReassigned,
@@ -71,6 +72,7 @@ EVENTS_ON: Final[dict[str, tuple[str, ...]]] = {
         "capacity_changed",
         "skills_changed",
         "assignee_routed",
+        "limits_changed",
     ),
     LEAD_OUTCOMES.name: (
         "lead_returned",

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from schemas.scalars import Amount, Id, Timestamp, Weight
+from schemas.scalars import Amount, Id, PartOfWhole, Timestamp, Weight
 from schemas.time_zones import TimeZone
 
 CAPACITY_MAX: Final = 1_000_000
 SKILLS_MAX: Final = 100
 SKILL_ATTRIBUTES_MAX: Final = 20
 RETURN_RULES_MAX: Final = 100
+LIMITS_MAX: Final = 20
 ANY_REASON: Final = "*"
 STICKY_ATTRIBUTES_MAX: Final = 5
 STICKY_DAYS_MAX: Final = 90
@@ -209,6 +210,39 @@ class AssigneeRouted(RosterChangeEvent):
         return self
 
 
+class ShareLimit(InputEvent):
+    """Leads whose `attribute` is `value` are at most so large a part of what an assignee gets.
+
+    As in "at most half of the value may be investment loans". Where leads are not divided by
+    value, each counts 1. A list in the attribute counts with each of its values.
+    """
+
+    attribute: Id
+    value: Id
+    share_max: PartOfWhole
+
+
+class LimitsChanged(RosterChangeEvent):
+    """All limits of an assignee, by what leads are about; an empty list: none.
+
+    What an assignee got is counted from when the limit was set; one that is there already, for the
+    same attribute and value, goes on counting.
+    """
+
+    type: Literal["limits_changed"]
+    assignee_id: Id
+    limits: list[ShareLimit] = Field(max_length=LIMITS_MAX)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        seen: set[tuple[str, str]] = set()
+        for limit in self.limits:
+            if (limit.attribute, limit.value) in seen:
+                raise ValueError(f"{limit.attribute!r} with {limit.value!r} stands in limits twice")
+            seen.add((limit.attribute, limit.value))
+        return self
+
+
 class ReturnRule(InputEvent):
     """What a channel does with a lead that comes back for a reason.
 
@@ -251,6 +285,19 @@ class ChannelConfigured(RosterChangeEvent):
         description="without a rule a lead that comes back is not credited, and dispatched again",
     )
     sticky: StickyRule | None = None
+    dispatch_by: Literal["count", "value"] = Field(
+        default="count", description="whether leads count one each, or what an attribute says"
+    )
+    value_attribute: Id | None = Field(
+        default=None,
+        description="with dispatch_by value: the attribute that says what a lead counts",
+    )
+
+    @model_validator(mode="after")
+    def _by_which_value(self) -> Self:
+        if (self.dispatch_by == "value") != (self.value_attribute is not None):
+            raise ValueError('"dispatch_by":"value" and value_attribute go together')
+        return self
 
     @model_validator(mode="after")
     def _each_reason_once(self) -> Self:
@@ -273,6 +320,7 @@ RosterChange = Annotated[
     | CapacityChanged
     | SkillsChanged
     | AssigneeRouted
+    | LimitsChanged
     | ChannelConfigured,
     Field(discriminator="type"),
 ]

@@ -11,10 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from schemas.inputs import SchemaVersion
 from schemas.reasons import Reason
-from schemas.scalars import Decimal12, Id, Timestamp, Weight, WholeNumber
+from schemas.scalars import Decimal12, Id, PartOfWhole, Timestamp, Weight, WholeNumber
 
 ParkedBecause = Literal[
-    "nobody_active", "nobody_with_the_skills", "returned_by_everybody", "capacity_reached"
+    "nobody_active",
+    "nobody_with_the_skills",
+    "returned_by_everybody",
+    "capacity_reached",
+    "limit_reached",
 ]
 
 
@@ -52,8 +56,18 @@ class LeadAssigned(OutputEvent):
     attributes: dict[str, Any]
 
 
+class LimitInForce(OutputEvent):
+    """How large a part of what an assignee gets may be leads of some kind, and is so far."""
+
+    attribute: str
+    value: str
+    share_max: PartOfWhole
+    matching: Decimal12 = Field(description="of such leads, since the limit was set")
+    total: Decimal12 = Field(description="of all leads, since the limit was set")
+
+
 class Share(OutputEvent):
-    """What one assignee was due and got in a batch; amounts in leads."""
+    """What one assignee was due and got in a batch; amounts in leads, or in value."""
 
     assignee_id: Id
     weight: Weight
@@ -62,10 +76,15 @@ class Share(OutputEvent):
     cumulative_error_before: Decimal12
     ideal: Decimal12 = Field(description="fair_share - cumulative_error_before")
     assigned: int = Field(ge=0)
+    assigned_value: Decimal12 | None = Field(
+        default=None,
+        description="where leads are divided by value; then all amounts are in value",
+    )
     cumulative_error_after: Decimal12
     cumulative_error_numerator: WholeNumber = Field(
         description="the exact error after the decision, over error_denominator"
     )
+    limits: list[LimitInForce] | None = Field(default=None, description="after the decision")
 
 
 class Group(OutputEvent):
@@ -76,13 +95,16 @@ class Group(OutputEvent):
     leads: int = Field(ge=0)
     able: int = Field(ge=0, description="how many are active, have the skills, aren't excluded")
     capped: list[str] = Field(description="who would have passed their capacity with it")
-    parked: int = Field(ge=0, description="leads that nobody could take, the last of them")
+    parked: int = Field(ge=0, description="leads that nobody could take")
     parked_because: ParkedBecause | None = None
     forced_to: str | None = Field(
         default=None, description="who had to get them, whoever was owed most"
     )
     forced_because: ForcedBecause | None = Field(
         default=None, description='"moved": due to who gets them alone, who is charged already'
+    )
+    lead_by_lead: bool | None = Field(
+        default=None, description="some match a limit: each was divided as a batch of its own"
     )
 
 
@@ -118,6 +140,8 @@ class RulesInForce(OutputEvent):
     required_skills: list[str]
     returns: list[ReturnRuleInForce] | None = None
     sticky: StickyRuleInForce | None = None
+    dispatch_by: Literal["count", "value"] | None = None
+    value_attribute: str | None = None
 
 
 class Standing(OutputEvent):
@@ -133,6 +157,7 @@ class Standing(OutputEvent):
     per_day: int | None = Field(default=None, description="leads at most in a day")
     open_max: int | None = Field(default=None, description="open leads at most at once")
     routes_to: Id | None = Field(default=None, description="the channel that their leads go on to")
+    limits: list[LimitInForce] | None = None
     paused_until: Timestamp | None = None
 
 
@@ -257,6 +282,7 @@ class OutcomeShare(OutputEvent):
     cumulative_error_after: Decimal12
     cumulative_error_numerator: WholeNumber
     open_leads: int | None = Field(default=None, description="after it, in channels with rules")
+    limits: list[LimitInForce] | None = Field(default=None, description="after it")
 
 
 class OutcomeRecorded(Decision):
@@ -279,6 +305,9 @@ class OutcomeRecorded(Decision):
     dispatched_again: bool | None = Field(default=None, description="of a lead returned")
     unparked_batch_id: str | None = Field(
         default=None, description="the batch in which the lead was parked until then"
+    )
+    lead_value: Decimal12 | None = Field(
+        default=None, description="what the lead counts, where leads are divided by value"
     )
     spread_by_weight: Decimal12 | None = Field(
         default=None, description="leads added to the errors of all active members, by weight"

@@ -23,6 +23,12 @@ AMOUNT_LEADS_MAX: Final = 100_000
 UNITS_PER_LEAD: Final = 10**12
 """Cumulative errors are rounded to whole units of 10^-12 leads at every applied roster change."""
 
+VALUE_MAX: Final = 10**12
+"""What a lead counts where leads are divided by value, at most."""
+
+MILLIONTHS: Final = 10**6
+"""Weights, values and parts of a whole are computed with in millionths."""
+
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _WEIGHT = re.compile(r"[0-9]+(?:\.[0-9]{1,6})?", re.ASCII)
 _AMOUNT = re.compile(r"[+-]?[0-9]+(?:\.[0-9]{1,6})?", re.ASCII)
@@ -53,6 +59,32 @@ def weight_millionths(text: str) -> int:
     value = _millionths(text)
     if value > WEIGHT_MILLIONTHS_MAX:
         raise ValueError("a weight is at most 1,000,000")
+    return value
+
+
+def share_millionths(text: str) -> int:
+    """A part of a whole in millionths: `"0.5"` is 500,000.
+
+    Raises ValueError when the text is not digits with at most 6 decimals, or over 1.
+    """
+    if len(text) > _DECIMAL_LENGTH_MAX or not _WEIGHT.fullmatch(text):
+        raise ValueError('a part is digits, then at most 6 decimals, as in "0.5"')
+    value = _millionths(text)
+    if value > MILLIONTHS:
+        raise ValueError("a part of the whole is at most 1")
+    return value
+
+
+def value_millionths(text: str) -> int:
+    """What a lead counts, in millionths: `"1250.5"` is 1,250,500,000.
+
+    Raises ValueError when the text is not digits with at most 6 decimals, or over `VALUE_MAX`.
+    """
+    if len(text) > _DECIMAL_LENGTH_MAX or not _WEIGHT.fullmatch(text):
+        raise ValueError('a value is digits, then at most 6 decimals, as in "1250.5"')
+    value = _millionths(text)
+    if value > VALUE_MAX * MILLIONTHS:
+        raise ValueError("a value is at most 1,000,000,000,000")
     return value
 
 
@@ -115,6 +147,11 @@ def _checked_weight(text: str) -> str:
     return text
 
 
+def _checked_share(text: str) -> str:
+    share_millionths(text)
+    return text
+
+
 def _checked_amount(text: str) -> str:
     amount_units(text)
     return text
@@ -148,6 +185,15 @@ Weight = Annotated[
     AfterValidator(_checked_weight),
     Field(
         description="decimal string, 0 to 1,000,000, at most 6 decimals",
+        json_schema_extra={"pattern": r"^[0-9]+(\.[0-9]{1,6})?$"},
+    ),
+]
+PartOfWhole = Annotated[
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(_checked_share),
+    Field(
+        description="decimal string, 0 to 1, at most 6 decimals",
         json_schema_extra={"pattern": r"^[0-9]+(\.[0-9]{1,6})?$"},
     ),
 ]

@@ -7,9 +7,12 @@ from fractions import Fraction
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from dispatcher.eligibility import Eligibility
 from dispatcher.promise import Promise
+from dispatcher.share_limits import of
+from dispatcher.shares import limits_listed
 from dispatcher.state import ChannelState
 from dispatcher.times import timestamp_text
 from schemas.scalars import UNITS_PER_LEAD, decimal_text, weight_text
@@ -30,7 +33,7 @@ def channel_view(found: FoundChannel, last: int) -> dict[str, Any]:
         "roster_version": state.roster_version,
         "members": _members(state),
         "error_denominator": str(state.roster.error_denominator),
-        "rules": msgspec.to_builtins(eligibility.rules) if eligibility else None,
+        "rules": _rules(eligibility) if eligibility else None,
         "promise": _promise(state),
         "last_decisions": _last_decisions(state, last),
         "parked_batches": _parked(state),
@@ -39,6 +42,13 @@ def channel_view(found: FoundChannel, last: int) -> dict[str, Any]:
         "changelog_next_offset": found.restore_point.next_offset if found.restore_point else None,
         "written_at_ms": found.restore_point.written_at_ms if found.restore_point else None,
     }
+
+
+def _rules(eligibility: Eligibility) -> dict[str, Any]:
+    rules: dict[str, Any] = msgspec.to_builtins(eligibility.rules)
+    if eligibility.rules.by_value is not None:
+        rules["dispatch_by"] = "value"
+    return rules
 
 
 def _members(state: ChannelState) -> list[dict[str, Any]]:
@@ -62,7 +72,9 @@ def _terms(
     state: ChannelState, eligibility: Eligibility, rank: int, pause_ends_ms: dict[str, int]
 ) -> dict[str, Any]:
     """What an assignee can do and how much they take, in a channel with rules."""
-    ends_ms = pause_ends_ms.get(state.roster.members[rank].assignee_id)
+    assignee_id = state.roster.members[rank].assignee_id
+    ends_ms = pause_ends_ms.get(assignee_id)
+    limits = of(eligibility.limits, assignee_id)
     return {
         "skills": list(eligibility.terms[rank].skills),
         "per_day": eligibility.terms[rank].per_day,
@@ -70,6 +82,7 @@ def _terms(
         "open_max": eligibility.terms[rank].open_max,
         "open_leads": eligibility.open_leads[rank],
         "paused_until": None if ends_ms is None else timestamp_text(ends_ms),
+        **({"limits": limits_listed(limits[0])} if limits else {}),
     }
 
 
@@ -77,7 +90,13 @@ def _promise(state: ChannelState) -> dict[str, Any]:
     promise: Promise = state.promise
     low, high = promise.bounds_leads()
     errors, denominator = state.errors, state.roster.error_denominator
+    eligibility = state.eligibility
+    largest = promise.value_max
     return {
+        # By value nothing else is a reason for no promise; by count any rule may be.
+        "in_force": eligibility is None
+        or (eligibility.rules.by_value is not None and eligibility.everybody_takes_everything),
+        **({} if largest is UNSET else {"value_max": weight_text(largest)}),
         "low": _decimal(low),
         "high": _decimal(high),
         "used": round(promise.used(errors, denominator), 6),
@@ -120,6 +139,11 @@ def _parked(state: ChannelState) -> list[dict[str, Any]]:
             "batch_size": len(batch.lead_ids),
             "parked_at": batch.parked_at,
             "required_skills": list(batch.requirement.skills),
+            **(
+                {"limited": [f"{name}={value}" for name, value in batch.marks]}
+                if batch.marks
+                else {}
+            ),
             "input": {
                 "topic": batch.input.topic,
                 "partition": batch.input.partition,

@@ -65,8 +65,20 @@ def dead_letter(
     return Output(topic, record.partition % partition_count, [(key, content)], headers)
 
 
-def lead_value(event: BatchReceived, lead: RejectedLead) -> bytes:
-    """A batch of one dead-lettered lead, as it could be sent again."""
+class _Leads(msgspec.Struct):
+    leads: list[msgspec.Raw]
+
+
+_decode_leads = msgspec.json.Decoder(_Leads).decode
+
+
+def lead_in(value: bytes | None, place: int) -> bytes:
+    """A lead of a batch as it came, by its place from 1; the record was read before."""
+    return bytes(_decode_leads(value or b"").leads[place - 1])
+
+
+def lead_value(event: BatchReceived, lead: RejectedLead, raw: bytes) -> bytes:
+    """A batch of one dead-lettered lead, as it could be sent again; `raw` is the lead's JSON."""
     head = _encode(
         {
             "type": "lead_batch",
@@ -76,7 +88,7 @@ def lead_value(event: BatchReceived, lead: RejectedLead) -> bytes:
             "created_at": event.created_at,
         }
     )
-    return head[:-1] + b',"leads":[' + lead.raw + b"]}"
+    return head[:-1] + b',"leads":[' + raw + b"]}"
 
 
 def lead_batch_id(batch_id: str, place: int) -> str:

@@ -33,7 +33,7 @@ from dispatcher.times import timestamp_text
 from schemas.partitioning import partition_of
 from schemas.reasons import Reason
 from streams.broker import InputRecord, KeyValue, TopicPartition
-from streams.dead_letters import dead_letter, lead_value
+from streams.dead_letters import dead_letter, lead_in, lead_value
 from streams.intake import Refused, read_batch, read_change, read_outcome
 from streams.settings import Settings
 from streams.task import Task
@@ -101,7 +101,6 @@ class Decider:
         self._assignments = settings.topics.assignments
         self._decisions = settings.topics.decisions
         self._lead_batches = settings.topics.lead_batches
-        self._outcomes = settings.topics.lead_outcomes
         self._readers: dict[str, Read] = dict(
             zip(settings.topics.inputs, (read_batch, read_change, read_outcome), strict=True)
         )
@@ -141,8 +140,7 @@ class Decider:
             self._decide_together(task, [task.take_change()], draft)
         elif task.waiting_ready():
             most = min(TOGETHER_RECORDS_MAX, max(1, self._records_max - draft.size))
-            records = task.take_waiting(most, TOGETHER_BYTES_MAX, self._outcomes)
-            self._decide_together(task, records, draft)
+            self._decide_together(task, task.take_waiting(most, TOGETHER_BYTES_MAX), draft)
         else:
             return False
         return True
@@ -164,7 +162,7 @@ class Decider:
     def _decide_together(self, task: Task, records: Sequence[InputRecord], draft: Draft) -> None:
         events = [self._read(record, task.partition_count) for record in records]
         decided = []
-        for record, event in zip(records, events, strict=True):
+        for number, (record, event) in enumerate(zip(records, events, strict=True), start=1):
             if isinstance(event, Refused):
                 self._bury(record, event.reason, event.detail, draft)
                 continue
@@ -173,10 +171,16 @@ class Decider:
                 at_version = task.state(event.channel).state_version
                 self._bury(record, outcome.reason, outcome.detail, draft, state_version=at_version)
                 continue
-            if isinstance(event, BatchReceived) and event.rejected_leads:
+            first = outcome[0]
+            if isinstance(first, Dispatched | Parked) and first.rejected_leads:
+                assert isinstance(event, BatchReceived)  # nothing else has leads to refuse
                 self._bury_leads(record, event, outcome, draft)
             assert record.key is not None  # it is the channel
             decided.append((record.key, outcome))
+            if task.overlay.releasing:
+                # R13: what this one lets go comes before anything newer of its channel.
+                task.put_back(len(records) - number)
+                break
         self._emit(task, decided, draft)
 
     def _read(self, record: InputRecord, partition_count: int) -> Received | Refused:
@@ -213,7 +217,8 @@ class Decider:
         for decision in outcome:
             if isinstance(decision, Dispatched | Parked):
                 for lead in decision.rejected_leads:
-                    value = lead_value(event, lead)
+                    raw = lead.raw or lead_in(record.value, lead.place)
+                    value = lead_value(event, lead, raw)
                     self._bury(record, lead.reason, lead.detail, draft, value)
 
     def _emit(

@@ -90,18 +90,9 @@ class Overlay:
         return record
 
     def take_waiting(
-        self,
-        waiting: deque[WaitingInput],
-        roster_seen: int,
-        count_max: int,
-        bytes_max: int,
-        last_of: str,
+        self, waiting: deque[WaitingInput], roster_seen: int, count_max: int, bytes_max: int
     ) -> list[InputRecord]:
-        """The first of the batches and outcomes that wait, to be decided together.
-
-        One of the topic `last_of` is the last of them. R13: an outcome may let go what waits, and
-        that comes before anything newer.
-        """
+        """The first of the batches and outcomes that wait, to be decided together."""
         taken: list[InputRecord] = []
         size = 0
         while waiting and len(taken) < count_max and size < bytes_max:
@@ -114,9 +105,15 @@ class Overlay:
             taken.append(record)
             size += len(record.value or b"")
             self.applied[record.topic] = record.offset + 1
-            if record.topic == last_of:
-                break
         return taken
+
+    def put_back(self, count: int, waiting: deque[WaitingInput]) -> None:
+        """Put the last of the batches and outcomes back that were taken, undecided."""
+        for _ in range(count):
+            undecided = self.waiting.pop()
+            waiting.appendleft(undecided)
+            # Everything below it is applied, whatever was taken of its topic before.
+            self.applied[undecided.record.topic] = undecided.record.offset
 
     def give_back(self, changes: deque[InputRecord], waiting: deque[WaitingInput]) -> None:
         """Put the inputs back to where they were taken from."""

@@ -156,14 +156,16 @@ class Task:
         """The next roster change to decide."""
         return self.overlay.take_change(self.changes)
 
-    def take_waiting(self, count_max: int, bytes_max: int, last_of: str) -> list[InputRecord]:
+    def take_waiting(self, count_max: int, bytes_max: int) -> list[InputRecord]:
         """The next batches and outcomes, those whose rosters are all there (R5); one at least."""
         if self.sticky:
             free = takewhile(lambda each: not self._needs_owners(each.record), self.waiting)
             count_max = sum(1 for _ in islice(free, count_max))
-        return self.overlay.take_waiting(
-            self.waiting, self.roster_seen, count_max, bytes_max, last_of
-        )
+        return self.overlay.take_waiting(self.waiting, self.roster_seen, count_max, bytes_max)
+
+    def put_back(self, count: int) -> None:
+        """Leave the last of what `take_waiting` gave for later."""
+        self.overlay.put_back(count, self.waiting)
 
     # -- the lead register
 

@@ -84,6 +84,11 @@ def expected_row(again: Recomputed, rank: int) -> Json:
     """A member's row as it has to stand in the decision."""
     member, one_lead = again.roster.members[rank], again.roster.one_lead
     due = again.accrued[rank]
+    more: Json = {}
+    if again.assigned_value is not None:
+        more["assigned_value"] = again.assigned_value[rank]
+    if member.assignee_id in again.limits:
+        more["limits"] = again.limits[member.assignee_id]
     return {
         "weight": weight_text(member.weight_millionths),
         "paused": member.paused,
@@ -93,6 +98,7 @@ def expected_row(again: Recomputed, rank: int) -> Json:
         "assigned": again.assigned[rank],
         "cumulative_error_after": decimal_text(again.after[rank], one_lead),
         "cumulative_error_numerator": str(again.after[rank]),
+        **more,
     }
 
 
@@ -124,7 +130,7 @@ def _weight_or_none(given: Any) -> int | None:
 def _text(value: Any) -> str:
     if value is None:
         return "nothing"
-    return ", ".join(value) or "nobody" if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) or "nobody" if isinstance(value, list) else str(value)
 
 
 def own_differences(decision: Json) -> list[Difference]:

@@ -26,7 +26,7 @@ from schemas.scalars import UNITS_PER_LEAD, weight_millionths
 
 Json = dict[str, Any]
 
-TERMS: Final = frozenset({"skills", "per_day", "open_max", "paused_until"})
+TERMS: Final = frozenset({"skills", "per_day", "open_max", "paused_until", "limits"})
 """What a roster change lists of a member's terms, that this version understands."""
 
 _ROW: Final = TERMS | {
@@ -62,6 +62,7 @@ class Account(NamedTuple):
         taken_today: leads since the day began.
         open_max: leads at most that are with them at once; None without a bound.
         open_leads: how many are, counted since the channel has rules.
+        limits: as the last decision lists them that says; see `schemas.outputs`.
     """
 
     weight_millionths: int
@@ -73,6 +74,7 @@ class Account(NamedTuple):
     taken_today: int = 0
     open_max: int | None = None
     open_leads: int = 0
+    limits: tuple[Json, ...] = ()
 
     @property
     def room(self) -> int | None:
@@ -123,6 +125,24 @@ def has_rules(decision: Mapping[str, Any]) -> bool:
     return decision.get("leads_parked") is not None
 
 
+def received_units(row: Mapping[str, Any]) -> int:
+    """What a row of a batch says that somebody got: leads, or value; in 10^-12."""
+    value = row.get("assigned_value")
+    return int(row["assigned"]) * UNITS_PER_LEAD if value is None else units_of(value)
+
+
+def measured_by(rules: Mapping[str, Any] | None) -> str | None:
+    """The attribute by which a channel with these rules divides leads; None: each counts one."""
+    return None if rules is None else rules.get("value_attribute")
+
+
+def is_measured(decision: Mapping[str, Any]) -> bool:
+    """Whether a batch was divided by what its leads are worth, or by kinds that are limited."""
+    return any("assigned_value" in row for row in decision["shares"]) or any(
+        group.get("lead_by_lead") for group in decision.get("groups") or ()
+    )
+
+
 def units_of(text: str) -> int:
     """An amount of leads with at most 12 decimals, in units of 10^-12 leads."""
     digits = text.lstrip("+-")
@@ -161,7 +181,8 @@ class Ledger:
         waiting: parked leads by batch_id.
         released: what waited of the batch that was released last.
         previous: the last decision.
-        cause: the last decision that was not about a batch: what a release may be due to.
+        cause: the last decision that was no release, nor followed from another: what a release
+            may be due to.
     """
 
     def __init__(self, channel: str) -> None:
@@ -230,8 +251,14 @@ class Ledger:
             ) from None
         self.state_version = decision["state_version"]
         self.previous = decision
-        if decision["type"] not in _BATCH_TYPES:
+        if decision["type"] not in _BATCH_TYPES or self._may_make_room(decision):
             self.cause = decision
+
+    def _may_make_room(self, decision: Json) -> bool:
+        """Whether it is a batch that came by itself: with limits, it may let others go."""
+        if decision["type"] != "batch_dispatched" or decision.get("released"):
+            return False
+        return self.cause is None or self.cause.get("input") != decision.get("input")
 
     def _apply(self, decision: Json) -> None:
         kind = decision["type"]
@@ -274,6 +301,7 @@ class Ledger:
                 spread_units=self._spread_units,
                 taken_today=known.taken_today + assigned,
                 open_leads=int(row.get("open_leads", known.open_leads + assigned)),
+                limits=tuple(row.get("limits") or ()),
             )
         self.complete = self.complete or decision.get("shares_complete") is True
 
@@ -298,6 +326,7 @@ class Ledger:
                 known.taken_today if known else 0,
                 row.get("open_max"),
                 known.open_leads if known else 0,
+                tuple(row.get("limits") or ()),
             )
         self.accounts = accounts
         self.complete = True

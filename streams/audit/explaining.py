@@ -23,7 +23,7 @@ from streams.audit.checking import (
     own_differences,
     places,
 )
-from streams.audit.decision_log import Json, Ledger, Unreadable, decision_of
+from streams.audit.decision_log import Json, Ledger, Unreadable, decision_of, is_measured
 from streams.audit.going_on import (
     GoneOn,
     as_assigned,
@@ -33,7 +33,8 @@ from streams.audit.going_on import (
     routed_differences,
     went_on,
 )
-from streams.audit.recomputing import Recomputed, members_before, recompute
+from streams.audit.measuring import measured_told, recompute_measured, takers_differ
+from streams.audit.recomputing import Recomputed, Roster, members_before, recompute
 from streams.audit.telling import exact_text, group_told, in_group
 
 BATCHES_OPEN_MAX: Final = 64
@@ -192,6 +193,8 @@ def _explanation(
         not_known.append(roster)
         found = own_differences(decision)
         told["shares"] = [_own_row(row, decision) for row in decision["shares"]]
+    elif is_measured(decision):
+        found = _measured(told, not_known, roster, ledger, decision, leads, lead)
     else:
         again = recompute(roster, decision)
         found = differences(decision, again)
@@ -216,6 +219,26 @@ def _explanation(
     told["differences"] = [each._asdict() for each in found]
     told["not_known"] = not_known
     return told
+
+
+def _measured(
+    told: Json,
+    not_known: list[str],
+    roster: Roster,
+    ledger: Ledger,
+    decision: Json,
+    leads: Sequence[Assigned],
+    lead: Assigned,
+) -> list[Difference]:
+    """Where leads count by value, or limits are about them."""
+    again = recompute_measured(roster, decision, leads, ledger)
+    if isinstance(again, str):
+        not_known.append(again)
+        told["shares"] = [_own_row(row, decision) for row in decision["shares"]]
+        return own_differences(decision)
+    told |= group_told(again.batch, again.batch.groups[again.groups[lead.position - 1]])
+    told["measured"] = measured_told(again, lead, decision)
+    return differences(decision, again.batch) + takers_differ(again, leads)
 
 
 def _place_gone_on(
@@ -286,7 +309,7 @@ def _cause(decision: Json | None) -> Json | None:
         return None
     names = (
         "type", "state_version", "decided_at", "change_type", "assignee_id", "by_timer", "reason",
-        "changed_by", "outcome_type", "day",
+        "changed_by", "outcome_type", "day", "batch_id",
     )  # fmt: skip
     return {name: decision[name] for name in names if decision.get(name) is not None}
 

@@ -14,6 +14,7 @@ REASONS = {
     "nobody_with_the_skills": "nobody active had the skills that it asks",
     "returned_by_everybody": "everybody who could take it had given it back",
     "capacity_reached": "whoever could take it had reached their capacity",
+    "limit_reached": "whoever could take it had reached a limit on such leads",
 }
 _TUNED_TOLD = 3
 
@@ -79,6 +80,7 @@ def _before(told: Json) -> Iterator[str]:
 def _cause(cause: Json) -> str:
     what = _words(cause.get("change_type") or cause.get("outcome_type") or cause["type"])
     whose = f" of {cause['assignee_id']}" if "assignee_id" in cause else ""
+    whose = f" ({cause['batch_id']})" if "batch_id" in cause else whose
     by_itself = ", which happened by itself," if cause.get("by_timer") else ""
     return (
         f"{what.capitalize()}{whose} at {cause['decided_at']}"
@@ -114,6 +116,9 @@ def _number(told: Json) -> Iterator[str]:
     if forced is not None:
         yield f"It had to go to {forced}, whoever was owed most; it counts like any lead."
         return
+    if "measured" in told:
+        yield from _measured(name, told["measured"])
+        return
     mine = [(r, s) for r in rounds for s in r["shares"] if s["assignee_id"] == name]
     if not mine:
         return
@@ -139,6 +144,25 @@ def _number(told: Json) -> Iterator[str]:
     yield "  " + _tuning(last)
     if share["capacity_reached"]:
         yield f"  That is more than {name} had room for: {share['assigned']}."
+
+
+def _measured(name: str, measured: Json) -> Iterator[str]:
+    """What it counts, and who was owed most when it was its turn."""
+    if measured["by"] is not None:
+        yield (
+            f"It counts {_unsigned(measured['counts'])} ({measured['by']}), place"
+            f" {measured['place_by_size']} by size of the {measured['of']} that ask the same: the"
+            " largest goes first, each to whoever is owed most."
+        )
+    if measured["lead_by_lead"]:
+        yield (
+            "Some of them match a limit, so each was divided by itself, among those who could take"
+            " it then."
+        )
+    owed = measured["owed_most_first"]
+    if owed:
+        listed = [f"{each['assignee_id']} at {leads(each['cumulative_error'])}" for each in owed]
+        yield f"Why {name}: when it was given, with its share accrued, {_listed(listed)}."
 
 
 def _tuning(each: Json) -> str:

@@ -20,26 +20,35 @@ from streams.audit.decision_log import (
     Ledger,
     by_rank,
     has_rules,
+    is_measured,
+    measured_by,
+    received_units,
     spread_by_weight_units,
 )
 from streams.audit.recomputing import fair_share, members_before, recompute
 
 
 class Movement(NamedTuple):
-    """One line of a statement; amounts in leads.
+    """One line of a statement; amounts in leads, or in value where leads are divided by it.
 
-    `leads` is below 0 where a lead was given back.
+    `leads` is below 0 where a lead was given back; `value` is what they count, None for one each.
     """
 
     what: str
     leads: int = 0
     fair_share: Fraction = Fraction(0)
     adjustment: Fraction = Fraction(0)
+    value: Fraction | None = None
+
+    @property
+    def received(self) -> Fraction:
+        """What the leads count."""
+        return Fraction(self.leads) if self.value is None else self.value
 
     @property
     def amount(self) -> Fraction:
         """By how much the error rises."""
-        return self.leads - self.fair_share + self.adjustment
+        return self.received - self.fair_share + self.adjustment
 
 
 def row_of(decision: Json, assignee_id: str) -> Json | None:
@@ -86,7 +95,10 @@ def _batch(ledger: Ledger, decision: Json, assignee_id: str) -> list[Movement]:
         return []
     size = decision["batch_size"]
     what = f"batch {decision['batch_id']}, {size} {'lead' if size == 1 else 'leads'}"
-    return [Movement(what, leads, Fraction(due, one_lead))]
+    value = None
+    if row is not None and "assigned_value" in row:
+        value = Fraction(received_units(row), UNITS_PER_LEAD)
+    return [Movement(what, leads, Fraction(due, one_lead), value=value)]
 
 
 def _due_by_rules(ledger: Ledger, decision: Json, assignee_id: str, row: Json | None) -> int:
@@ -94,9 +106,11 @@ def _due_by_rules(ledger: Ledger, decision: Json, assignee_id: str, row: Json | 
     if row is None:
         return 0
     roster = members_before(ledger, decision)
-    if isinstance(roster, str):
+    # What leads are worth stands in their assignments, not here.
+    if isinstance(roster, str) or is_measured(decision):
         before, after = ledger.error(assignee_id) or 0, int(row["cumulative_error_numerator"])
-        return before + int(row["assigned"]) * int(decision["error_denominator"]) - after
+        units_per = int(decision["error_denominator"]) // UNITS_PER_LEAD
+        return before + received_units(row) * units_per - after
     ranks = {member.assignee_id: rank for rank, member in enumerate(roster.members)}
     rank = ranks.get(assignee_id)
     return 0 if rank is None else recompute(roster, decision).accrued[rank]
@@ -119,8 +133,13 @@ def _outcome(ledger: Ledger, decision: Json, assignee_id: str) -> list[Movement]
             int(row["cumulative_error_numerator"]) - before - part, ledger.denominator
         )
         # A lead given back was received before; one that comes has an assignment of its own.
-        if direct == -1:
-            found.append(Movement(what, leads=-1))
+        stated = decision.get("lead_value")
+        value = None if stated is None else Fraction(stated)
+        gave_up = decision.get("assignee_id") == assignee_id and (
+            decision.get("credited") or "to_assignee_id" in decision
+        )
+        if direct == (-1 if value is None else -value) and (direct or gave_up):
+            found.append(Movement(what, leads=-1, value=None if value is None else direct))
         elif direct:
             found.append(Movement(what, adjustment=direct))
     if part:
@@ -145,6 +164,9 @@ def _roster_change(ledger: Ledger, decision: Json, assignee_id: str) -> list[Mov
     place = ids.index(assignee_id)
     rounding = _leads(units[place]) - Fraction(exact[place], ledger.denominator)
     found = [Movement(f"rounding: {what}", adjustment=rounding)] if rounding else []
+    if _measured_otherwise(ledger, decision):
+        words = f"{what}: leads are measured otherwise, errors begin at 0"
+        return [*found, Movement(words, adjustment=-_leads(units[place]))]
     if decision["change_type"] == "cumulative_error_corrected":
         return found + _correction(ledger, decision, assignee_id, ids)
     left = {leaver["assignee_id"] for leaver in decision["left"]}
@@ -158,6 +180,16 @@ def _roster_change(ledger: Ledger, decision: Json, assignee_id: str) -> list[Mov
     elif decision.get("assignee_id") == assignee_id or _changed(was, row):
         found.append(Movement(what))
     return found
+
+
+def _measured_otherwise(ledger: Ledger, decision: Json) -> bool:
+    """Whether leads count something else from here on; errors are 0 then."""
+    if decision["change_type"] != "channel_configured":
+        return False
+    if ledger.rules_known:
+        return measured_by(ledger.rules) != measured_by(decision.get("rules"))
+    # The log begins after the last change of the rules: only then can all errors be 0.
+    return all(row["cumulative_error_numerator"] == "0" for row in decision["shares"])
 
 
 def _about(decision: Json, assignee_id: str, what: str) -> str:
@@ -214,6 +246,7 @@ _CHANGES: Final = {
     "capacity_changed": "capacity of {} changed",
     "skills_changed": "skills of {} changed",
     "assignee_routed": "route of {} changed",
+    "limits_changed": "limits of {} changed",
     "channel_configured": "rules of the channel changed",
 }
 

@@ -81,6 +81,7 @@ class Group(NamedTuple):
         order: the rank that gets each of its leads that are dispatched.
         accrued: by rank, what the group's leads were due to each, over W 10^12.
         forced_to: who gets all of it, whoever's turn it was.
+        capped: ranks of those whose capacity was reached, where there are no rounds.
     """
 
     leads: int
@@ -92,21 +93,30 @@ class Group(NamedTuple):
     order: tuple[int, ...]
     accrued: dict[int, int]
     forced_to: str | None = None
+    capped: list[int] | None = None
 
     @property
     def full(self) -> list[int]:
         """Ranks of those whose capacity was reached, ascending."""
+        if self.capped is not None:
+            return sorted(self.capped)
         return sorted(rank for each in self.rounds for rank in each.full)
 
 
 class Recomputed(NamedTuple):
-    """A batch divided again; by rank, amounts over W 10^12."""
+    """A batch divided again; by rank, amounts over W 10^12.
+
+    `assigned_value` with 12 decimals, where leads are divided by value; `limits` by assignee, as
+    decisions list them.
+    """
 
     roster: Roster
     groups: list[Group]
     assigned: list[int]
     accrued: list[int]
     after: list[int]
+    assigned_value: list[str] | None = None
+    limits: dict[str, list[Json]] = {}  # noqa: RUF012  # never changed
 
 
 def members_before(ledger: Ledger, decision: Json) -> Roster | str:

@@ -18,15 +18,24 @@ COLUMNS = (
 
 
 def csv_rows(statement: Statement) -> Iterator[list[str]]:
-    """Header, opening figure, every movement, closing figure with the totals."""
-    yield list(COLUMNS)
-    yield _figure("opening", statement.opening)
+    """Header, opening figure, every movement, closing figure with the totals.
+
+    A last column tells what leads count, where any are measured by value.
+    """
+    for row in _rows(statement):
+        yield row if statement.by_value else row[:-1]
+
+
+def _rows(statement: Statement) -> Iterator[list[str]]:
+    yield [*COLUMNS, "value"]
+    yield [*_figure("opening", statement.opening), ""]
     for line in statement.lines:
-        yield _line(line)
-    yield _cells(
+        yield [*_line(line), decimal12(line.movement.received)]
+    totals = _cells(
         "", "", "closing, with totals", str(statement.leads), statement.fair_share,
         statement.adjustment, statement.closing,
     )  # fmt: skip
+    yield [*totals, decimal12(statement.received)]
 
 
 def _line(line: Line) -> list[str]:
@@ -62,6 +71,7 @@ def as_object(statement: Statement) -> Json:
                 "state_version": line.state_version,
                 "what": line.movement.what,
                 "leads": line.movement.leads,
+                **({"value": _both(line.movement.received)} if statement.by_value else {}),
                 "fair_share": _both(line.movement.fair_share),
                 "adjustment": _both(line.movement.adjustment),
                 "error_after": _both(line.error_after),
@@ -69,6 +79,7 @@ def as_object(statement: Statement) -> Json:
             for line in statement.lines
         ],
         "leads": statement.leads,
+        **({"value": _both(statement.received)} if statement.by_value else {}),
         "fair_share": _both(statement.fair_share),
         "adjustment": _both(statement.adjustment),
         "closing": _both(statement.closing),

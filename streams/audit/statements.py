@@ -20,7 +20,14 @@ from typing import NamedTuple
 from dispatcher.times import milliseconds
 from schemas.scalars import UNITS_PER_LEAD, decimal_text
 from streams.audit.checking import Difference
-from streams.audit.decision_log import Json, Ledger, Unreadable, decision_of, has_rules
+from streams.audit.decision_log import (
+    Json,
+    Ledger,
+    Unreadable,
+    decision_of,
+    has_rules,
+    received_units,
+)
 from streams.audit.movements import Movement, movements, row_of
 from streams.audit.recomputing import error_before
 
@@ -60,6 +67,16 @@ class Statement:
         return sum(line.movement.leads for line in self.lines)
 
     @property
+    def by_value(self) -> bool:
+        """Whether anything was received that is measured by value."""
+        return any(line.movement.value is not None for line in self.lines)
+
+    @property
+    def received(self) -> Fraction:
+        """What the leads count: one each, or their value."""
+        return sum((line.movement.received for line in self.lines), Fraction(0))
+
+    @property
     def fair_share(self) -> Fraction:
         """The sum of all fair shares."""
         return sum((line.movement.fair_share for line in self.lines), Fraction(0))
@@ -72,7 +89,7 @@ class Statement:
     @property
     def missing(self) -> Fraction:
         """Closing figure - (opening figure + movements): 0, or the log is not what it has to be."""
-        return self.closing - self.opening - self.leads + self.fair_share - self.adjustment
+        return self.closing - self.opening - self.received + self.fair_share - self.adjustment
 
 
 class NotListed(ValueError):
@@ -199,7 +216,7 @@ class StatementWriter:
         if told:
             expected["cumulative_error_before"] = decimal12(before)
         if told and "fair_share" in row:
-            due = before + int(row["assigned"]) - after
+            due = before + Fraction(received_units(row), UNITS_PER_LEAD) - after
             expected["fair_share"] = decimal12(due)
             expected["ideal"] = decimal12(due - before)
         version = decision["state_version"]

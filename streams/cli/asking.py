@@ -270,27 +270,32 @@ def _print_csv(rows: Iterable[list[str]]) -> None:
 def _print_statement(found: "Statement") -> None:
     from streams.audit.statements import decimal12
 
+    value = ["value"] if found.by_value else []
+    columns = ["leads", *value, "fair share", "adjustment", "error after"]
     shown = Listing(
         f"Cumulative error of {found.assignee_id} on channel {found.channel}",
-        "at", "state version", "what", "leads", "fair share", "adjustment", "error after",
-        right=["state version", "leads", "fair share", "adjustment", "error after"],
+        "at", "state version", "what", *columns,
+        right=["state version", *columns],
     )  # fmt: skip
-    shown.add("", "", "opening", "", "", "", friendly(decimal12(found.opening)))
+    nothing = [""] * (len(columns) - 1)
+    shown.add("", "", "opening", *nothing, friendly(decimal12(found.opening)))
     for line in found.lines:
-        shown.add(*_line_cells(line))
-    shown.add("", "", "closing", "", "", "", friendly(decimal12(found.closing)))
+        shown.add(*_line_cells(line, by_value=found.by_value))
+    shown.add("", "", "closing", *nothing, friendly(decimal12(found.closing)))
     print_listings(shown)
     if found.opening_note:
         typer.echo(found.opening_note)
 
 
-def _line_cells(line: "Line") -> list[object]:
+def _line_cells(line: "Line", *, by_value: bool) -> list[object]:
     from streams.audit.statements import decimal12
 
     moved = line.movement
+    value = friendly(decimal12(moved.received)).lstrip("+") if moved.received else ""
     fair, adjustment = moved.fair_share, moved.adjustment
     return [
         line.decided_at, line.state_version, moved.what, moved.leads or "",
+        *([value] if by_value else []),
         friendly(decimal12(fair)).lstrip("+") if fair else "",
         friendly(decimal12(adjustment)) if adjustment else "",
         friendly(decimal12(line.error_after)),
@@ -304,13 +309,15 @@ def _verdict(found: "Statement", *, quiet: bool) -> bool:
              " their causes are not told")  # fmt: skip
     for each in found.differences:
         note(f"partidor: different: {each}")
+    unit = "of value" if found.by_value else "leads"
     if found.missing:
-        note(f"partidor: it doesn't add up: {found.missing} leads are missing")
+        note(f"partidor: it doesn't add up: {found.missing} {unit} are missing")
     if found.differences or found.missing:
         return False
     if not quiet:
+        received = f"{found.received} of value" if found.by_value else f"{found.leads} leads"
         typer.echo(
-            f"Adds up exactly: {found.opening} + {found.leads} leads - {found.fair_share} fair"
+            f"Adds up exactly: {found.opening} + {received} - {found.fair_share} fair"
             f" shares + {found.adjustment} adjustments = {found.closing}"
         )
     return True

@@ -9,6 +9,7 @@ from streams.cli.configuration import load_settings
 from streams.cli.output import (
     JsonOption,
     Listing,
+    amount,
     friendly,
     note,
     print_json,
@@ -44,6 +45,8 @@ def show(
         print_listings(_routes(view))
     if view["rules"] is not None:
         print_listings(_terms(view))
+    if any("limits" in member for member in view["members"]):
+        print_listings(_limits(view))
     if view["parked_batches"]:
         print_listings(_parked(view))
     _notes(view)
@@ -54,9 +57,11 @@ def _roster(view: dict[str, Any]) -> Listing:
         f"Channel {view['channel']}, partition {view['partition']},"
         f" state version {view['state_version']}, roster version {view['roster_version']}"
     )
+    by_value = "dispatch_by" in (view["rules"] or {})
+    error_column = "cumulative error" + (", in value" if by_value else "")
     shown = Listing(
-        title, "assignee", "weight", "presence", "cumulative error",
-        right=["weight", "cumulative error"],
+        title, "assignee", "weight", "presence", error_column,
+        right=["weight", error_column],
     )  # fmt: skip
     for member in view["members"]:
         presence = "paused" if member["paused"] else "active"
@@ -76,8 +81,9 @@ def _routes(view: dict[str, Any]) -> Listing:
 def _terms(view: dict[str, Any]) -> Listing:
     rules = view["rules"]
     required = ", ".join(rules["required_skills"]) or "nothing"
+    by = f"; divided by {rules['value_attribute']}" if "dispatch_by" in rules else ""
     shown = Listing(
-        f"Who takes what; days of {rules['time_zone']}; skills are required by: {required}",
+        f"Who takes what; days of {rules['time_zone']}; skills are required by: {required}{by}",
         "assignee", "skills", "today", "a day", "open", "at once", "paused until",
         right=["today", "a day", "open", "at once"],
     )  # fmt: skip
@@ -87,6 +93,22 @@ def _terms(view: dict[str, Any]) -> Listing:
             _bound(member["per_day"]), member["open_leads"], _bound(member["open_max"]),
             member["paused_until"] or "-",
         )  # fmt: skip
+    return shown
+
+
+def _limits(view: dict[str, Any]) -> Listing:
+    by = "value" if "dispatch_by" in view["rules"] else "leads"
+    shown = Listing(
+        f"Limits: of the {by} that an assignee got since it was set",
+        "assignee", "limited", "at most", "of these", "of all",
+        right=["at most", "of these", "of all"],
+    )  # fmt: skip
+    for member in view["members"]:
+        for limit in member.get("limits", ()):
+            shown.add(
+                member["assignee_id"], f"{limit['attribute']}={limit['value']}",
+                limit["share_max"], amount(limit["matching"]), amount(limit["total"]),
+            )  # fmt: skip
     return shown
 
 
@@ -113,7 +135,7 @@ def _parked(view: dict[str, Any]) -> Listing:
         "Parked, oldest first", "batch", "leads", "parked at", "requires", right=["leads"]
     )
     for batch in view["parked_batches"]:
-        requires = ", ".join(batch["required_skills"]) or "-"
+        requires = ", ".join(batch["required_skills"] + batch.get("limited", [])) or "-"
         shown.add(batch["batch_id"], batch["batch_size"], batch["parked_at"], requires)
     return shown
 
@@ -121,7 +143,10 @@ def _parked(view: dict[str, Any]) -> Listing:
 def _notes(view: dict[str, Any]) -> None:
     promise = view["promise"]
     bounds = f"{friendly(promise['low'])} to {friendly(promise['high'])} leads"
-    if view["rules"] is not None:
+    if "value_max" in promise:
+        bounds = f"{bounds.removesuffix('leads')}of value, the largest lead being"
+        bounds += f" {promise['value_max']}"
+    if not promise["in_force"]:
         typer.echo("With rules no bound is promised: whoever has the skills may be few.")
     elif promise["corrected"]:
         typer.echo(f"The promise ({bounds}) rests: a correction is still being worked off.")

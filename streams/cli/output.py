@@ -86,6 +86,11 @@ def friendly(decimal: str) -> str:
     return "0.0000" if value == 0 else f"{value:+f}"
 
 
+def amount(decimal: str) -> str:
+    """A decimal with 12 places, without those that say nothing."""
+    return decimal.rstrip("0").rstrip(".")
+
+
 def time_text(milliseconds: int) -> str:
     """A moment as people read it: UTC, to the second."""
     from datetime import UTC, datetime

@@ -261,6 +261,41 @@ def route(
 
 
 @app.command()
+def limit(
+    channel: Channel,
+    assignee: Assignee,
+    limits: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="All of them, as ATTRIBUTE=VALUE:PART, such as purpose=investment:0.5; none: none."
+        ),
+    ] = None,
+    reason: Reason = None,
+    changed_by: ChangedBy = None,
+    change_id: ChangeId = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How large a part of what an assignee gets may be leads of some kind.
+
+    With purpose=investment:0.5 at most half of what they get from then on
+    (half of the value where the channel divides by value) may be leads whose
+    attributes say "purpose":"investment": the first of those only after some
+    other lead. What nobody may take waits; what a limit kept from somebody is
+    not owed to them. A limit that is there already goes on counting.
+
+    Examples:
+      partidor roster limit loans A purpose=investment:0.5
+      partidor roster limit loans A purpose=investment:0.5 state=NSW:0.25
+      partidor roster limit loans A
+    """
+    fields: dict[str, Any] = {
+        "assignee_id": assignee,
+        "limits": [_limit(text) for text in limits or []],
+    }
+    _publish("limits_changed", channel, reason, changed_by, change_id, as_json, **fields)
+
+
+@app.command()
 def configure(
     channel: Channel,
     time_zone: Annotated[
@@ -289,6 +324,10 @@ def configure(
         str,
         typer.Option(help="While Redis, and with it the register, is away: wait, or dispatch."),
     ] = "wait",
+    dispatch_by_value: Annotated[
+        str | None,
+        typer.Option(help="An attribute: leads are divided by what it says, not by their number."),
+    ] = None,
     reason: Reason = None,
     changed_by: ChangedBy = None,
     change_id: ChangeId = None,
@@ -299,12 +338,15 @@ def configure(
     With --required-skill language a lead whose attributes say "language":"vi"
     goes to those with the skill language=vi only. A lead that comes back is
     charged to who had it and goes out again, unless --on-return says otherwise.
+    With --dispatch-by-value amount it is the sum of amounts that is divided by
+    weight. When that begins, ends or changes, all cumulative errors become 0.
 
     Examples:
       partidor roster configure web --time-zone Australia/Sydney
       partidor roster configure web --required-skill language --required-skill product
       partidor roster configure web --on-return wrong_number=credited,closed
       partidor roster configure web --sticky-by phone --sticky-days 90
+      partidor roster configure loans --dispatch-by-value amount
     """
     fields: dict[str, Any] = {
         "time_zone": time_zone,
@@ -317,6 +359,8 @@ def configure(
             "days": sticky_days,
             "without_register": without_register,
         }
+    if dispatch_by_value is not None:
+        fields |= {"dispatch_by": "value", "value_attribute": dispatch_by_value}
     _publish("channel_configured", channel, reason, changed_by, change_id, as_json, **fields)
 
 
@@ -350,6 +394,15 @@ def correct(
     _publish(
         "cumulative_error_corrected", channel, reason, changed_by, change_id, as_json, **fields
     )
+
+
+def _limit(text: str) -> dict[str, Any]:
+    """A limit as `ATTRIBUTE=VALUE:PART`. Raises WrongUsage."""
+    kind, _, share_max = text.rpartition(":")
+    attribute, _, value = kind.partition("=")
+    if not (attribute and value and share_max):
+        raise WrongUsage(f"{text!r} should be like purpose=investment:0.5")
+    return {"attribute": attribute, "value": value, "share_max": share_max}
 
 
 def _return_rule(text: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ class ShareRead(msgspec.Struct, frozen=True):
 
     Attributes:
         cumulative_error_numerator: after the decision, over its `error_denominator`.
+        assigned_value: what the leads count, where they are divided by value.
     """
 
     assignee_id: str
@@ -22,6 +23,13 @@ class ShareRead(msgspec.Struct, frozen=True):
     cumulative_error_numerator: str
     assigned: int = 0
     paused: bool = False
+    assigned_value: str | None = None
+
+
+class RulesRead(msgspec.Struct, frozen=True):
+    """The rules of a channel: by what leads are divided; None: each counts one."""
+
+    value_attribute: str | None = None
 
 
 class DecisionRead(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -60,6 +68,7 @@ class RosterChanged(DecisionRead, frozen=True, kw_only=True, tag="roster_changed
     change_id: str
     shares: list[ShareRead]
     error_denominator: str
+    rules: RulesRead | None = None
 
 
 class BatchParked(DecisionRead, frozen=True, kw_only=True, tag="batch_parked"):

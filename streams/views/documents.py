@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.scalars import decimal_text, weight_text
+from schemas.scalars import decimal_text, units_text, weight_text
 from streams.views.standings import (
     ChannelStanding,
     Counted,
@@ -65,6 +65,7 @@ def _member(standing: ChannelStanding, assignee_id: str, member: MemberStanding)
         "weight": weight_text(member.weight_millionths),
         "paused": member.paused,
         "leads": member.leads,
+        **({"value": units_text(member.value_units)} if standing.by_value else {}),
         "fair_share": decimal_text(fair_share_numerator(standing, member), denominator),
         "cumulative_error": decimal_text(error, denominator),
         "cumulative_error_numerator": str(error),

@@ -13,6 +13,8 @@ In: the standing of a channel, the next decision. Out: the standing after it. No
   roster change the dispatcher rounds errors to whole 10^-12 leads; the fair shares so far take
   up the same rounding, so that leads - fair share = error - adjustment to the last digit, the
   adjustment being what corrections and the settling of leavers' errors moved.
+- Where leads are divided by value, fair shares and errors are in value, and what is received is
+  value too. When that begins, ends, or becomes another value, all of them are counted anew.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -60,6 +62,8 @@ class MemberStanding(msgspec.Struct, frozen=True, kw_only=True):
         known_numerator: the cumulative error after `known_at` leads were divided under this
             roster, over the standing's denominator.
         fair_numerator: fair shares under this roster by the channel's rules, likewise.
+        leads_otherwise: of the leads, those that were measured otherwise than now.
+        value_units: value received since it is measured so, 10^-12.
     """
 
     weight_millionths: int
@@ -71,6 +75,8 @@ class MemberStanding(msgspec.Struct, frozen=True, kw_only=True):
     known_numerator: int
     known_at: int
     fair_numerator: int = 0
+    leads_otherwise: int = 0
+    value_units: int = 0
 
 
 class DecisionInShort(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -103,6 +109,8 @@ class ChannelStanding(msgspec.Struct, frozen=True, kw_only=True):
         batches, leads, duplicates: dispatched batches, their leads, ignored duplicates.
         parked: leads of each batch that waits, by batch_id, oldest first.
         last: the newest decisions, newest first.
+        by_value: whether leads are divided by value.
+        value_attribute: by which, if the log says.
     """
 
     channel: str
@@ -119,6 +127,8 @@ class ChannelStanding(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int = 0
     parked: Mapping[str, int] = {}
     last: tuple[DecisionInShort, ...] = ()
+    by_value: bool = False
+    value_attribute: str | None = None
 
 
 def error_numerator(standing: ChannelStanding, member: MemberStanding) -> int:
@@ -141,7 +151,10 @@ def fair_share_numerator(standing: ChannelStanding, member: MemberStanding) -> i
 
 def adjustment_numerator(standing: ChannelStanding, member: MemberStanding) -> int:
     """What isn't explained by leads and fair shares: corrections, errors of leavers taken over."""
-    ahead = member.leads * standing.denominator - fair_share_numerator(standing, member)
+    received = (member.leads - member.leads_otherwise) * standing.denominator
+    if standing.by_value:
+        received = member.value_units * (standing.denominator // UNITS_PER_LEAD)
+    ahead = received - fair_share_numerator(standing, member)
     return error_numerator(standing, member) - ahead
 
 
@@ -263,6 +276,8 @@ def _with_share(
         known_numerator=int(share.cumulative_error_numerator),
         known_at=known_at,
         fair_numerator=(known.fair_numerator if known else 0) + fair_numerator,
+        leads_otherwise=known.leads_otherwise if known else 0,
+        value_units=(known.value_units if known else 0) + units_of(share.assigned_value or "0"),
     )
 
 
@@ -272,11 +287,16 @@ def _dispatched_by_rules(
     """Where not everybody may take everything, only the errors of those who are listed moved."""
     denominator = int(decision.error_denominator)
     members = dict(standing.members)
+    by_value = standing.by_value
     for share in decision.shares:
         known = members.get(share.assignee_id)
         after = int(share.cumulative_error_numerator)
         before = after if known is None else error_numerator(standing, known)
-        fair = before + share.assigned * denominator - after
+        received = share.assigned * denominator
+        if share.assigned_value is not None:
+            by_value = True
+            received = units_of(share.assigned_value) * (denominator // UNITS_PER_LEAD)
+        fair = before + received - after
         leads = standing.leads_under_roster
         members[share.assignee_id] = _with_share(
             known, share, _here(decision), leads, known_at=leads, fair_numerator=fair
@@ -292,6 +312,7 @@ def _dispatched_by_rules(
         batches=standing.batches + 1,
         leads=standing.leads + decision.batch_size,
         parked=parked,
+        by_value=by_value,
     )
 
 
@@ -332,10 +353,12 @@ def _outcome_recorded(standing: ChannelStanding, decision: OutcomeRecorded) -> C
 
 
 def _roster_changed(standing: ChannelStanding, decision: RosterChanged) -> ChannelStanding:
-    fair_units = _fair_units(standing)
+    value_attribute = None if decision.rules is None else decision.rules.value_attribute
+    anew = _measured_anew(standing, decision, value_attribute)
+    fair_units = {} if anew else _fair_units(standing)
     members = {
         share.assignee_id: _after_change(
-            share, standing.members.get(share.assignee_id), fair_units, _here(decision)
+            share, standing.members.get(share.assignee_id), fair_units, _here(decision), anew=anew
         )
         for share in decision.shares
     }
@@ -345,21 +368,43 @@ def _roster_changed(standing: ChannelStanding, decision: RosterChanged) -> Chann
         members=members,
         denominator=int(decision.error_denominator),
         leads_under_roster=0,
+        by_value=value_attribute is not None,
+        value_attribute=value_attribute,
     )
 
 
+def _measured_anew(
+    standing: ChannelStanding, decision: RosterChanged, value_attribute: str | None
+) -> bool:
+    """Whether leads count something else from here on; where the log begins late: as it seems."""
+    if decision.change_type != "channel_configured":
+        return False
+    if standing.by_value != (value_attribute is not None):
+        return True
+    return standing.value_attribute is not None and standing.value_attribute != value_attribute
+
+
 def _after_change(
-    share: ShareRead, known: MemberStanding | None, fair_units: Mapping[str, int], here: Counted
+    share: ShareRead,
+    known: MemberStanding | None,
+    fair_units: Mapping[str, int],
+    here: Counted,
+    *,
+    anew: bool,
 ) -> MemberStanding:
+    leads = known.leads if known else 0
+    otherwise = leads if anew else known.leads_otherwise if known else 0
     return MemberStanding(
         weight_millionths=_weight_millionths(share.weight),
         paused=share.paused,
         counted_from=known.counted_from if known else here,
-        leads=known.leads if known else 0,
+        leads=leads,
         earlier_fair_units=fair_units.get(share.assignee_id, 0),
         leads_before=0,
         known_numerator=int(share.cumulative_error_numerator),
         known_at=0,
+        leads_otherwise=otherwise,
+        value_units=known.value_units if known and not anew else 0,
     )
 
 

@@ -17,6 +17,7 @@ from schemas.inputs import (
     CapacityChanged,
     ChannelConfigured,
     CumulativeErrorCorrected,
+    LimitsChanged,
     RosterChange,
     RosterReplaced,
     SkillsChanged,
@@ -25,7 +26,7 @@ from schemas.inputs import (
 from streams.failure import WrongUsage
 from streams.whatif.history import Received, at_ms
 
-_RULES: Final = (CapacityChanged, ChannelConfigured, SkillsChanged)
+_RULES: Final = (CapacityChanged, ChannelConfigured, LimitsChanged, SkillsChanged)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Changes:
         weights: by assignee_id, decimal text; for as long as they are on the roster, whatever
             weight the history gives them.
         without: who never joins.
-        without_rules: everybody may take everything: no skills, no capacities, no time zone.
+        without_rules: everybody may take everything: no skills, capacities, limits, no time zone.
         also: further roster changes. Each counts at its `created_at`, and at the earliest right
             before its channel's first batch.
     """

@@ -18,6 +18,7 @@ from dispatcher.roster import Member, Roster
 from dispatcher.times import milliseconds
 from schemas.inputs import CumulativeErrorCorrected
 from schemas.topics import DAY_MS
+from streams.failure import Failed
 from streams.replay import Replay
 from streams.whatif.history import Received, at_ms
 
@@ -130,7 +131,10 @@ class Course:
 def course_of(
     events: Sequence[Received], channel: str, limits: Limits, *, with_days: bool = False
 ) -> Course:
-    """Replay the events of one channel; `with_days` looks at it at each midnight."""
+    """Replay the events of one channel; `with_days` looks at it at each midnight.
+
+    Raises Failed where it divides leads by value: methods are compared by how many leads.
+    """
     walk = _Walk(channel, limits, with_days=with_days)
     for event in events:
         walk.take(event)
@@ -209,6 +213,11 @@ class _Walk:
             case Released():
                 self._waited[0] += decision.leads * self._since(decision.batch.parked_at)
             case Dispatched():
+                if decision.assigned_value is not None:
+                    raise Failed(
+                        f"channel {course.channel!r} divides leads by value, and methods are"
+                        " compared by how many leads: ask for another --channel"
+                    )
                 course.steps.append(_division(decision, self._now_ms))
                 self._band(decision.roster, decision.errors_after)
             case RosterSettled():

@@ -151,5 +151,8 @@ def _opening_changes(decision: RosterChanged) -> Iterator[dict[str, object]]:
             yield {"type": "skills_changed", **own, "skills": each.skills}
         if each.per_day is not None:
             yield {"type": "capacity_changed", **own, "per_day": each.per_day}
+        if each.limits:
+            limits = [limit.model_dump() for limit in each.limits]
+            yield {"type": "limits_changed", **own, "limits": limits}
         if each.paused_until is not None:
             yield {"type": "assignee_paused", **own, "until": each.paused_until}

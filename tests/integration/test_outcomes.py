@@ -215,6 +215,26 @@ def test_random_histories_with_outcomes_are_what_the_reference_says(
     }
 
 
+def test_what_an_outcome_lets_go_comes_before_the_next_outcome(installation: Installation) -> None:
+    """Also when both are there at once, and would be decided together (R13)."""
+    dispatcher = installation.started(**AT_ONCE)
+    installation.process(
+        [
+            events.roster("r", {"A": "1"}, "web"),
+            events.change("capacity_changed", "a", "web", assignee_id="A", open_max=2),
+        ]
+    )
+    installation.process([events.lead_batch("b", 4, "web")])
+    dispatcher.kill()
+    installation.publish([outcome("lead_closed", f"o{n}", f"L{n}", "A") for n in (1, 2)])
+    installation.started(**AT_ONCE)
+    installation.wait_until_processed()
+    assert [lead for lead, _ in takers(installation)] == ["L1", "L2", "L3", "L4"]
+    kinds = [decision["type"] for decision in installation.decisions("web")]
+    assert kinds[-6:] == ["outcome_recorded", "batch_released", "batch_dispatched"] * 2
+    oracle.check(installation)
+
+
 def test_a_channel_with_many_outcomes_is_shown(installation: Installation) -> None:
     """Its window of outcomes has closed segments by then, and they are read, too."""
     installation.started()

@@ -29,6 +29,16 @@ ASKED: dict[str, Sequence[object]] = {
 }
 """Attributes that may be skills, and what stands in them."""
 
+WORTHS: Sequence[Sequence[object]] = (
+    (1, 1, 1, "1", 1.0, 2),
+    (250000, "600000.50", 400000, 1234.5, "0.000001", 75000),
+    (0, 1000000000000, "1000000000000.000000", 0.1, "0", 3),
+)
+WORTHLESS = ("much", -1, None, True, "1.1234567", 10**13, [], "-0", "1e3", "", {"a": 1}, 1e-7)
+"""What counts by value, and what doesn't."""
+
+PURPOSES = ("investment", "investment", "home", ["home", "investment"], None, 1, True, [])
+
 RETURN_REASONS = ("wrong_number", "busy", "asked for\u00a0B", "other")
 
 RECENT = 900
@@ -102,7 +112,9 @@ class _Channel(RosterWriter):
             (5 * mix.replacements, self.replace_roster),
             (6 * mix.corrections, self.correct),
             (3 * mix.parking, self.all_away),
-            (3 * mix.rules + 3 * mix.outcomes + 3 * mix.sticky, self.configure),
+            (3 * (mix.rules + mix.outcomes + mix.sticky + mix.values), self.configure),
+            (8 * mix.values, self.limit),
+            (4 * mix.values, self.limit_all),
             (3 * mix.outcomes, self.out_of_the_queue),
             (9 * mix.rules, self.capacity),
             (9 * mix.rules, self.skills),
@@ -135,7 +147,7 @@ class _Channel(RosterWriter):
             joins += self.join()
         if self.mix.routes:
             joins += self.route()
-        asks = self.mix.outcomes or self.mix.sticky
+        asks = self.mix.outcomes or self.mix.sticky or self.mix.values
         configured = asks and self.rng.random() < 0.5
         return early + joins + (self.configure() if configured else [])
 
@@ -179,7 +191,19 @@ class _Channel(RosterWriter):
             }
         elif self.rng.random() < 0.2:
             lead["attributes"] = {"phone": f"+61 4{place:08d}", "suburb": "Carlton Süd"}
+        if self.mix.values:
+            lead["attributes"] = lead.get("attributes", {}) | self._worth()
         return lead
+
+    def _worth(self) -> Json:
+        """Mostly a value that counts; often a kind that may be limited."""
+        pool = WORTHLESS if self.rng.random() < 0.03 else self.rng.choice(WORTHS)
+        found: Json = {"amount": self.rng.choice(pool), "size": self.rng.choice((1, 1, 2, 3))}
+        if self.rng.random() < 0.6:
+            found["purpose"] = self.rng.choice(PURPOSES)
+        if self.rng.random() < 0.02:
+            del found["amount"]
+        return found
 
     # --- What became of leads -----------------------------------------------------------
 
@@ -200,11 +224,19 @@ class _Channel(RosterWriter):
 
     def reassigned(self) -> list[Json]:
         """Sometimes from somebody who has left, or to a stranger."""
-        return self._outcome("lead_reassigned", to_assignee_id=self._somebody())
+        return self._outcome(
+            "lead_reassigned", to_assignee_id=self._somebody(), **self._said_of_it()
+        )
 
     def by_hand(self) -> list[Json]:
         """Also to the paused; perhaps a lead that is parked."""
-        return self._outcome("lead_assigned_manually")
+        return self._outcome("lead_assigned_manually", **self._said_of_it())
+
+    def _said_of_it(self) -> Json:
+        """Where leads count by value, mostly what it counts."""
+        if not self.mix.values or self.rng.random() < 0.1:
+            return {}
+        return {"attributes": self._lead(1)["attributes"]}
 
     def out_of_the_queue(self) -> list[Json]:
         """Nobody takes a batch, and some of its leads are given by hand."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from . import arithmetic
+from . import arithmetic, values
 from .state import Parked, State
-from .validation import Json, Outcome, RefusedError, ReturnRule
+from .validation import Json, Lead, Outcome, RefusedError, ReturnRule
 
 
 @dataclass
@@ -28,13 +28,40 @@ def refuse_if_not_applicable(state: State, outcome: Outcome) -> None:
     def refuse(reason: str, detail: str) -> None:
         raise RefusedError(reason, detail, channel=state.channel, outcome_id=outcome.outcome_id)
 
+    def refuse_without_value() -> None:
+        if state.value_attribute is not None:
+            try:
+                values.checked_value(outcome.lead.attributes.get(state.value_attribute))
+            except ValueError as error:
+                refuse("invalid_event", str(error))
+
     if outcome.kind == "lead_returned":
+        if _is_credited(state, outcome) or _rule(state, outcome).dispatched_again:
+            refuse_without_value()
         if _is_credited(state, outcome) and not state.can_take():
             refuse("no_counterparty", "nobody to take the counter-entry")
     elif outcome.kind in ("lead_reassigned", "lead_assigned_manually"):
         taker = outcome.to_assignee_id or outcome.assignee_id
         if taker not in state.members:
             refuse("not_a_member", "goes to a stranger")
+        if outcome.kind == "lead_reassigned" or _parked(state, outcome) is None:
+            refuse_without_value()
+
+
+def _parked(state: State, outcome: Outcome) -> tuple[Parked, Lead] | None:
+    """The oldest lead of that id that waits."""
+    for parked in state.parked:
+        for lead in parked.leads:
+            if lead.lead_id == outcome.lead.lead_id:
+                return parked, lead
+    return None
+
+
+def _value_said(state: State, outcome: Outcome) -> Json:
+    if state.value_attribute is None:
+        return {}
+    worth = values.worth(state, outcome.lead)
+    return {"lead_value": arithmetic.twelve_decimals(worth)}
 
 
 def apply(state: State, outcome: Outcome) -> Found:
@@ -47,18 +74,18 @@ def apply(state: State, outcome: Outcome) -> Found:
         return _returned(state, outcome, alone)
     if outcome.kind == "lead_reassigned":
         if had_it is not None:
-            had_it.error -= 1
-            state.members[outcome.to_assignee_id].error += 1
-        said = {"to_assignee_id": outcome.to_assignee_id}
+            worth = values.worth(state, outcome.lead)
+            had_it.error -= worth
+            values.counts_towards(had_it, outcome.lead, -worth)
+            state.members[outcome.to_assignee_id].error += worth
+        said = {"to_assignee_id": outcome.to_assignee_id} | _value_said(state, outcome)
         alone.batch_id = f"reassigned/{outcome.outcome_id}"
         return Found(said, alone, charged=had_it is not None)
     if outcome.kind == "lead_assigned_manually":
-        for parked in state.parked:
-            for lead in parked.leads:
-                if lead.lead_id == outcome.lead.lead_id:
-                    return _out_of_the_queue(state, parked, lead)
+        if (found := _parked(state, outcome)) is not None:
+            return _out_of_the_queue(state, *found)
         alone.batch_id = f"by-hand/{outcome.outcome_id}"
-        return Found({}, alone)
+        return Found(_value_said(state, outcome), alone)
     return Found({})
 
 
@@ -77,11 +104,16 @@ def _is_credited(state: State, outcome: Outcome) -> bool:
 def _returned(state: State, outcome: Outcome, alone: Parked) -> Found:
     rule, credited = _rule(state, outcome), _is_credited(state, outcome)
     said: Json = {"credited": credited, "dispatched_again": rule.dispatched_again}
+    if credited or rule.dispatched_again:
+        said |= _value_said(state, outcome)
     if credited:
-        said["spread_by_weight"] = "1.000000000000"
-        state.members[outcome.assignee_id].error -= 1
+        worth = values.worth(state, outcome.lead)
+        if worth:
+            said["spread_by_weight"] = arithmetic.twelve_decimals(worth)
+        state.members[outcome.assignee_id].error -= worth
+        values.counts_towards(state.members[outcome.assignee_id], outcome.lead, -worth)
         for name, part in arithmetic.normalised(state.active_weights()).items():
-            state.members[name].error += part
+            state.members[name].error += worth * part
     if not rule.dispatched_again:
         return Found(said)
     alone.batch_id = f"returned/{outcome.outcome_id}"

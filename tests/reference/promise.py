@@ -52,13 +52,15 @@ def keeps_promise(errors: Sequence[Fraction], most_members: int, pauses: bool) -
     return all(least - TOLERANCE <= error <= greatest + TOLERANCE for error in errors)
 
 
-def keeps_promise_together(errors: Sequence[Fraction], most_members: int, pauses: bool) -> bool:
+def keeps_promise_together(
+    errors: Sequence[Fraction], most_members: int, pauses: bool, largest: Fraction = Fraction(1)
+) -> bool:
     """Whether every set of members is inside; only then single errors stay inside for good."""
     padded = sorted([*errors, *[Fraction(0)] * (most_members - len(errors))])
     owed = Fraction(0)
     for members, error in enumerate(padded, start=1):
         owed -= error
-        if owed > together_owed(members, most_members, pauses) + TOLERANCE:
+        if owed > largest * together_owed(members, most_members, pauses) + TOLERANCE:
             return False
     return True
 
@@ -70,6 +72,8 @@ class Promise:
     most_members: int = 0
     pauses: bool = False
     corrected: bool = False
+    largest: Fraction | None = None
+    """Lead since then, where leads count by value."""
 
     def observe(self, errors: Sequence[Fraction], paused: bool, correction: bool = False) -> None:
         """Takes in the state after an event.
@@ -79,11 +83,13 @@ class Promise:
         """
         if not any(errors):
             self.most_members, self.pauses, self.corrected = len(errors), paused, False
+            self.largest = None if self.largest is None else Fraction(0)
             return
         self.most_members = max(self.most_members, len(errors))
         self.pauses = self.pauses or paused
         self.corrected = self.corrected or correction
-        if self.corrected and keeps_promise_together(errors, self.most_members, self.pauses):
+        scale = Fraction(1) if self.largest is None else self.largest
+        if self.corrected and keeps_promise_together(errors, self.most_members, self.pauses, scale):
             self.corrected = False
 
     def is_kept(self, errors: Sequence[Fraction]) -> bool:

@@ -8,14 +8,14 @@ The exact state of a channel stands in ``Replayer.states``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from . import arithmetic, outcomes, routes, rules
+from . import arithmetic, outcomes, routes, rules, values
 from .state import Parked, State, Window, apply, refuse_if_not_applicable
 from .validation import (
     Batch,
@@ -151,7 +151,7 @@ class Replayer:
             ]
         if len(batch.leads) > self.batch_leads_max:
             raise RefusedError("limit_exceeded", f"over {self.batch_leads_max} leads", **known)
-        leads, refusals = _sorted_out(batch)
+        leads, refusals = _sorted_out(batch, state.value_attribute)
         outputs = [self._dead_letter(refused) for refused in refusals]
         whole = Parked(batch.batch_id, batch.content, leads)
         if state.has_rules:
@@ -166,21 +166,21 @@ class Replayer:
     def _batch_by_rules(self, state: State, whole: Parked, decided_at: str) -> list[Json]:
         now = rules.moment(decided_at)
         owners = {lead.lead_id: rules.owner_of(state, lead, now) for lead in whole.leads}
-        groups = rules.grouped(state, whole.leads)
-        if any(rules.can_take(state, skills) for skills, _ in groups) or (
+        groups = rules.told_apart(state, whole.leads)
+        if any(rules.can_take(state, skills, (), leads) for skills, _, leads in groups) or (
             not groups and state.can_take()
         ):
-            return self._dispatch_by_rules(state, whole, decided_at, released=False, owners=owners)
+            outputs = self._dispatch_by_rules(
+                state, whole, decided_at, released=False, owners=owners
+            )
+            return outputs + (self._release(state, decided_at) if state.anything_limited else [])
         # Nobody takes any of it.
-        _, _, rows = rules.divide(state, whole.leads)
+        _, _, rows, _ = rules.divide(state, whole.leads)
         decision = _batch_decision(state, "batch_parked", decided_at, whole)
         if rows:
             decision |= {"groups": rows, "groups_complete": True}
-        state.parked += [
-            Parked(whole.batch_id, whole.content, leads, skills, owner=owner)
-            for skills, owner, leads in rules.left_over(state, whole.leads, {}, owners)
-            or [((), "", [])]
-        ]
+        waiting = list(self._staying(state, whole, {}, owners))
+        state.parked += waiting or [Parked(whole.batch_id, whole.content, [])]
         return [decision]
 
     def _dispatch_by_rules(
@@ -195,7 +195,7 @@ class Replayer:
         owners: Mapping[str, str] = MappingProxyType({}),
     ) -> list[Json]:
         before = state.errors()
-        takers, due, groups = (
+        takers, due, groups, by_owner = (
             divide() if divide else rules.divide(state, taken.leads, taken.excluded, owners=owners)
         )
         for lead in taken.leads:
@@ -205,10 +205,13 @@ class Replayer:
         total = _total(state)
         gone = [lead for lead in taken.leads if lead.lead_id in takers]
         if not released:
-            for skills, owner, stays in rules.left_over(state, taken.leads, takers, owners):
-                state.parked.append(
-                    Parked(taken.batch_id, taken.content, stays, skills, taken.excluded, owner)
-                )
+            state.parked += self._staying(state, taken, takers, owners, by_owner)
+        worths = {lead.lead_id: values.worth(state, lead) for lead in gone}
+        got_worth = {
+            name: sum((worths[each] for each in worths if takers[each] == name), Fraction(0))
+            for name in state.members
+        }
+        by_value = state.value_attribute is not None
         rows = [
             {
                 "assignee_id": name,
@@ -217,6 +220,11 @@ class Replayer:
                 "cumulative_error_before": arithmetic.twelve_decimals(before[name]),
                 "ideal": arithmetic.twelve_decimals(due[name] - before[name]),
                 "assigned": got.count(name),
+                **(
+                    {"assigned_value": arithmetic.twelve_decimals(got_worth[name])}
+                    if by_value
+                    else {}
+                ),
                 **_error_after(member.error, total),
             }
             for name, member in sorted(state.members.items())
@@ -236,9 +244,29 @@ class Replayer:
         )
         if remembered and taken.batch_id not in state.batches:
             _remember(state.batches, taken.batch_id, taken.content, self.remembered)
-        state.observe(correction=not state.has_rules)
+        on_purpose = not state.has_rules
+        if state.promise.largest is not None:
+            state.promise.largest = max([state.promise.largest, *worths.values()])
+            on_purpose = _held_up(state) or any(
+                row["excluded"] or "forced_to" in row for row in groups
+            )
+        state.observe(correction=on_purpose)
         given = _assignments(decision, gone, [takers[each.lead_id] for each in gone])
         return routes.sent_on(state, given, decision)
+
+    @staticmethod
+    def _staying(
+        state: State,
+        taken: Parked,
+        takers: Mapping[str, str],
+        owners: Mapping[str, str],
+        by_owner: Collection[str] = (),
+    ) -> Iterable[Parked]:
+        """By group, in it by owner, and there by what is limited."""
+        divided = [lead for lead in taken.leads if lead.lead_id not in by_owner]
+        for _, owner, stay in rules.left_over(state, divided, takers, owners):
+            for skills, kinds, leads in rules.told_apart(state, stay):
+                yield replace(taken, leads=leads, skills=skills, kinds=kinds, owner=owner)
 
     def _dispatch(self, state: State, taken: Parked, decided_at: str) -> list[Json]:
         """Divides the leads among those who are there, in the order of the slots."""
@@ -285,7 +313,7 @@ class Replayer:
             takeable = [
                 place
                 for place, each in enumerate(state.parked)
-                if rules.can_take(state, each.skills, each.excluded)
+                if rules.can_take(state, each.skills, each.excluded, each.leads)
             ]
             if not takeable:
                 return outputs
@@ -299,8 +327,9 @@ class Replayer:
             dispatched = self._dispatch_by_rules(
                 state, taken, decided_at, released=True, owners=owners
             )
-            gone = released["batch_size"] = dispatched[-1]["batch_size"]
-            if rest := taken.leads[gone:]:
+            released["batch_size"] = dispatched[-1]["batch_size"]
+            gone = _ids_in(dispatched)
+            if rest := [lead for lead in taken.leads if lead.lead_id not in gone]:
                 released["still_parked"] = len(rest)
                 state.parked.insert(takeable[0], replace(taken, leads=rest))
             outputs += [released, *dispatched]
@@ -371,14 +400,14 @@ class Replayer:
         )
 
     def _goes_again(self, state: State, outcome: Outcome, goes: Parked) -> list[Json]:
-        (skills, _), *_ = rules.grouped(state, goes.leads)
-        if rules.can_take(state, skills, goes.excluded):
+        ((skills, kinds, _),) = rules.told_apart(state, goes.leads)
+        if rules.can_take(state, skills, goes.excluded, goes.leads):
             return self._dispatch_by_rules(
                 state, goes, outcome.created_at, released=False, remembered=False
             )
-        _, _, rows = rules.divide(state, goes.leads, goes.excluded)
+        _, _, rows, _ = rules.divide(state, goes.leads, goes.excluded)
         decision = _batch_decision(state, "batch_parked", outcome.created_at, goes)
-        state.parked.append(replace(goes, skills=skills))
+        state.parked.append(replace(goes, skills=skills, kinds=kinds))
         # From here on not everybody may take everything.
         state.has_rules = True
         return [{**decision, "groups": rows, "groups_complete": True}]
@@ -432,13 +461,28 @@ def replayed(events: Iterable[Json | str | bytes]) -> tuple[list[Json], dict[str
     return outputs, replayer.states
 
 
+def _held_up(state: State) -> bool:
+    """Whether there is anything that may keep somebody active from a lead."""
+    return bool(state.required_skills) or any(
+        member.limits or member.per_day is not None or member.open_max is not None
+        for member in state.members.values()
+    )
+
+
 def _batches_in(outputs: list[Json]) -> list[Json]:
     return [output for output in outputs if output["type"] == "lead_batch"]
 
 
-def _sorted_out(batch: Batch) -> tuple[list[Lead], list[RefusedError]]:
+def _ids_in(outputs: list[Json]) -> set[str]:
+    """The leads that go to somebody, or on."""
+    ids = {each["lead_id"] for each in outputs if each["type"] == "lead_assigned"}
+    return ids | {lead["lead_id"] for each in _batches_in(outputs) for lead in each["leads"]}
+
+
+def _sorted_out(batch: Batch, value_attribute: str | None) -> tuple[list[Lead], list[RefusedError]]:
     """The leads that can be dispatched, and why the others can't; places count from 1."""
     leads: dict[str, Lead] = {}
+    worthless: set[str] = set()
     refusals = []
     for place, value in enumerate(batch.leads, start=1):
         known: dict[str, object] = {
@@ -451,8 +495,15 @@ def _sorted_out(batch: Batch) -> tuple[list[Lead], list[RefusedError]]:
         except ValueError as error:
             refusals.append(RefusedError("invalid_lead", str(error), **known))
             continue
-        if lead.lead_id in leads:
+        if lead.lead_id in leads or lead.lead_id in worthless:
             refusals.append(RefusedError("duplicate_lead", "a second time in this batch", **known))
+            continue
+        try:
+            if value_attribute is not None:
+                values.checked_value(lead.attributes.get(value_attribute))
+        except ValueError as error:
+            refusals.append(RefusedError("invalid_lead", str(error), **known))
+            worthless.add(lead.lead_id)
         else:
             leads[lead.lead_id] = lead
     return list(leads.values()), refusals

@@ -43,6 +43,9 @@ REQUIRED_SKILLS: Sequence[Sequence[str]] = ((), ("language",), ("language", "pro
 SKILLS = ("language=vi", "language=en", "product=home", "product=1", "language=", "language=true")
 TIME_ZONES = ("UTC", "Australia/Sydney", "America/St_Johns", "Pacific/Apia", "America/Santiago")
 
+KINDS = (("purpose", "investment"), ("purpose", "home"), ("purpose", "1"), ("language", "vi"))
+SHARES_MAX = ("0.5", "0.5", "0.25", "0.333333", "0.9", "0", "1", "0.000001")
+
 AMOUNTS = ("1", "-1", "-3", "+2", "0.5", "-0.5", "2.25", "0.333333", "-0.000001", "0", "-0")
 LARGE_AMOUNTS = ("100000", "-100000", "99999.999999", "-1234.5", "250", "-80")
 
@@ -62,6 +65,7 @@ class Mix:
     outcomes: bool = False
     sticky: bool = False
     routes: bool = False
+    values: bool = False
     leads_max: int = 1_000
     members_max: int = 8
 
@@ -200,7 +204,8 @@ class RosterWriter:
 
     def configure(self) -> list[Json]:
         """Other skills that are required, other days."""
-        fields: Json = {"required_skills": self.rng.choice(REQUIRED_SKILLS)}
+        skilled = self.mix.rules or self.mix.outcomes
+        fields: Json = {"required_skills": self.rng.choice(REQUIRED_SKILLS) if skilled else []}
         if self.rng.random() < 0.7:
             fields["time_zone"] = self.rng.choice(TIME_ZONES)
         if self.mix.sticky and self.rng.random() < 0.8:
@@ -211,6 +216,9 @@ class RosterWriter:
                 ("wrong_number", "busy", "*", "other"), self.rng.randint(0, 3)
             )
             fields["returns"] = [self._return_rule(reason) for reason in reasons]
+        if self.mix.values and self.rng.random() < 0.75:
+            attribute = self.rng.choice(("amount", "amount", "amount", "size"))
+            fields |= {"dispatch_by": "value", "value_attribute": attribute}
         return self._changed(self.seats, "channel_configured", **fields)
 
     def _return_rule(self, reason: str) -> Json:
@@ -238,6 +246,29 @@ class RosterWriter:
         known = self.rng.sample(SKILLS, self.rng.randint(0, 4))
         name = self.rng.choice(list(self.seats))
         return self._changed(self.seats, "skills_changed", assignee_id=name, skills=known)
+
+    def limit(self) -> list[Json]:
+        """All limits of any member; sometimes none, sometimes of nothing or of all."""
+        if not self.seats:
+            return []
+        limits = [
+            {"attribute": name, "value": value, "share_max": self.rng.choice(SHARES_MAX)}
+            for name, value in self.rng.sample(KINDS, self.rng.choice((0, 1, 1, 2, 3)))
+        ]
+        name = self.rng.choice(list(self.seats))
+        return self._changed(self.seats, "limits_changed", assignee_id=name, limits=limits)
+
+    def limit_all(self) -> list[Json]:
+        """One limit for everybody, so that leads wait for it."""
+        name, value = self.rng.choice(KINDS[:2])
+        limit = {"attribute": name, "value": value, "share_max": self.rng.choice(SHARES_MAX[:4])}
+        return [
+            event
+            for each in list(self.seats)
+            for event in self._changed(
+                self.seats, "limits_changed", assignee_id=each, limits=[limit]
+            )
+        ]
 
     def pause_until(self) -> list[Json]:
         """For a while, sometimes for none at all."""
@@ -327,7 +358,7 @@ class RosterWriter:
         return event
 
     def _now(self) -> str:
-        if self.mix.rules or self.mix.outcomes or self.mix.sticky:
+        if self.mix.rules or self.mix.outcomes or self.mix.sticky or self.mix.values:
             return self._time()
         if self.rng.random() < 0.02:
             return self.rng.choice(("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"))

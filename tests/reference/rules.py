@@ -9,23 +9,26 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from . import arithmetic
+from . import arithmetic, values
 
 if TYPE_CHECKING:
     from .state import Parked, State
     from .validation import Change, Json, Lead
 
-Divided = tuple[dict[str, str], dict[str, Fraction], list[dict[str, Any]]]
-"""Who takes each lead, by lead id; what each was due; a row for each group."""
+Divided = tuple[dict[str, str], dict[str, Fraction], list[dict[str, Any]], Collection[str]]
+"""Who takes each lead, by lead id; what each was due; a row for each group; leads that came to
+their owner because of that."""
 
-ASKING = ("channel_configured", "capacity_changed", "skills_changed")
+ASKING = ("channel_configured", "capacity_changed", "skills_changed", "limits_changed")
 
 
 # --- What a change does -----------------------------------------------------------------
@@ -40,6 +43,15 @@ def apply(state: State, change: Change) -> None:
         state.has_rules = True
     if not state.has_rules:
         return
+    if change.kind == "limits_changed":
+        member = state.members[change.assignee_id]
+        known = {limit.kind: limit for limit in member.limits}
+        member.limits = [
+            values.Limit(kind, share_max, known[kind].of_kind, known[kind].of_all)
+            if kind in known
+            else values.Limit(kind, share_max)
+            for kind, share_max in change.limits
+        ]
     if change.kind == "capacity_changed":
         state.members[change.assignee_id].per_day = change.per_day
         state.members[change.assignee_id].open_max = change.open_max
@@ -51,21 +63,41 @@ def apply(state: State, change: Change) -> None:
     if change.kind == "channel_configured":
         state.time_zone, state.required_skills = change.time_zone, change.required_skills
         state.returns, state.sticky = change.returns, change.sticky
-        state.parked = list(_by_skills(state))
+        _measure_by(state, change.value_attribute)
+    state.parked = list(_by_what_is_asked(state))
     if change.kind == "channel_configured" or state.day_ends is None:
         state.day_ends = end_of_day(moment(change.created_at), state.time_zone)
 
 
-def _by_skills(state: State) -> Iterable[Parked]:
-    from .state import Parked
+def _measure_by(state: State, attribute: str | None) -> None:
+    """What was owed until now says nothing about what is measured otherwise."""
+    if attribute != state.value_attribute:
+        for member in state.members.values():
+            member.error = Fraction(0)
+            for limit in member.limits:
+                limit.of_kind = limit.of_all = Fraction(0)
+    state.value_attribute = attribute
+    largest = state.promise.largest
+    state.promise.largest = None if attribute is None else largest or Fraction(0)
 
+
+def _by_what_is_asked(state: State) -> Iterable[Parked]:
     for parked in state.parked:
         if not parked.leads:
             yield parked
-        for skills, leads in grouped(state, parked.leads):
-            yield Parked(
-                parked.batch_id, parked.content, leads, skills, parked.excluded, parked.owner
-            )
+        for skills, kinds, leads in told_apart(state, parked.leads):
+            yield replace(parked, leads=leads, skills=skills, kinds=kinds)
+
+
+def told_apart(
+    state: State, leads: Sequence[Lead]
+) -> list[tuple[tuple[str, ...], tuple[values.Kind, ...], list[Lead]]]:
+    """As leads wait: by the skills that they ask for, and the limits that are about them."""
+    groups: dict[tuple[tuple[str, ...], tuple[values.Kind, ...]], list[Lead]] = {}
+    for lead in leads:
+        key = asked(lead, state.required_skills), values.kinds(state, lead)
+        groups.setdefault(key, []).append(lead)
+    return [(skills, kinds, group) for (skills, kinds), group in groups.items()]
 
 
 def grouped(state: State, leads: Sequence[Lead]) -> list[tuple[tuple[str, ...], list[Lead]]]:
@@ -132,10 +164,17 @@ def able(state: State, skills: Sequence[str], excluded: Sequence[str] = ()) -> l
     ]
 
 
-def can_take(state: State, skills: Sequence[str], excluded: Sequence[str] = ()) -> bool:
-    """Whether there is somebody with a weight and room."""
+def can_take(
+    state: State,
+    skills: Sequence[str],
+    excluded: Sequence[str] = (),
+    leads: Sequence[Lead] = (),
+) -> bool:
+    """Whether there is somebody with a weight and room, for any of the leads within limits."""
     return any(
-        state.members[name].weight > 0 and (not state.has_rules or state.members[name].room() > 0)
+        state.members[name].weight > 0
+        and (not state.has_rules or state.members[name].room() > 0)
+        and (not leads or any(values.within_limits(state, name, lead) for lead in leads))
         for name in able(state, skills, excluded)
     )
 
@@ -154,40 +193,89 @@ def divide(
     """
     takers: dict[str, str] = {}
     due_: dict[str, Fraction] = dict.fromkeys(state.members, Fraction(0))
-    rows = []
-    if owners:
-        leads = list(leads)
-        for (skills, owner), group in _by_owner(state, leads, owners):
-            there = able(state, skills, excluded)
-            if owner not in there or not state.members[owner].weight:
-                continue
-            theirs = group[: state.members[owner].room()]
-            if theirs:
-                _force(state, len(theirs), there, owner, due_)
-                takers |= {lead.lead_id: owner for lead in theirs}
-                row = _row(skills, excluded, len(theirs), there)
-                rows.append(row | {"forced_to": owner, "forced_because": "owner"})
-        leads = [lead for lead in leads if lead.lead_id not in takers]
-    for skills, group in grouped(state, leads):
+    rows = _to_their_owners(state, leads, excluded, owners, takers, due_)
+    by_owner = frozenset(takers)
+    for skills, group in grouped(state, [lead for lead in leads if lead.lead_id not in by_owner]):
         there = able(state, skills, excluded)
+        row = _row(skills, excluded, len(group), there)
+        if any(values.kinds(state, lead) for lead in group):
+            given, limited = _lead_by_lead(state, group, there, due_, forced_to)
+            takers |= given
+            row |= {"parked": len(group) - len(given), "lead_by_lead": True}
+            if forced_to is not None:
+                row |= {"forced_to": forced_to, "forced_because": "by_hand"}
+            if row["parked"]:
+                because = _why(state, skills, there)
+                reached = limited and because != "nobody_active"
+                row["parked_because"] = "limit_reached" if reached else because
+            rows.append(row)
+            continue
         if forced_to is not None:
-            _force(state, len(group), there, forced_to, due_)
+            _force(state, group, there, forced_to, due_)
             takers |= {lead.lead_id: forced_to for lead in group}
-            rows.append(
-                _row(skills, excluded, len(group), there)
-                | {"forced_to": forced_to, "forced_because": "by_hand"}
-            )
+            rows.append(row | {"forced_to": forced_to, "forced_because": "by_hand"})
+            continue
+        if state.value_attribute is not None:
+            given, capped = _by_value(state, group, there, due_)
+            takers |= given
+            row |= {"capped": sorted(capped), "parked": len(group) - len(given)}
+            if row["parked"]:
+                row["parked_because"] = _why(state, skills, there)
+            rows.append(row)
             continue
         counts, capped = _divide_group(state, len(group), there, due_)
         order = arithmetic.interleaved(counts, there)
         for lead, taker in zip(group, order, strict=False):
             takers[lead.lead_id] = taker
-        row = _row(skills, excluded, len(group), there)
+            values.counts_towards(state.members[taker], lead, Fraction(1))
         row |= {"capped": sorted(capped), "parked": len(group) - len(order)}
         if row["parked"]:
             row["parked_because"] = _why(state, skills, there)
         rows.append(row)
-    return takers, due_, rows
+    return takers, due_, rows, by_owner
+
+
+def _to_their_owners(
+    state: State,
+    leads: Sequence[Lead],
+    excluded: Sequence[str],
+    owners: Mapping[str, str],
+    takers: dict[str, str],
+    due_: dict[str, Fraction],
+) -> list[dict[str, Any]]:
+    """Every lead whose owner may take it, one after the other as they stand in the batch."""
+    rows = []
+    for (skills, owner), group in _by_owner(state, leads, owners):
+        there = able(state, skills, excluded)
+        if owner not in there or not state.members[owner].weight:
+            continue
+        theirs = _acceptable(state, owner, group)
+        if not theirs:
+            continue
+        row = _row(skills, excluded, len(theirs), there)
+        if any(values.kinds(state, lead) for lead in theirs):
+            row["lead_by_lead"] = True
+            for lead in theirs:
+                could = [name for name in there if values.within_limits(state, name, lead)]
+                _force(state, [lead], could, owner, due_)
+        else:
+            _force(state, theirs, there, owner, due_)
+        takers |= {lead.lead_id: owner for lead in theirs}
+        rows.append(row | {"forced_to": owner, "forced_because": "owner"})
+    return rows
+
+
+def _acceptable(state: State, name: str, leads: Sequence[Lead]) -> list[Lead]:
+    """Those that somebody has room for and is within limits with, each after those before it."""
+    member = state.members[name]
+    counted, member.limits = member.limits, [copy(limit) for limit in member.limits]
+    theirs: list[Lead] = []
+    for lead in leads:
+        if len(theirs) < member.room() and values.within_limits(state, name, lead):
+            values.counts_towards(member, lead, values.worth(state, lead))
+            theirs.append(lead)
+    member.limits = counted
+    return theirs
 
 
 def _by_owner(
@@ -204,11 +292,9 @@ def _by_owner(
 def left_over(
     state: State, leads: Sequence[Lead], takers: Mapping[str, str], owners: Mapping[str, str]
 ) -> list[tuple[tuple[str, ...], str, list[Lead]]]:
-    """What nobody takes: by skills, and there by owner; skills in the order of the division."""
-    forced = {lead for lead in takers if takers[lead] == owners.get(lead)}
-    divided = [lead for lead in leads if lead.lead_id not in forced]
+    """What nobody takes of leads that were divided: by skills in that order, there by owner."""
     found = []
-    for skills, group in grouped(state, divided):
+    for skills, group in grouped(state, leads):
         parts: dict[str, list[Lead]] = {}
         for lead in group:
             if lead.lead_id not in takers:
@@ -251,15 +337,17 @@ def person(value: object) -> str:
 
 def hand_over(state: State, leads: Sequence[Lead], taker: str) -> Divided:
     """They come to somebody who is charged for them already: they are due to nobody else."""
-    due_ = dict.fromkeys(state.members, Fraction(0)) | {taker: Fraction(len(leads))}
-    state.members[taker].error -= len(leads)
-    _receives(state, taker, len(leads))
+    total = sum((values.worth(state, lead) for lead in leads), Fraction(0))
+    due_ = dict.fromkeys(state.members, Fraction(0)) | {taker: total}
+    state.members[taker].error -= total
+    for lead in leads:
+        _gets(state, taker, lead)
     rows = [
         _row(skills, (), len(group), able(state, skills))
         | {"forced_to": taker, "forced_because": "moved"}
         for skills, group in grouped(state, leads)
     ]
-    return {lead.lead_id: taker for lead in leads}, due_, rows
+    return {lead.lead_id: taker for lead in leads}, due_, rows, ()
 
 
 def _row(skills: Sequence[str], excluded: Sequence[str], leads: int, there: Sequence[str]) -> Json:
@@ -278,19 +366,84 @@ def _unit(state: State) -> Fraction:
 
 
 def _force(
-    state: State, size: int, there: Sequence[str], taker: str, due_: dict[str, Fraction]
+    state: State,
+    leads: Sequence[Lead],
+    could: Sequence[str],
+    taker: str,
+    due_: dict[str, Fraction],
 ) -> None:
     """Whoever could have had them accrues them by weight; one gets them all."""
+    among = [name for name in could if state.members[name].room() > 0]
+    total = sum((values.worth(state, lead) for lead in leads), Fraction(0))
+    if any(state.members[name].weight for name in among):
+        values.accrue(state, total, among, due_, _unit(state))
+    else:
+        state.members[taker].error -= total
+        due_[taker] += total
+    for lead in leads:
+        _gets(state, taker, lead)
+
+
+def _by_value(
+    state: State, leads: Sequence[Lead], there: Sequence[str], due_: dict[str, Fraction]
+) -> tuple[dict[str, str], list[str]]:
+    """Over and over: share it out; whoever has no room for all of theirs gets the first of them."""
+    takers: dict[str, str] = {}
+    capped: list[str] = []
+    rest = list(leads)
     among = [name for name in there if state.members[name].room() > 0]
-    weights = {name: state.members[name].weight for name in among}
-    if not any(weights.values()):
-        among, weights = [taker], {taker: Fraction(1)}
-    parts = arithmetic.normalised(weights)
-    exact = {name: size * parts[name] for name in among}
-    for name, share in arithmetic.rounded_to_units(exact, among, _unit(state)).items():
-        state.members[name].error -= share
-        due_[name] += share
-    _receives(state, taker, size)
+    while rest and any(state.members[name].weight for name in among):
+        given, due = values.shared_out(state, rest, among, _unit(state))
+        theirs = {name: [lead for lead, taker in given if taker == name] for name in among}
+        over = [name for name in among if len(theirs[name]) > state.members[name].room()]
+        for name in over or among:
+            kept = theirs[name][: state.members[name].room()]
+            worth = sum((values.worth(state, lead) for lead in kept), Fraction(0))
+            share = worth if over else due[name]
+            state.members[name].error -= share
+            due_[name] += share
+            for lead in kept:
+                _gets(state, name, lead)
+                takers[lead.lead_id] = name
+        rest = [lead for lead in rest if lead.lead_id not in takers]
+        capped += over
+        among = [name for name in among if name not in over]
+    return takers, capped
+
+
+def _lead_by_lead(
+    state: State,
+    leads: Sequence[Lead],
+    there: Sequence[str],
+    due_: dict[str, Fraction],
+    forced_to: str | None,
+) -> tuple[dict[str, str], bool]:
+    """Each as a batch of its own, among those who may take it then; were any held by a limit?"""
+    takers: dict[str, str] = {}
+    limited = False
+    for lead in values.largest_first(state, leads):
+        roomy = [name for name in there if state.members[name].room() > 0]
+        among = [name for name in roomy if values.within_limits(state, name, lead)]
+        weights = {name: state.members[name].weight for name in among}
+        if forced_to is not None:
+            _force(state, [lead], among, forced_to, due_)
+            takers[lead.lead_id] = forced_to
+        elif any(weights.values()):
+            values.accrue(state, values.worth(state, lead), among, due_, _unit(state))
+            errors = {name: state.members[name].error for name in among}
+            taker = values.owed_most(errors, weights, among)
+            _gets(state, taker, lead)
+            takers[lead.lead_id] = taker
+        else:
+            limited = limited or any(state.members[name].weight for name in roomy)
+    return takers, limited
+
+
+def _gets(state: State, name: str, lead: Lead) -> None:
+    member, worth = state.members[name], values.worth(state, lead)
+    _receives(state, name, 1)
+    member.error += worth - 1
+    values.counts_towards(member, lead, worth)
 
 
 def _receives(state: State, name: str, leads: int) -> None:

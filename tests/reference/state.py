@@ -10,6 +10,7 @@ from fractions import Fraction
 from . import arithmetic, rules
 from .promise import Promise
 from .validation import Change, Lead, RefusedError, ReturnRule, StickyRule
+from .values import Kind, Limit
 
 Window = dict[str, object]
 """Content by id, oldest first."""
@@ -30,6 +31,7 @@ class Assignee:
     open_leads: int = 0
     until: datetime | None = None
     routes_to: str | None = None
+    limits: list[Limit] = field(default_factory=list)
 
     def room(self) -> int:
         """How many leads they can still take."""
@@ -51,6 +53,7 @@ class Parked:
     skills: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     owner: str = ""
+    kinds: tuple[Kind, ...] = ()
 
 
 @dataclass
@@ -73,6 +76,7 @@ class State:
     sticky: StickyRule | None = None
     owners: dict[tuple[str, str], tuple[str, datetime, int]] = field(default_factory=dict)
     day_ends: datetime | None = None
+    value_attribute: str | None = None
 
     def ranked(self) -> list[str]:
         """All members, first in rank first."""
@@ -113,6 +117,11 @@ class State:
         """Follows the promise; called after everything that may move errors."""
         paused = any(assignee.paused for assignee in self.members.values())
         self.promise.observe(list(self.errors().values()), paused, correction)
+
+    @property
+    def anything_limited(self) -> bool:
+        """Whether anybody has a limit."""
+        return any(member.limits for member in self.members.values())
 
 
 def refuse_if_not_applicable(state: State, change: Change) -> None:

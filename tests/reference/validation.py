@@ -34,7 +34,15 @@ CHANGE_FIELDS = {
     "capacity_changed": ("assignee_id", "per_day", "open_max"),
     "skills_changed": ("assignee_id", "skills"),
     "assignee_routed": ("assignee_id", "routes_to"),
-    "channel_configured": ("time_zone", "required_skills", "returns", "sticky"),
+    "limits_changed": ("assignee_id", "limits"),
+    "channel_configured": (
+        "time_zone",
+        "required_skills",
+        "returns",
+        "sticky",
+        "dispatch_by",
+        "value_attribute",
+    ),
 }
 """The types of roster changes and what each says; ``changed_by`` and ``reason`` go with all."""
 
@@ -144,6 +152,9 @@ class Change:
     time_zone: str = "UTC"
     required_skills: tuple[str, ...] = ()
     routes_to: str | None = None
+    dispatch_by: str = "count"
+    value_attribute: str | None = None
+    limits: tuple[tuple[tuple[str, str], Fraction], ...] = ()
 
 
 # --- Text -------------------------------------------------------------------------------
@@ -308,6 +319,28 @@ def _sticky(event: Json) -> StickyRule | None:
     return StickyRule(tuple(names), days)
 
 
+def _dispatch_by(event: Json) -> str:
+    by = event.get("dispatch_by", "count")
+    if by not in ("count", "value") or (by == "value") != (
+        event.get("value_attribute") is not None
+    ):
+        raise ValueError("by count, or by value and which")
+    return str(by)
+
+
+def _limits(event: Json) -> tuple[tuple[tuple[str, str], Fraction], ...]:
+    listed = _field(event, "limits", lambda value: isinstance(value, list) and len(value) <= 20)
+    found = {}
+    for row in listed:
+        kind = (_field(row, "attribute", is_id), _field(row, "value", is_id))
+        if kind in found:
+            raise ValueError("a limit is there twice")
+        found[kind] = Fraction(_field(row, "share_max", is_weight))
+        if found[kind] > 1:
+            raise ValueError("more than all")
+    return tuple(found.items())
+
+
 CHECKS: Mapping[str, Callable[[Json], Any]] = {
     "assignee_id": lambda event: _field(event, "assignee_id", is_id),
     "weight": _weight,
@@ -326,6 +359,9 @@ CHECKS: Mapping[str, Callable[[Json], Any]] = {
     "routes_to": _routes_to,
     "time_zone": lambda event: event.get("time_zone", "UTC"),
     "required_skills": _ids("required_skills", 20),
+    "dispatch_by": _dispatch_by,
+    "value_attribute": lambda event: _optional(event, "value_attribute", is_id),
+    "limits": _limits,
 }
 
 

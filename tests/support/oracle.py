@@ -194,20 +194,23 @@ def check_chains(outcome: Outcome) -> None:
 def check_cascade(outcome: Outcome) -> None:
     """What goes on to other channels is just what the reference says, and none of it is lost.
 
-    Each lead of such a batch is assigned where it came to, has gone on from there, or waits there.
+    Each lead of such a batch is assigned where it came to, has gone on from there, waits there, or
+    is a dead letter, by itself (where leads count by value that it doesn't have) or with its batch.
     """
     routed = [r for r in outcome.inputs if b'"routed_from"' in (r.value or b"")]
     sent = {record.event["batch_id"]: record.event for record in routed}
     assert len(sent) == len(routed)
     assert sent == outcome.expected.routed, sent.keys() ^ outcome.expected.routed.keys()
-    refused = {refusal_of(letter).at for letter in outcome.dead_letters} if sent else set()
+    refusals = map(refusal_of, outcome.dead_letters if sent else ())
+    refused = {(refusal.at, refusal.place) for refusal in refusals}
     ended = _ends(outcome, sent) if sent else Counter()
     for record in routed:
         event = record.event
         assert record.key == event["channel"].encode()
-        for lead in event["leads"]:
+        for place, lead in enumerate(event["leads"], start=1):
             count = ended[event["channel"], event["batch_id"], lead["lead_id"]]
-            assert count == (record.at not in refused), (event["batch_id"], lead["lead_id"], count)
+            taken = refused.isdisjoint([(record.at, 0), (record.at, place)])
+            assert count == taken, (event["batch_id"], lead["lead_id"], count)
 
 
 def _ends(outcome: Outcome, sent: Mapping[str, Json]) -> Counter[tuple[str, str, str]]:

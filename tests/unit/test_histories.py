@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 
 import pytest
+from msgspec import UNSET
 
 from dispatcher.apportionment import Division, apportion
 from dispatcher.decisions import Rejected
@@ -32,20 +33,22 @@ def inputs(seed: int) -> list[bytes]:
 
     Every other one has skills, capacities, days and pauses that end; one in three has leads that
     come back, are closed, move, or are given by hand; one in five has persons who come again; one
-    in seven has assignees that are channels.
+    in five has leads that count by value, and limits, and two thirds of those persons who come
+    again, too; one in seven has assignees that are channels.
     """
     leads_max = 1_000 if seed % 12 == 0 else 60
-    rules, outcomes, sticky = seed % 2 == 1, seed % 3 == 1, seed % 5 == 1
-    routes = seed % 7 == 2
+    rules, outcomes, values = seed % 2 == 1, seed % 3 == 1, seed % 5 == 2
+    sticky, routes = seed % 5 == 1 or seed % 15 in (2, 7), seed % 7 == 2
     events = history(
         seed,
         channels=3 + seed % 2 if routes else 1 + seed % 3,
-        events=EVENTS * (1 + rules + outcomes + sticky + 2 * routes),
-        leads_max=20 if rules or outcomes or sticky else leads_max,
+        events=EVENTS * (1 + rules + outcomes + sticky + values + 2 * routes),
+        leads_max=20 if rules or outcomes or sticky or values else leads_max,
         rules=rules,
         outcomes=outcomes,
         sticky=sticky,
         routes=routes,
+        values=values,
     )
     if seed % 4 == 0:
         spoiled = lines(events, seed, 0.2)
@@ -96,15 +99,23 @@ def states_differ(replay: Replay, reference: Replayer) -> list[str]:
         if versions != (state.state_version, state.roster_version):
             found.append(f"versions of {channel!r}")
         promise = state.promise
-        # With rules nothing is promised: whoever alone has a skill gets all that asks for it.
+        # With rules nothing is promised: whoever alone has a skill gets all that asks for it. By
+        # value it is, and the bookkeeping says when not.
+        by_value = state.eligibility is not None and state.eligibility.rules.by_value is not None
         if (
-            state.eligibility is None
+            (state.eligibility is None or by_value)
             and not promise.corrected
             and not promise.holds(state.errors or (0,), roster.error_denominator)
         ):
             found.append(f"the promise of {channel!r} is broken: {errors}")
         kept = (expected.promise.most_members, expected.promise.pauses, expected.promise.corrected)
-        if kept != (promise.members_most, promise.paused, promise.corrected):
+        largest = None if promise.value_max is UNSET else Fraction(promise.value_max, 10**6)
+        if (*kept, expected.promise.largest) != (
+            promise.members_most,
+            promise.paused,
+            promise.corrected,
+            largest,
+        ):
             found.append(f"the promise's bookkeeping of {channel!r}: {promise}")
     return found
 

@@ -77,6 +77,7 @@ def test_help_needs_no_client_of_anything() -> None:
         (["dead-letters", "retry", "--all", "--reason", "not_json"], "one of the three"),
         (["dead-letters", "list", "--reason", "whim"], "no reason 'whim'"),
         (["watch", "--max", "0"], "--max"),
+        (["roster", "limit", "web", "A", "purpose"], "should be like purpose=investment:0.5"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(

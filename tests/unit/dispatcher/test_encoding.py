@@ -20,7 +20,8 @@ def test_every_output_is_valid_and_its_fields_are_in_the_order_of_the_formats() 
     """`type` and `schema_version` first; nothing that the model doesn't know."""
     count = 0
     for seed in range(30):
-        for line in outputs(history(seed, channels=2, events=25, rules=seed % 2 == 1)):
+        kinds = {"rules": seed % 2 == 1, "values": seed % 3 == 1, "outcomes": seed % 5 == 1}
+        for line in outputs(history(seed, channels=2, events=25, **kinds)):
             event = json.loads(line)
             assert ["type", "schema_version"] == list(event)[:2]
             model = EVENTS[event["type"]]

@@ -41,7 +41,8 @@ def test_records_written_step_by_step_are_those_written_at_once(seed: int) -> No
     replay = Replay(Limits())
     stored: dict[str, dict[bytes, bytes]] = {}
     committed: dict[str, ChannelState] = {}
-    events = history(seed, channels=2, events=60, parking=True, rules=seed % 2 == 1)
+    values = seed % 4 > 1
+    events = history(seed, channels=2, events=60, parking=True, rules=seed % 2 == 1, values=values)
     for number, event in enumerate(events, start=1):
         replay.outputs(json.dumps(event).encode(), number)
         if number % (1 + seed % 4):
@@ -59,6 +60,19 @@ def test_records_written_step_by_step_are_those_written_at_once(seed: int) -> No
             assert plain(state) == plain(read_state(records))
             whole = dict(all_records(state))
             assert {k: v for k, v in records.items() if k in whole} == whole
+
+
+def test_records_of_before_there_were_values_and_limits_are_read() -> None:
+    """They are what is still written where there are none."""
+    later = (b"value_attribute", b"value_max", b"share_limits", b'"marks"', b'"values"')
+    for seed in range(10):
+        replay = Replay(Limits())
+        for number, event in enumerate(history(seed, events=60, rules=seed % 2 == 1), start=1):
+            replay.outputs(json.dumps(event).encode(), number)
+        for state in replay.states.values():
+            records = dict(all_records(state))
+            assert not any(name in value for value in records.values() if value for name in later)
+            assert plain(state) == plain(read_state({k: v for k, v in records.items() if v}))
 
 
 def test_a_long_window_is_read_back_whole() -> None:

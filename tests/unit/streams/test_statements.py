@@ -29,6 +29,7 @@ def random_events(seed: int, monkeypatch: pytest.MonkeyPatch) -> list[Json]:
     monkeypatch.setattr(encoding, "ALL_MEMBERS_LISTED_MAX", 20 if seed % 3 else 1)
     members_max = 40 if seed % 5 == 0 else 8
     mix = {"rules": seed % 2 == 1, "outcomes": seed % 4 > 1, "members_max": members_max}
+    mix["values"] = seed % 6 in (2, 3)
     return history(seed, 1, EVENTS, leads_max=30, **mix)
 
 

@@ -37,7 +37,14 @@ def replayed(seed: int) -> tuple[dict[str, ChannelState], tuple[bytes, ...]]:
     replay = Replay(Limits())
     rules = seed % 4 == 3
     events = (
-        history(seed, channels=3, events=120, rules=rules, outcomes=seed % 3 == 1)
+        history(
+            seed,
+            channels=3,
+            events=120,
+            rules=rules,
+            outcomes=seed % 3 == 1,
+            values=seed % 8 in (1, 3),
+        )
         if seed % 2
         else list(many_members(seed))
     )
@@ -117,14 +124,22 @@ class Tally:
         self.roster_changes = 0
         self.decisions_by_rules = 0
         self.corrections: dict[str, int] = {}
+        self.measure: str | None = None
+        self.values: dict[str, Fraction] = {}
 
     def add(self, event: AnyDecision) -> None:
         """One decision more."""
         if isinstance(event, RosterChanged):
             self.roster_changes += 1
             members = [share.assignee_id for share in event.shares]
+            measure = event.rules.value_attribute if event.rules else None
+            if measure != self.measure:
+                self.fair_shares = {}
+                self.values = {}
+            self.measure = measure
             self.leads = {name: self.leads.get(name, 0) for name in members}
             self.fair_shares = {name: self.fair_shares.get(name, Fraction(0)) for name in members}
+            self.values = {name: self.values.get(name, Fraction(0)) for name in members}
             self.weights = {
                 share.assignee_id: Fraction(share.weight)
                 for share in event.shares
@@ -137,6 +152,8 @@ class Tally:
                 self.decisions_by_rules += 1
                 for share in event.shares:
                     self.fair_shares[share.assignee_id] += Fraction(share.fair_share)
+                    value = self.values.get(share.assignee_id, Fraction(0))
+                    self.values[share.assignee_id] = value + Fraction(share.assigned_value or 0)
                 return
             for name, weight in self.weights.items():
                 part = weight / sum(self.weights.values())
@@ -159,6 +176,8 @@ def test_totals_are_the_sums_of_the_decisions(seed: int) -> None:
         roundings = tally.roster_changes + tally.decisions_by_rules
         bound = Fraction(roundings, UNITS_PER_LEAD)
         for name, member in standing.members.items():
+            value = Fraction(member.value_units, UNITS_PER_LEAD)
+            assert value == (tally.values.get(name, 0) if tally.measure else 0)
             shown = Fraction(fair_share_numerator(standing, member), standing.denominator)
             assert abs(shown - tally.fair_shares[name]) <= bound
 
@@ -185,6 +204,25 @@ def test_without_corrections_and_leavers_the_statement_adds_up(seed: int) -> Non
     assert sum(each.leads for each in standing.members.values()) == standing.leads
     for member in standing.members.values():
         assert adjustment_numerator(standing, member) == 0
+
+
+def test_by_value_received_and_fair_share_are_in_value_and_leads_stay_leads() -> None:
+    """What was before leads were divided by value isn't added to it."""
+    loans = [{"lead_id": f"M{n}", "attributes": {"amount": n * 1000}} for n in (1, 2, 5)]
+    by_value = {"type": "channel_configured", "dispatch_by": "value", "value_attribute": "amount"}
+    events = [joined("A", "1"), joined("B", "2"), batch("b1", 7), by_value]
+    standing = folded(replay_of(*events, {**batch("b2", 3), "leads": loans}))["web"]
+    shown = {row["assignee_id"]: row for row in channel_standings(standing)["standings"]}
+    assert {name: row["fair_share"] for name, row in shown.items()} == {
+        "A": "2666.666666666667",
+        "B": "5333.333333333333",
+    }
+    assert sum(Fraction(row["value"]) for row in shown.values()) == 8000
+    assert sum(row["leads"] for row in shown.values()) == 10
+    for name, member in standing.members.items():
+        assert adjustment_numerator(standing, member) == 0
+        ahead = Fraction(shown[name]["value"]) - Fraction(shown[name]["fair_share"])
+        assert abs(ahead - Fraction(shown[name]["cumulative_error"])) < Fraction(1, 10**11)
 
 
 def test_the_adjustment_is_what_corrections_moved() -> None:

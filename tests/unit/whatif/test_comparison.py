@@ -227,6 +227,21 @@ def test_rules_make_leads_wait_and_without_rules_they_would_not_have() -> None:
     assert received(comparison, 1) == {"A": 5}
 
 
+def test_limits_are_rules_too_and_leads_that_count_by_value_are_not_compared() -> None:
+    """No other method knows what a lead is worth; without rules each counts one."""
+    half = [{"attribute": "purpose", "value": "home", "share_max": "0.5"}]
+    loans = [{"lead_id": f"L{n}", "attributes": {"purpose": "home", "amount": n}} for n in (1, 2)]
+    limited = events.change("limits_changed", "c", "web", assignee_id="A", limits=half)
+    parts = (at(0, events.roster("r", {"A": "1"}, "web")), at(0, limited))
+    parts += (at(1, events.lead_batch("b1", loans, "web")),)
+    (comparison,) = compared(history(*parts), Changes(without_rules=True), LIMITS)
+    assert (received(comparison, 0), received(comparison, 1)) == ({}, {"A": 2})
+    by_value = {"dispatch_by": "value", "value_attribute": "amount"}
+    configured = at(0, events.change("channel_configured", "d", "web", **by_value))
+    with pytest.raises(Failed, match=r"'web' divides leads by value"):
+        compared(history(parts[0], configured, parts[2]), Changes(), LIMITS)
+
+
 def test_a_correction_counts_for_all_methods_as_a_smaller_fair_share() -> None:
     """Three leads of A's were test calls: three more are due to A, three fewer to the others."""
     corrected = events.change(
