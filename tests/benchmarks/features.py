@@ -150,4 +150,31 @@ FEATURES: Final = [
         [{"type": "capacity_changed", "assignee_id": name, "open_max": 900_000} for name in NAMES],
         after=lambda place: [_outcome("lead_closed", place)],
     ),
+    Feature(
+        "by value: amounts",
+        [_configured(dispatch_by="value", value_attribute="amount")],
+        lambda place: {"amount": 100_000 + place % 97 * 1_000},
+    ),
+    Feature(
+        "by value, half of it at most of one kind, for each",
+        [
+            _configured(dispatch_by="value", value_attribute="amount"),
+            *(
+                {
+                    "type": "limits_changed",
+                    "assignee_id": name,
+                    "limits": [{"attribute": "purpose", "value": "investment", "share_max": "0.5"}],
+                }
+                for name in NAMES
+            ),
+        ],
+        lambda place: {
+            "amount": 100_000 + place % 97 * 1_000,
+            "purpose": "investment" if place % 4 == 0 else "home",
+        },
+    ),
+    Feature(
+        "one of ten sends its leads on",
+        [{"type": "assignee_routed", "assignee_id": NAMES[0], "routes_to": "web/branch"}],
+    ),
 ]

@@ -69,6 +69,7 @@ SEEDS = {
     "unflushed-without-bound": 41,
     "release-without-cursor": 44,
     "release-after-newer-events": 1,
+    "what-was-taken-together-overtakes-a-release": 25,
     "timers-not-restored": 2,
     "timers-lost-in-an-abort": 197,
     "owners-believed-from-anybody": 840,

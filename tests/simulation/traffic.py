@@ -20,6 +20,7 @@ LEADS_MOST = 12
 RULES_SHARE = 0.4
 OUTCOMES_SHARE = 0.4
 STICKY_SHARE = 0.3
+VALUES_SHARE = 0.25
 ROUTES_SHARE = 0.3
 ROUTED_CHANNELS = 3
 """At least, where there are routes."""
@@ -38,8 +39,9 @@ class Traffic:
         self._topics = topics
         number = clockwork.rng.random()
         self._rng = Random(number)
-        # Apart, so that seeds without routes are the runs that they were before there were any.
+        # Apart, so that seeds without them are the runs that they were before there were any.
         self._routes = Random(f"routes of {number}").random() < ROUTES_SHARE
+        self._values = Random(f"values of {number}").random() < VALUES_SHARE
         self._sources = 0
         self._open = 0
         self.sent = 0
@@ -61,6 +63,7 @@ class Traffic:
             outcomes=self._rng.random() < OUTCOMES_SHARE,
             sticky=self._rng.random() < STICKY_SHARE,
             routes=self._routes,
+            values=self._values,
         )
         self._pause_ms = pause_ms
         self.ended = False

@@ -485,6 +485,15 @@ DEFECTS: dict[str, Defect] = {
             "            self._release_one(task, draft)\n",
         ),
     ),
+    "what-was-taken-together-overtakes-a-release": _defect(
+        "R13",
+        "inputs taken together are all decided, whatever the first of them lets go",
+        (
+            "streams.deciding",
+            "            if task.overlay.releasing:\n                # R13",
+            "            if task is None:\n                # R13",
+        ),
+    ),
     "timers-not-restored": _defect(
         "R14",
         "what a channel has timers for is forgotten when its partition is restored",
