@@ -5,12 +5,13 @@ The events are assembled from parts that are encoded once per batch; what they a
 `schemas.outputs`, and a test holds these bytes against those models.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
+from dispatcher.change_encoding import common, duplicate, outcome_recorded, reference, settled
 from dispatcher.decisions import (
     DayBegan,
     Decision,
@@ -22,21 +23,11 @@ from dispatcher.decisions import (
     RosterSettled,
 )
 from dispatcher.division import Group
-from dispatcher.eligibility import Rules, Terms
-from dispatcher.events import InputRef
 from dispatcher.json_texts import json_ids, json_name, json_text
 from dispatcher.roster import Roster
 from dispatcher.routing import routed_text
-from dispatcher.share_limits import of
-from dispatcher.shares import limits_listed, millionths_text, shares_text
+from dispatcher.shares import shares_text
 from dispatcher.times import timestamp_text
-from schemas.inputs import (
-    ChannelConfigured,
-    CumulativeErrorCorrected,
-    LeadReassigned,
-    RosterReplaced,
-)
-from schemas.scalars import decimal_text, units_text, weight_text
 
 ALL_MEMBERS_LISTED_MAX = 20
 """Up to this roster size a batch's decision lists everyone."""
@@ -137,7 +128,7 @@ def encode_decision(decision: Decision) -> bytes:
         "channel": decision.channel,
     }
     if isinstance(decision, RosterSettled):
-        _settled(event, decision)
+        settled(event, decision)
     elif isinstance(decision, Parked):
         _batch_head(event, decision, decision.batch_id, decision.leads)
         event["content_hash"] = decision.content_hash
@@ -145,36 +136,26 @@ def encode_decision(decision: Decision) -> bytes:
             event["groups"], event["groups_complete"] = _groups(decision.groups, decision.roster)
     elif isinstance(decision, Released):
         _batch_head(event, decision, decision.batch.batch_id, decision.leads)
-        event["parked_input"] = _reference(decision.batch.input)
+        event["parked_input"] = reference(decision.batch.input)
         if still_parked := len(decision.batch.lead_ids) - decision.leads:
             event["still_parked"] = still_parked
     elif isinstance(decision, DuplicateIgnored):
-        _duplicate(event, decision)
+        duplicate(event, decision)
     elif isinstance(decision, OutcomeRecorded):
-        _outcome(event, decision)
+        complete = len(decision.roster) <= ALL_MEMBERS_LISTED_MAX
+        outcome_recorded(event, decision, complete=complete)
     elif isinstance(decision, DayBegan):
         ends_at_ms = decision.ends_at_ms
         event["day"] = decision.day
         event["day_ends_at"] = None if ends_at_ms is None else timestamp_text(ends_at_ms)
-        _common(event, decision)
+        common(event, decision)
     return _encode(event)
-
-
-def _reference(ref: InputRef) -> dict[str, Any]:
-    return {"topic": ref.topic, "partition": ref.partition, "offset": ref.offset}
-
-
-def _common(event: dict[str, Any], decision: Decision) -> None:
-    event["state_version"] = decision.state_version
-    event["roster_version"] = decision.roster_version
-    event["input"] = _reference(decision.input)
-    event["decided_at"] = decision.decided_at
 
 
 def _batch_head(event: dict[str, Any], decision: Decision, batch_id: str, size: int) -> None:
     event["batch_id"] = batch_id
     event["batch_size"] = size
-    _common(event, decision)
+    common(event, decision)
 
 
 def _encode_dispatched(decision: Dispatched) -> bytes:
@@ -245,145 +226,3 @@ def _group(group: Group, roster: Roster) -> dict[str, Any]:
     if group.lead_by_lead:
         row["lead_by_lead"] = True
     return row
-
-
-def _settled(event: dict[str, Any], decision: RosterSettled) -> None:
-    change = decision.received.change
-    event["change_id"] = change.change_id
-    event["change_type"] = change.type
-    if not isinstance(change, RosterReplaced | ChannelConfigured):
-        event["assignee_id"] = change.assignee_id
-    if isinstance(change, CumulativeErrorCorrected):
-        event["amount"] = change.amount
-        event["counter_assignee_id"] = change.counter_assignee_id
-    event["changed_by"] = change.changed_by
-    event["reason"] = change.reason
-    _common(event, decision)
-    event["content_hash"] = decision.received.content_hash
-    event["left"] = [
-        {
-            "assignee_id": assignee_id,
-            "cumulative_error_before": decimal_text(error, decision.denominator_before),
-        }
-        for assignee_id, error in decision.left
-    ]
-    eligibility = decision.eligibility
-    if decision.by_timer:
-        event["by_timer"] = True
-    if eligibility is not None:
-        event["rules"] = _rules(eligibility.rules)
-    event["shares"] = list(_standings(decision))
-    event["shares_complete"] = True
-    event["error_denominator"] = str(decision.roster.error_denominator)
-
-
-def _rules(rules: Rules) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "time_zone": rules.time_zone,
-        "required_skills": rules.required_skills,
-    }
-    if rules.returns:
-        row["returns"] = rules.returns
-    if rules.sticky is not None:
-        row["sticky"] = rules.sticky
-    if rules.by_value is not None:
-        row |= {"dispatch_by": "value", "value_attribute": rules.by_value}
-    return row
-
-
-def _outcome(event: dict[str, Any], decision: OutcomeRecorded) -> None:
-    outcome, roster = decision.received.outcome, decision.roster
-    event["outcome_id"] = outcome.outcome_id
-    event["outcome_type"] = outcome.type
-    event["lead_id"] = outcome.lead_id
-    event["assignee_id"] = outcome.assignee_id
-    concerned = {outcome.assignee_id}
-    if isinstance(outcome, LeadReassigned):
-        event["to_assignee_id"] = outcome.to_assignee_id
-        concerned.add(outcome.to_assignee_id)
-    event["changed_by"] = outcome.changed_by
-    event["reason"] = outcome.reason
-    _common(event, decision)
-    event["content_hash"] = decision.received.content_hash
-    if decision.credited is not None:
-        event["credited"] = decision.credited
-        event["dispatched_again"] = decision.dispatched_again
-    if decision.unparked_batch_id is not None:
-        event["unparked_batch_id"] = decision.unparked_batch_id
-    if decision.lead_value is not None:
-        event["lead_value"] = millionths_text(decision.lead_value)
-    if decision.spread_units:
-        event["spread_by_weight"] = units_text(decision.spread_units)
-    complete = len(roster) <= ALL_MEMBERS_LISTED_MAX
-    event["shares"] = [
-        _outcome_share(decision, rank)
-        for rank in roster.by_assignee_id
-        if complete or roster.members[rank].assignee_id in concerned
-    ]
-    event["shares_complete"] = complete
-    event["error_denominator"] = str(roster.error_denominator)
-
-
-def _outcome_share(decision: OutcomeRecorded, rank: int) -> dict[str, Any]:
-    roster, eligibility = decision.roster, decision.eligibility
-    member = roster.members[rank]
-    before, after = decision.errors_before[rank], decision.errors[rank]
-    row: dict[str, Any] = {
-        "assignee_id": member.assignee_id,
-        "weight": weight_text(member.weight_millionths),
-        "paused": member.paused,
-        "cumulative_error_before": decimal_text(before, roster.error_denominator),
-        "cumulative_error_after": decimal_text(after, roster.error_denominator),
-        "cumulative_error_numerator": str(after),
-    }
-    if eligibility is not None:
-        row["open_leads"] = eligibility.open_leads[rank]
-        for limits in of(eligibility.limits, member.assignee_id):
-            row["limits"] = limits_listed(limits)
-    return row
-
-
-def _standings(decision: RosterSettled) -> Iterator[dict[str, Any]]:
-    roster, eligibility = decision.roster, decision.eligibility
-    pause_ends_ms = eligibility.pause_ends_ms() if eligibility else {}
-    for rank in roster.by_assignee_id:
-        member = roster.members[rank]
-        row = {
-            "assignee_id": member.assignee_id,
-            "weight": weight_text(member.weight_millionths),
-            "paused": member.paused,
-            "cumulative_error_before": decimal_text(
-                decision.errors_before[rank], decision.denominator_before
-            ),
-            "cumulative_error_after": decimal_text(decision.errors[rank], roster.error_denominator),
-            "cumulative_error_numerator": str(decision.errors[rank]),
-        }
-        if member.routes_to is not None:
-            row["routes_to"] = member.routes_to
-        if eligibility is not None:
-            row |= _terms(eligibility.terms[rank], pause_ends_ms.get(member.assignee_id))
-            for limits in of(eligibility.limits, member.assignee_id):
-                row["limits"] = limits_listed(limits)
-        yield row
-
-
-def _terms(terms: Terms, pause_ends_ms: int | None) -> dict[str, Any]:
-    """What of an assignee's terms isn't as it is for everybody."""
-    row = {
-        "skills": terms.skills or None,
-        "per_day": terms.per_day,
-        "open_max": terms.open_max,
-        "paused_until": None if pause_ends_ms is None else timestamp_text(pause_ends_ms),
-    }
-    return {name: value for name, value in row.items() if value is not None}
-
-
-def _duplicate(event: dict[str, Any], decision: DuplicateIgnored) -> None:
-    if decision.batch_id is not None:
-        event["batch_id"] = decision.batch_id
-    if decision.change_id is not None:
-        event["change_id"] = decision.change_id
-    if decision.outcome_id is not None:
-        event["outcome_id"] = decision.outcome_id
-    _common(event, decision)
-    event["original_state_version"] = decision.original_state_version

@@ -41,8 +41,9 @@ from streams.broker import (
     Remedy,
     TopicFacts,
 )
+from streams.partition_copy import group_by_channel
 from streams.settings import Settings
-from streams.task import Task, group_by_channel
+from streams.task import Task
 from streams.topic_checks import check_recorded, checked_facts, start_offset
 
 FACTS_LIFETIME_S: Final = 2.0

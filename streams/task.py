@@ -27,14 +27,13 @@ from dispatcher.state_records import (
     all_records,
     applied_offsets_value,
     changed_records,
-    channel_of,
     read_state,
 )
-from dispatcher.store import RestorePoint
 from streams.broker import InputRecord
 from streams.known_owners import InputPlace, KnownOwners
 from streams.lifecycle import Life, checked
 from streams.overlay import Overlay, WaitingInput
+from streams.partition_copy import RedisCopy, is_busy
 
 LOOKED_UP_MAX: Final = 512
 """Inputs that the lead register is asked for at once, of those that wait."""
@@ -320,7 +319,7 @@ class Task:
         self.timers = []
         self.sticky = {}
         self.known_owners = KnownOwners()
-        busy = [channel for channel, parts in records.items() if _is_busy(parts)]
+        busy = [channel for channel, parts in records.items() if is_busy(parts)]
         for channel in busy:
             state = self.state(channel)
             self.parked_bytes += state.parking.size_bytes
@@ -353,40 +352,3 @@ class _OwnersNow:
             if overlay is not None and (entry := overlay.owners.get(key)) is not None:
                 return entry[1]
         return self._task.known_owners.get(self._place, key)
-
-
-class RedisCopy:
-    """What a task knows of its partition's copy in Redis.
-
-    Attributes:
-        point: the restore point that this owner read or wrote last.
-        attempted: one that it tried to write without getting an answer.
-        unflushed: records committed and not applied; the newest of each key.
-        unflushed_since: when the oldest of them was committed, monotonic seconds.
-        whole: a whole copy has to be written, on top of `point`.
-    """
-
-    def __init__(self) -> None:
-        """Nothing known, nothing to write."""
-        self.point: RestorePoint | None = None
-        self.attempted: RestorePoint | None = None
-        self.unflushed: dict[bytes, bytes | None] = {}
-        self.unflushed_since: float | None = None
-        self.whole = False
-
-
-def group_by_channel(records: dict[bytes, bytes]) -> dict[str, dict[bytes, bytes]]:
-    """{channel: {key: value}} of a partition's records, without the partition's own."""
-    grouped: dict[str, dict[bytes, bytes]] = {}
-    for key, value in records.items():
-        if key != APPLIED_OFFSETS_KEY:
-            grouped.setdefault(channel_of(key), {})[key] = value
-    return grouped
-
-
-def _is_busy(parts: dict[bytes, bytes]) -> bool:
-    return any(
-        b"/parked/" in key
-        or (b"/" not in key and (b'"release":null' not in value or b',"eligibility":{' in value))
-        for key, value in parts.items()
-    )
