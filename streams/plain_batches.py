@@ -132,7 +132,8 @@ def _bearable(attributes: list[str], text: bytes, limits: Limits) -> bool:
     # Each lead is an object, and so are its attributes unless they were left out or are empty: of
     # all these three at most stand in one another, the event, a lead, its attributes. In an empty
     # object nothing stands, so it adds one level at most, wherever and however many there are.
-    objects_known = 1 + 2 * len(attributes) - attributes.count("{}") + text.count(b"{}")
+    empty = attributes.count("{}")
+    objects_known = 1 + 2 * len(attributes) - empty + (text.count(b"{}") if empty else 0)
     return plainly_flat(text, limits.nesting_max - 4, objects_known)
 
 
