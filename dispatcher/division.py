@@ -113,7 +113,7 @@ def divide(
         book.force(len(places), taker, able)
         for place in places:
             takers[place] = taker
-        weight = _weight_of(roster, able)
+        weight = weight_of(roster, able)
         groups.append(Group(requirement, tuple(places), len(able), weight, (), (), taker, because))
 
     for (requirement, taker), places in by_hand(requirements, forced):
@@ -133,7 +133,7 @@ def divide(
                 requirement,
                 tuple(places),
                 len(able),
-                _weight_of(roster, able),
+                weight_of(roster, able),
                 tuple(sorted(capped)),
                 tuple(places[len(order) :]),
             )
@@ -185,7 +185,8 @@ def _grouped(asked: Iterable[tuple[K, int]]) -> Grouped[K]:
     return list(groups.items())
 
 
-def _weight_of(roster: Roster, ranks: Iterable[int]) -> int:
+def weight_of(roster: Roster, ranks: Iterable[int]) -> int:
+    """The sum of the weights of these, millionths."""
     return sum(roster.members[rank].weight_millionths for rank in ranks)
 
 

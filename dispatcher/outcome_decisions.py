@@ -29,7 +29,7 @@ from dispatcher.decisions import (
     Parked,
     Rejected,
 )
-from dispatcher.division import Group
+from dispatcher.division import Group, weight_of
 from dispatcher.duplicates import duplicate
 from dispatcher.eligibility import Able, Eligibility, eligibility_of
 from dispatcher.events import BatchReceived, OutcomeReceived, batch_content_hash
@@ -262,7 +262,6 @@ def _moved(
     eligibility = _eligibility(state)
     requirement = required_of(event.attributes, eligibility.rules.required_skills)
     able = Able(eligibility, roster, roster.active).ranks(requirement)
-    able_weight = sum(roster.members[each].weight_millionths for each in able)
     one = [0] * len(roster)
     one[rank] = 1
     unit = roster.error_denominator // MILLIONTHS
@@ -285,7 +284,9 @@ def _moved(
         errors_before=state.errors,
         errors_after=state.errors,
         accrued=tuple([_counts(value) * each * unit for each in one]),
-        groups=(Group(requirement, (0,), len(able), able_weight, (), (), rank, "moved"),),
+        groups=(
+            Group(requirement, (0,), len(able), weight_of(roster, able), (), (), rank, "moved"),
+        ),
         of_outcome=True,
         sticky=eligibility.rules.sticky,
         assigned_value=None if value is None else tuple([value * each for each in one]),

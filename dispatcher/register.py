@@ -12,21 +12,24 @@ of events, never by a clock: so a replay decides the same.
 import hashlib
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final, Protocol, cast
 
 import msgspec
 
 from dispatcher.decisions import Dispatched
 from dispatcher.eligibility import Sticky
-from dispatcher.requirements import Requirement
+from dispatcher.requirements import Requirement, fields_of
 from dispatcher.state_records import channel_key
 from dispatcher.times import milliseconds
+from schemas.topics import DAY_MS
 
-DAY_MS: Final = 86_400_000
+KEYS_REMEMBERED_MAX: Final = 1_024
+"""Of leads: what is asked for with a batch is asked for again with what became of it."""
+
 _PHONE_CHARACTERS: Final = frozenset("0123456789+-()./ ")
 _PHONE_DIGITS_MIN: Final = 5
 
-_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_any = msgspec.json.Decoder().decode
 
 
@@ -57,21 +60,22 @@ class Owners(Protocol):
         """The last owner, however long ago; None for somebody new."""
 
 
-def person_keys(channel: str, attributes: str, names: Sequence[str]) -> list[str]:
+@lru_cache(maxsize=KEYS_REMEMBERED_MAX)
+def person_keys(channel: str, attributes: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """What a lead's person is known by: 128 bits in hex for each attribute that is there.
 
     Args:
         attributes: a JSON object as text.
         names: of the attributes, in the order of the rule.
     """
-    fields = _decode_fields(attributes)
+    fields = fields_of(attributes)
     keys = []
     for name in names:
         value = normalised(fields[name]) if name in fields else ""
         if value:
             text = f"{channel}\n{name}\n{value}".encode()
             keys.append(hashlib.sha256(text).hexdigest()[:32])
-    return keys
+    return tuple(keys)
 
 
 def normalised(raw: msgspec.Raw | bytes) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from dispatcher.events import InputRef
 from dispatcher.limits import Limits
-from dispatcher.register import DAY_MS, Owner, decode_owner, encode_owner, key_of, person_keys
+from dispatcher.register import Owner, decode_owner, encode_owner, key_of, person_keys
 from dispatcher.store import (
     OwnerEntry,
     RegisterPoint,
@@ -26,6 +26,7 @@ from dispatcher.store import (
     StateStore,
     StoreUnavailable,
 )
+from schemas.topics import DAY_MS
 from streams.broker import (
     CallFailed,
     ChangelogReader,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
 import typer
 
+from schemas.topics import DAY_MS
 from streams.cli.configuration import load_settings
 from streams.cli.files import LogFile, is_stdin
 from streams.cli.output import JsonOption, Listing, friendly, note, print_json, print_listings
@@ -200,7 +201,7 @@ def statement(
 
     if as_csv and as_json:
         raise WrongUsage("--csv or --json, not both")
-    writer = StatementWriter(channel, assignee, _moment(from_, 0), _moment(to, _DAY_MS - 1))
+    writer = StatementWriter(channel, assignee, _moment(from_, 0), _moment(to, DAY_MS - 1))
     _read_statement(writer, file, channel, timeout)
     try:
         found = writer.finish()
@@ -217,9 +218,6 @@ def statement(
     else:
         _print_statement(found)
     raise typer.Exit(0 if _verdict(found, quiet=as_json or as_csv) else 1)
-
-
-_DAY_MS: Final = 86_400_000
 
 
 def _moment(text: str | None, of_day_ms: int) -> int | None:

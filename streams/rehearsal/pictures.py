@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from schemas.topics import DAY_MS
 from streams.whatif.plots import COLOURS, drawing, dress, extremes, timed, waiting, without_bound
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from streams.whatif.course import Course
     from streams.whatif.measure import Outcome
 
-DAY_MS: Final = 86_400_000
 PLAN_PICTURES: Final = ("received.svg", "errors.svg", "waiting.svg")
 
 

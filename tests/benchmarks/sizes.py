@@ -15,10 +15,11 @@ import redis
 
 from dispatcher.limits import RECENT_LENGTH_MAX
 from dispatcher.redis_store import RedisStore
-from dispatcher.register import DAY_MS, Owner, encode_owner
+from dispatcher.register import Owner, encode_owner
 from dispatcher.state import ChannelState
 from dispatcher.state_records import all_records
 from dispatcher.store import OwnerEntry, RegisterPoint
+from schemas.topics import DAY_MS
 from streams.local import LocalStack
 
 from .deciding import decided, first_state, read

@@ -122,7 +122,7 @@ def test_personal_data_stays_in_attributes(installation: Installation) -> None:
     installation.process([events.roster("r", {"A": "1"}, "web"), sticky()])
     installation.process([batch("first", PHONE)])
     (record,) = installation.read(installation.topics.register)
-    (key,) = person_keys("web", msgspec.json.encode({"phone": PHONE}).decode(), ["phone"])
+    (key,) = person_keys("web", msgspec.json.encode({"phone": PHONE}).decode(), ("phone",))
     assert record.key == b"web/" + key.encode()
     written = [*installation.read(installation.topics.decisions), record]
     assert not any(b"491" in (each.value or b"") + (each.key or b"") for each in written[:-1])

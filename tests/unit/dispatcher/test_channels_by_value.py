@@ -160,7 +160,7 @@ def test_what_waits_for_a_limit_keeps_its_owner_and_goes_to_them_when_there_is_r
     by_person = {**BY_VALUE.change.model_dump(include={"dispatch_by", "value_attribute"})}
     state = after(LIMITED, change("channel_configured", sticky=sticky, **by_person))
     lead = {**invest(60), "phone": "61491570156"}
-    key, owner = person_keys("web", json.dumps(lead), ["phone"])[0], "A"
+    key, owner = person_keys("web", json.dumps(lead), ("phone",))[0], "A"
     owners = {key: Owner(owner, milliseconds(NOW), 30, "b0", "L0")}
     known = msgspec.structs.replace(batch("b", lead), owners=owners)
     decisions, state = decided(state, known)
