@@ -70,23 +70,25 @@ def _lead(event: Json) -> Lead:
 
 
 def _accepted(outcome: Outcome) -> Iterator[Lead]:
-    """The valid leads of all batches, but for batches that became dead letters as a whole.
+    """The valid leads of all batches, but for what became a dead letter: batches and single leads.
 
-    A batch that came again is left out: written otherwise, a lead that was refused the first time
-    might pass for valid.
+    Whether a lead was rightly refused (its channel may count by a value that it doesn't have) is
+    for the oracle to say. A batch that came again is left out: written otherwise, a lead that was
+    refused the first time might pass for valid.
     """
-    refused = {found.at for found in map(refusal_of, outcome.dead_letters) if not found.place}
+    refused = {(found.at, found.place) for found in map(refusal_of, outcome.dead_letters)}
     again = {_input_of(record) for record in outcome.decisions if _is_duplicate(record)}
     for record in outcome.inputs:
-        if record.at in refused or record.at in again:
+        if (record.at, 0) in refused or record.at in again:
             continue
         try:
             event = checked(parsed(record.value or b""))
         except RefusedError:
             continue
         if isinstance(event, Batch):
-            for lead_id in _valid_leads(event):
-                yield event.channel, event.batch_id, lead_id
+            for place, lead_id in _valid_leads(event):
+                if (record.at, place) not in refused:
+                    yield event.channel, event.batch_id, lead_id
 
 
 def _is_duplicate(decision: Record) -> bool:
@@ -98,10 +100,11 @@ def _input_of(decision: Record) -> At:
     return source["topic"], source["partition"], source["offset"]
 
 
-def _valid_leads(batch: Batch) -> Iterator[str]:
-    for value in batch.leads:
+def _valid_leads(batch: Batch) -> Iterator[tuple[int, str]]:
+    """With their places, from 1."""
+    for place, value in enumerate(batch.leads, start=1):
         with suppress(ValueError):
-            yield checked_lead(value).lead_id
+            yield place, checked_lead(value).lead_id
 
 
 def _waiting(decisions: Iterable[Record]) -> Counter[BatchName]:

@@ -61,7 +61,7 @@ class Rates(NamedTuple):
 def _features(seed: int) -> dict[str, bool]:
     """Every other history is of plain channels; the others have it all, some with persons too."""
     on = seed % 2 == 0
-    return {"rules": on, "outcomes": on, "routes": on, "sticky": seed % 4 == 0}
+    return {"rules": on, "outcomes": on, "routes": on, "values": on, "sticky": seed % 4 == 0}
 
 
 class Load:
