@@ -48,6 +48,7 @@ class Rates(NamedTuple):
         opening_leads: In a batch for each partition, before all else.
         leads_max: Once so many leads were sent, only pairs follow, ten in a second: there is
             always somebody who waits.
+        sticky: Whether some channels ask who had a person last: they wait while Redis is away.
     """
 
     events_per_s: float = 80.0
@@ -56,12 +57,14 @@ class Rates(NamedTuple):
     transactions: float = 0.03
     opening_leads: int = 0
     leads_max: int = 4_000
+    sticky: bool = True
 
 
-def _features(seed: int) -> dict[str, bool]:
+def _features(seed: int, rates: Rates) -> dict[str, bool]:
     """Every other history is of plain channels; the others have it all, some with persons too."""
     on = seed % 2 == 0
-    return {"rules": on, "outcomes": on, "routes": on, "values": on, "sticky": seed % 4 == 0}
+    sticky = rates.sticky and seed % 4 == 0
+    return {"rules": on, "outcomes": on, "routes": on, "values": on, "sticky": sticky}
 
 
 class Load:
@@ -200,7 +203,7 @@ class Load:
                 CHANNELS,
                 GENERATION_EVENTS,
                 leads_max=100,
-                **_features(seed + generation),
+                **_features(seed + generation, self._rates),
             ):
                 channel = event.get("channel")
                 if isinstance(channel, str) and channel.startswith("channel-"):

@@ -174,7 +174,9 @@ class Run:
     def load(self, **rates: float) -> Load:
         """Begin to send; see `load.Rates`."""
         assert self._load is None, "one load at a time"
-        self._load = Load(self.installation, self.seed, Rates()._replace(**rates))  # type: ignore[arg-type]
+        # Where Redis is taken away, leads have to be assigned all the same.
+        chosen = Rates(sticky=not self.variant.own_redis)._replace(**rates)  # type: ignore[arg-type]
+        self._load = Load(self.installation, self.seed, chosen)
         self._load.start()
         return self._load
 
