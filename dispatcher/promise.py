@@ -34,11 +34,11 @@ Joining, leaving and new weights do to errors what they do elsewhere. A test sea
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
+from typing import Protocol
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from dispatcher.roster import Roster
 from schemas.scalars import MILLIONTHS
 
 TOLERANCE_LEADS = Fraction(1, 10**6)
@@ -46,6 +46,22 @@ TOLERANCE_LEADS = Fraction(1, 10**6)
 
 EXACT_MEMBERS_MAX = 500
 """Beyond, exact harmonic sums have hundreds of digits; floats are far closer than the tolerance."""
+
+
+class RosterShape(Protocol):
+    """What the promise asks of a roster."""
+
+    @property
+    def members(self) -> Sequence[object]:
+        """Everybody, paused ones included."""
+
+    @property
+    def active(self) -> Sequence[int]:
+        """Who isn't paused."""
+
+    @property
+    def error_denominator(self) -> int:
+        """What errors are over."""
 
 
 class Promise(msgspec.Struct, frozen=True):
@@ -94,7 +110,7 @@ class Promise(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, value_max=max(known, millionths))
 
     def after(
-        self, roster: Roster, errors: Sequence[int], *, correction: bool = False
+        self, roster: RosterShape, errors: Sequence[int], *, correction: bool = False
     ) -> "Promise":
         """The promise after a decision that left this roster and these errors."""
         members = len(roster.members)

@@ -4,11 +4,12 @@ import typer
 
 
 def views() -> None:
-    """Serve each channel's standings as JSON, until SIGTERM or Ctrl-C.
+    """Serve who received what, and why, as JSON, until SIGTERM or Ctrl-C.
 
-    It reads the decisions that are committed. By default it listens on 127.0.0.1 port 6066:
-    /channels, /channels/NAME/standings, /healthz. Needs the extra `views`. Several may run, each
-    with a port of its own; they share the partitions.
+    It reads the decisions and assignments that are committed. By default it listens on
+    127.0.0.1 port 6066: /api/channels, /api/leads/ID and more (/api/openapi.json), /healthz.
+    Needs the extra `views`. Several may run, each with a port of its own; they share the
+    partitions.
 
     Examples:
       partidor views

@@ -36,7 +36,7 @@ def how_to_go_on(running: Running) -> str:
             "Everything runs on:",
             f"  Kafka      {settings.bootstrap_servers}",
             f"  Redis      {redis_url}",
-            f"  Standings  {running.views_url}/channels/web/standings",
+            f"  Standings  {running.views_url}/api/channels/web/standings",
             "",
             "Paste these first:",
             *(f"  {line}" for line in [*exports, *_path()]),

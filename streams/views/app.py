@@ -1,15 +1,15 @@
 """The Faust application: decisions in from Kafka, standings out over HTTP.
 
-In: settings. Out: a process that serves until SIGTERM or SIGINT, then saves its snapshots and
+In: settings. Out: a process that serves until SIGTERM or SIGINT, then keeps what is new and
 ends with 0. Everything runs on one event loop, but for aiokafka's consumer, which has a thread.
 """
 
 import asyncio
 import signal
-from collections.abc import Iterable, Mapping
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import faust
 import structlog
@@ -19,18 +19,29 @@ from streams.failure import Failed
 from streams.kafka_clients import admin_client, described
 from streams.logs import configure_logs
 from streams.settings import Settings
+from streams.views.answers import ViewsAnswers
 from streams.views.credentials import faust_options
+from streams.views.keeping import Keeper
+from streams.views.leads import LeadSink, lead_follower
+from streams.views.operations import Operations
 from streams.views.partitions import Views
 from streams.views.quiet import quieten_libraries
+from streams.views.reading import ViewsReader
+from streams.views.refusals import RefusalSink, refusal_follower
 from streams.views.settings import ViewsSettings, load_views_settings
-from streams.views.snapshots import Snapshots, copy_of
 from streams.views.transport import CommittedReader, CommittedTransport
-from streams.views.web import add_pages, errors_as_json
+from streams.views.web import add_api, errors_as_json
+
+if TYPE_CHECKING:
+    from faust.web.drivers.aiohttp import Web as WebDriver
 
 CATCHING_UP_POLL_S: Final = 0.05
 CAUGHT_UP_POLL_S: Final = 0.5
 STOP_MAX_S: Final = 20.0
 """A clean stop that takes longer is ended as it is; a snapshot more is only comfort."""
+
+LOOK_AT_BEGINNINGS_S: Final = 600.0
+"""How often it is asked what Kafka no longer has."""
 
 log = structlog.get_logger("views")
 
@@ -45,47 +56,31 @@ class ViewsApp(faust.App):
     """Faust's application with our consumer; `reader` tells it where reading starts."""
 
     BootStrategy = _WithoutProducer
-    reader: "ViewsReader"
+    reader: ViewsReader
 
     def _new_transport(self) -> CommittedTransport:
         return CommittedTransport(self.conf.broker_consumer, self)
 
 
-class ViewsReader:
-    """Keeps the views in step with what the consumer reads, and their snapshots on disk."""
+async def _follow(app: ViewsApp) -> None:
+    """Note again and again how far Kafka has been read."""
+    views = app.reader.views
+    while not app.should_stop:
+        consumer = cast(CommittedReader, app.consumer)
+        for number, reached in (await consumer.reached()).items():
+            if views.reached(number, *reached):
+                held = views.partitions[number]
+                channels, offset = len(held.channels), held.next_offset
+                log.debug("caught up", partition=number, channels=channels, offset=offset)
+        await app.sleep(CAUGHT_UP_POLL_S if views.caught_up else CATCHING_UP_POLL_S)
 
-    def __init__(self, views: Views, snapshots: Snapshots) -> None:
-        """Nothing is held yet."""
-        self.views = views
-        self._snapshots = snapshots
 
-    def hold(self, numbers: Iterable[int], generation: int) -> None:
-        """These partitions are read from now on; new ones go on from their snapshots."""
-        for held in self.views.hold(numbers, generation):
-            self._snapshots.load(held)
-
-    def begin(self, bounds: Mapping[int, tuple[int, int]]) -> Mapping[int, int]:
-        """Where each partition's reading starts."""
-        return self.views.begin(bounds)
-
-    async def follow(self, app: ViewsApp) -> None:
-        """Note again and again how far Kafka has been read."""
-        while not app.should_stop:
-            consumer = cast(CommittedReader, app.consumer)
-            for number, reached in (await consumer.reached()).items():
-                if self.views.reached(number, *reached):
-                    held = self.views.partitions[number]
-                    channels, offset = len(held.channels), held.next_offset
-                    log.debug("caught up", partition=number, channels=channels, offset=offset)
-            await app.sleep(CAUGHT_UP_POLL_S if self.views.caught_up else CATCHING_UP_POLL_S)
-
-    async def save_all(self) -> None:
-        """Write the snapshots that are due; a disk that won't take them stops nothing."""
-        for held in list(self.views.partitions.values()):
-            try:
-                await asyncio.to_thread(self._snapshots.save, copy_of(held))
-            except OSError as error:
-                log.error("snapshot not written", partition=held.number, why=str(error))
+async def _forget(app: ViewsApp) -> None:
+    """Leave out of the index what Kafka no longer has."""
+    consumer = cast(CommittedReader, app.consumer)
+    for number, first_offset in (await consumer.first_offsets()).items():
+        if number in app.reader.views.partitions:
+            await app.reader.keeper.forget_before(number, first_offset)
 
 
 def create_app(
@@ -112,18 +107,25 @@ def create_app(
         async for event in stream.events():
             message = event.message
             reader.views.receive(
-                message.partition, message.offset, message.value, message.generation_id
+                message.partition,
+                message.offset,
+                message.value,
+                message.generation_id,
+                round(message.timestamp * 1000),
             )
 
     async def follow() -> None:
-        await reader.follow(app)
+        await _follow(app)
 
-    async def save() -> None:
-        await reader.save_all()
+    async def keep() -> None:
+        await reader.keep_all()
+
+    async def forget() -> None:
+        await _forget(app)
 
     app.task(follow)
-    app.timer(interval=own.snapshot_interval_ms / 1000)(save)
-    add_pages(app, reader.views, own.channels_per_page_max)
+    app.timer(interval=own.snapshot_interval_ms / 1000)(keep)
+    app.timer(interval=LOOK_AT_BEGINNINGS_S)(forget)
     return app
 
 
@@ -164,24 +166,39 @@ def run_views(settings: Settings, own: ViewsSettings | None = None) -> int:
     own = load_views_settings() if own is None else own
     configure_logs(settings)
     quieten_libraries()
-    topic = settings.topics.decisions
-    found = described(admin_client(settings), settings, [topic]).get(topic)
-    if found is None:
-        raise Failed(f"there is no topic {topic}; `partidor topics create` makes it")
+    topics = settings.topics
+    names = (topics.decisions, topics.assignments, topics.dead_letters)
+    found = described(admin_client(settings), settings, names)
+    for topic in names:
+        if topic not in found:
+            raise Failed(f"there is no topic {topic}; `partidor topics create` makes it")
+    decisions, assignments, dead_letters = (found[topic] for topic in names)
     data_directory = own.data_directory.expanduser()
+    directory = data_directory / settings.application_id
     try:
-        directory = data_directory / settings.application_id / topic
-        snapshots = Snapshots(directory, str(found.topic_id))
+        keeper = Keeper(directory / topics.decisions, str(decisions.topic_id))
+        leads = LeadSink(directory / topics.assignments, str(assignments.topic_id))
     except OSError as error:
         raise Failed(f"views.data_dir: {error}") from None
-    reader = ViewsReader(Views(len(found.partitions)), snapshots)
-    return asyncio.run(_serve(settings, own, reader, data_directory))
+    refusals = RefusalSink()
+    followers = (lead_follower(settings, leads), refusal_follower(settings, refusals))
+    views = Views(len(decisions.partitions))
+    reader = ViewsReader(views, keeper, leads, refusals, followers)
+    reader.start(len(dead_letters.partitions))
+    try:
+        return asyncio.run(_serve(settings, own, reader, data_directory))
+    finally:
+        reader.stop()
 
 
 async def _serve(
     settings: Settings, own: ViewsSettings, reader: ViewsReader, data_directory: Path
 ) -> int:
     app = create_app(settings, own, reader, data_directory)
+    answers = _answers(settings, own, reader)
+    # Faust's own pages are asked about by name; these paths hold any id, however it is written.
+    served = cast("WebDriver", app.web).web_app
+    add_api(served.router, reader.views, answers, own.channels_per_page_max)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -199,15 +216,27 @@ async def _serve(
         raise Failed(f"can't serve on {own.host}:{own.port}: {error.strerror or error}") from None
     finally:
         await _stop(app, reader, starting)
+        answers.close()
     log.info("views stopped")
     return 0
+
+
+def _answers(settings: Settings, own: ViewsSettings, reader: ViewsReader) -> ViewsAnswers:
+    operations = Operations(settings, reader, time.time_ns() // 1_000_000)
+    return ViewsAnswers(
+        settings,
+        reader,
+        operations,
+        channels_per_page_max=own.channels_per_page_max,
+        with_attributes=own.attributes,
+    )
 
 
 async def _stop(app: ViewsApp, reader: ViewsReader, starting: "asyncio.Task[None]") -> None:
     starting.cancel()
     with suppress(asyncio.CancelledError, Exception):
         await starting
-    await reader.save_all()
+    await reader.keep_all()
     try:
         await asyncio.wait_for(app.stop(), STOP_MAX_S)
     except TimeoutError:

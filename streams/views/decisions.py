@@ -5,7 +5,7 @@ defined by `schemas.outputs`; the structs hold the part of it that the views nee
 that both read the same. Fields that a reader doesn't know are skipped.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -26,12 +26,6 @@ class ShareRead(msgspec.Struct, frozen=True):
     assigned_value: str | None = None
 
 
-class RulesRead(msgspec.Struct, frozen=True):
-    """The rules of a channel: by what leads are divided; None: each counts one."""
-
-    value_attribute: str | None = None
-
-
 class DecisionRead(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """What all decisions share; a field that a type of decision doesn't have is None."""
 
@@ -45,7 +39,12 @@ class DecisionRead(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     change_type: str | None = None
     outcome_id: str | None = None
     outcome_type: str | None = None
+    lead_id: str | None = None
     assignee_id: str | None = None
+    to_assignee_id: str | None = None
+    amount: str | None = None
+    leads_parked: int | None = None
+    day: str | None = None
     changed_by: str | None = None
     reason: str | None = None
 
@@ -59,7 +58,6 @@ class BatchDispatched(DecisionRead, frozen=True, kw_only=True, tag="batch_dispat
     shares_complete: bool
     error_denominator: str
     released: bool | None = None
-    leads_parked: int | None = None
 
 
 class RosterChanged(DecisionRead, frozen=True, kw_only=True, tag="roster_changed"):
@@ -68,7 +66,7 @@ class RosterChanged(DecisionRead, frozen=True, kw_only=True, tag="roster_changed
     change_id: str
     shares: list[ShareRead]
     error_denominator: str
-    rules: RulesRead | None = None
+    rules: dict[str, Any] | None = None
 
 
 class BatchParked(DecisionRead, frozen=True, kw_only=True, tag="batch_parked"):

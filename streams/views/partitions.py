@@ -11,11 +11,27 @@ it had when its reading began; before that they would be numbers of the past.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 import structlog
 
-from streams.views.decisions import read_decision
-from streams.views.standings import ChannelStanding, fold, misses_decisions
+from dispatcher.times import milliseconds
+from schemas.scalars import nearest_units
+from streams.views.activity import Activity, Happened
+from streams.views.decision_archive import Counted, Indexed
+from streams.views.decisions import (
+    AnyDecisionRead,
+    BatchDispatched,
+    OutcomeRecorded,
+    RosterChanged,
+    read_decision,
+)
+from streams.views.delays import Delays
+from streams.views.folding import fold, misses_decisions
+from streams.views.standings import ChannelStanding
+
+UNKEPT_MAX: Final = 200_000
+"""Decisions that wait to be written into the index while the disk takes nothing."""
 
 log = structlog.get_logger("views")
 
@@ -25,6 +41,10 @@ class PartitionStandings:
 
     Attributes:
         channels: standings by channel.
+        activities: what happened when, by channel.
+        delays: from events to their decisions.
+        changes: rises with each decision that is counted.
+        is_kept: whether what is on disk is an earlier state of this, so that what is new is enough.
         next_offset: where reading goes on; None: from the beginning.
         end_at_begin: the end when reading began; None until that is known.
         end_offset: the end as last heard.
@@ -34,11 +54,17 @@ class PartitionStandings:
     """
 
     __slots__ = (
+        "_unindexed",
+        "_unkept",
+        "activities",
         "caught_up",
+        "changes",
         "channels",
+        "delays",
         "end_at_begin",
         "end_offset",
         "gaps",
+        "is_kept",
         "next_offset",
         "number",
         "unreadable",
@@ -48,6 +74,12 @@ class PartitionStandings:
         """Nothing is counted yet."""
         self.number = number
         self.channels: dict[str, ChannelStanding] = {}
+        self.activities: dict[str, Activity] = {}
+        self.delays = Delays()
+        self.changes = 0
+        self.is_kept = False
+        self._unkept: set[str] = set()
+        self._unindexed: list[Indexed] = []
         self.next_offset: int | None = None
         self.end_at_begin: int | None = None
         self.end_offset = 0
@@ -55,13 +87,19 @@ class PartitionStandings:
         self.unreadable = 0
         self.gaps = 0
 
-    def receive(self, offset: int, value: bytes | None) -> None:
-        """Count one record; what is no decision is logged by its place and skipped."""
+    def receive(self, offset: int, value: bytes | None, timestamp_ms: int) -> None:
+        """Count one record; what is no decision is logged by its place and skipped.
+
+        `timestamp_ms` is the record's, from when it was written; 0 or less if there is none.
+        """
         self.next_offset = max(offset + 1, self.next_offset or 0)
         try:
             decision = read_decision(value)
             known = self.channels.get(decision.channel)
-            standing = fold(known, decision)
+            decided_ms = milliseconds(decision.decided_at)
+            # An input's time is its source's; a clock that is ahead must not bring tomorrow.
+            at_ms = min(decided_ms, timestamp_ms) if timestamp_ms > 0 else decided_ms
+            standing = fold(known, decision, at_ms)
         except (ValueError, ArithmeticError, LookupError) as error:
             self.unreadable += 1
             log.error("unreadable decision", partition=self.number, offset=offset, why=str(error))
@@ -75,7 +113,87 @@ class PartitionStandings:
                 offset=offset,
                 state_version=decision.state_version,
             )
+        if standing is known:
+            return
         self.channels[decision.channel] = standing
+        delay_ms = max(0, timestamp_ms - decided_ms) if timestamp_ms > 0 else None
+        if delay_ms is not None:
+            self.delays.add(timestamp_ms, delay_ms)
+        activity = self.activities.get(decision.channel) or Activity()
+        self.activities[decision.channel] = activity.after(
+            _happened(standing, decision, at_ms, delay_ms)
+        )
+        self.changes += 1
+        self._unkept.add(decision.channel)
+        indexed = Indexed(
+            offset, decision.channel, _lists_everyone(standing, decision), standing.last[0]
+        )
+        self._unindexed.append(indexed)
+        if len(self._unindexed) > UNKEPT_MAX:
+            log.error("decisions are left out of the index", partition=self.number)
+            del self._unindexed[: UNKEPT_MAX // 2]
+
+    def begin_with(self, counted: Counted) -> None:
+        """Go on from what was kept."""
+        self.is_kept = counted.next_offset is not None
+        self.channels = counted.standings
+        self.activities = counted.activities
+        self.delays = counted.delays
+        self.next_offset = counted.next_offset
+
+    def unkept(self) -> Counted:
+        """What is new since the last time, to be kept; it counts as kept from here on."""
+        names, self._unkept = self._unkept, set()
+        return self._counted(names)
+
+    def everything(self) -> Counted:
+        """All that was counted, to be kept; it counts as kept from here on."""
+        self._unkept = set()
+        return self._counted(self.channels)
+
+    def not_kept(self, counted: Counted) -> None:
+        """It could not be kept after all: it is among the new again."""
+        self._unkept |= counted.standings.keys()
+        self._unindexed = [*counted.indexed, *self._unindexed]
+
+    def newest(self, channel: str) -> list[Indexed]:
+        """The channel's decisions that aren't in the index yet, oldest first."""
+        return [each for each in self._unindexed if each.channel == channel]
+
+    def _counted(self, names: Iterable[str]) -> Counted:
+        indexed, self._unindexed = self._unindexed, []
+        return Counted(
+            self.next_offset,
+            {name: self.channels[name] for name in names},
+            {name: self.activities[name] for name in names},
+            self.delays.copy(),
+            indexed,
+        )
+
+
+def _happened(
+    standing: ChannelStanding, decision: AnyDecisionRead, at_ms: int, delay_ms: int | None
+) -> Happened:
+    is_batch = isinstance(decision, BatchDispatched)
+    return Happened(
+        at_ms,
+        standing.day,
+        1 if is_batch else 0,
+        (decision.batch_size or 0) if is_batch else 0,
+        nearest_units(standing.most_ahead_numerator, standing.denominator),
+        nearest_units(standing.most_owed_numerator, standing.denominator),
+        delay_ms,
+    )
+
+
+def _lists_everyone(standing: ChannelStanding, decision: AnyDecisionRead) -> bool:
+    """Whether the channel can be followed from here on, with its rules if it has some."""
+    match decision:
+        case RosterChanged():
+            return True
+        case BatchDispatched() | OutcomeRecorded():
+            return decision.shares_complete and standing.rules is None
+    return False
 
 
 class Views:
@@ -115,7 +233,9 @@ class Views:
             starts[number] = max(first_offset, held.next_offset or 0)
         return starts
 
-    def receive(self, number: int, offset: int, value: bytes | None, generation: int) -> None:
+    def receive(
+        self, number: int, offset: int, value: bytes | None, generation: int, timestamp_ms: int = 0
+    ) -> None:
         """Count a record, unless its partition isn't held, or was given up in between.
 
         A partition that comes back starts from its beginning or its snapshot; a late record from
@@ -123,7 +243,7 @@ class Views:
         """
         held = self.partitions.get(number)
         if held is not None and generation == self._generation:
-            held.receive(offset, value)
+            held.receive(offset, value, timestamp_ms)
 
     def reached(self, number: int, position: int, last_fetched: int | None, end: int) -> bool:
         """Note how far a partition has been read. Returns whether it has just caught up.

@@ -33,10 +33,10 @@ class ViewsSettings(BaseModel):
     host: str = _setting("127.0.0.1", "", "address that the web server listens on", min_length=1)
     port: int = _setting(6066, "", "port that the web server listens on", ge=1, le=65_535)
     data_dir: Path | None = _setting(
-        None, "", "where snapshots are kept; by default under the user's state directory (XDG)"
+        None, "", "where counts are kept; by default under the user's state directory (XDG)"
     )
     snapshot_interval_ms: int = _setting(
-        10_000, "ms", "between two snapshots; a restart reads what is newer from Kafka", ge=100
+        10_000, "ms", "between two writes to disk; a restart reads what is newer", ge=100
     )
     session_timeout_ms: int = _setting(
         6_000, "ms", "silence after which a process loses its partitions", ge=1_000, le=60_000
@@ -51,12 +51,15 @@ class ViewsSettings(BaseModel):
         1_000, "records", "read and not yet counted; then reading waits", ge=1
     )
     channels_per_page_max: int = _setting(
-        1_000, "channels", "in one answer of `/channels`", ge=1, le=100_000
+        1_000, "channels", "in one answer of `/api/channels`", ge=1, le=100_000
+    )
+    attributes: bool = _setting(
+        False, "", "whether the attributes of leads, which are personal, are served"
     )
 
     @property
     def data_directory(self) -> Path:
-        """Where snapshots are kept."""
+        """Where counts are kept."""
         return self.data_dir or _default_data_dir()
 
 

@@ -112,6 +112,12 @@ class CommittedReaderThread(AIOKafkaConsumerThread):
             self._last_fetched[tp.partition] = fetched[-1].offset
         return records
 
+    async def first_offsets(self) -> dict[int, int]:
+        """Where Kafka's log of each partition that is read begins."""
+        assigned = list(self.assignment())
+        bounds = await self.call_thread(self._bounds, assigned) if assigned else {}
+        return {number: first_offset for number, (first_offset, _) in bounds.items()}
+
     async def reached(self) -> dict[int, Reached]:
         """How far each partition has been read; nothing while that is being changed."""
         steps = self._seek_steps
@@ -145,6 +151,10 @@ class CommittedReader(Consumer):
     async def reached(self) -> dict[int, Reached]:
         """How far each partition has been read."""
         return await cast(CommittedReaderThread, self._thread).reached()
+
+    async def first_offsets(self) -> dict[int, int]:
+        """Where Kafka's log of each partition that is read begins."""
+        return await cast(CommittedReaderThread, self._thread).first_offsets()
 
 
 class CommittedTransport(Transport):

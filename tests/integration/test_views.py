@@ -3,8 +3,10 @@
 import json
 import signal
 import socket
+import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,6 +17,7 @@ from schemas.partitioning import partition_of
 from tests.views_process import DecisionTopic, ViewsProcess
 from tests.views_process.material import (
     expected,
+    facts,
     random_decisions,
     shown,
     small_channel,
@@ -77,7 +80,7 @@ def test_standings_are_served(topic: DecisionTopic, start_views: Starter) -> Non
     assert shown(views, expected(decisions[:half])) == expected(decisions[:half])
     writer.committed(decisions[half:])
     until_shown(views, decisions)
-    listed = views.get("/channels").body
+    listed = views.get("/api/channels").body
     assert [each["channel"] for each in listed["channels"]] == sorted(expected(decisions))
     assert listed["next_after"] is None
     assert views.stop() == 0
@@ -103,7 +106,7 @@ def test_what_was_aborted_never_appears(
     writer.committed(web[3:])
     until_shown(views, web)
     assert views.standings("ghost").status == views.standings("late ghost").status == 404
-    assert [each["channel"] for each in views.get("/channels").body["channels"]] == ["web"]
+    assert [each["channel"] for each in views.get("/api/channels").body["channels"]] == ["web"]
 
     seen = uncommitted_channels(bootstrap_servers, topic)
     assert {"web", "ghost", "late ghost"} <= seen
@@ -192,17 +195,18 @@ def test_killed_and_started_again_the_numbers_are_the_same(
 def test_without_its_snapshots_everything_is_read_again(
     topic: DecisionTopic, start_views: Starter, tmp_path: Path
 ) -> None:
-    """One is wiped, one broken, one of another topic: the numbers are the same."""
+    """One file is wiped, one broken, one of another topic: the numbers are the same."""
     decisions = random_decisions(3, channels=12)
     topic.writer().committed(decisions)
     views = start_views()
     views.ready()
     assert views.stop() == 0
-    wiped, broken, foreign = (tmp_path / "data-0").rglob("partition-*.json")
+    wiped, broken, foreign = (tmp_path / "data-0").rglob("decisions-*.sqlite")
     wiped.unlink()
-    broken.write_bytes(broken.read_bytes()[:-20])
-    whole = json.loads(foreign.read_bytes())
-    foreign.write_text(json.dumps({**whole, "topic_id": "another", "next_offset": 10**6}))
+    broken.write_bytes(b"SQLite format 3\0" + b"\xff" * 5_000)
+    with closing(sqlite3.connect(foreign)) as file, file:
+        file.execute("UPDATE identity SET value = 'another' WHERE name = 'topic_id'")
+        file.execute("UPDATE progress SET next_offset = 1000000")
     views.start()
     views.ready()
     assert shown(views, expected(decisions)) == expected(decisions)
@@ -217,10 +221,9 @@ def test_a_snapshot_is_where_reading_goes_on(
     views.ready()
     views.stop()
     number = partition_of(b"web", topic.partitions)
-    (file,) = (tmp_path / "data-0").rglob(f"partition-{number}.json")
-    whole = json.loads(file.read_bytes())
-    whole["channels"][0]["duplicates"] = 77
-    file.write_text(json.dumps(whole))
+    (path,) = (tmp_path / "data-0").rglob(f"decisions-{number}.sqlite")
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE channels SET standing = json_set(standing, '$.duplicates', 77)")
     views.start()
     views.ready()
     assert views.standings("web").body["duplicates_ignored"] == 77
@@ -249,10 +252,10 @@ def test_two_share_the_partitions_and_one_takes_over(
         owner, other = (first, second) if is_mine else (second, first)
         version = standing["state_version"]
         owner.until(
-            f"/channels/{channel}/standings",
+            f"/api/channels/{channel}/standings",
             lambda answer, version=version: answer.body.get("state_version") == version,
         )
-        assert owner.standings(channel).body == standing
+        assert facts(owner.standings(channel).body) == standing
         assert other.standings(channel).status == 421
     second.kill()
     first.until(
@@ -286,7 +289,7 @@ def served(
 def test_a_channel_has_whatever_name_it_has(served: ViewsProcess) -> None:
     """Slashes, dots, percent signs, any script: percent-encoded, every name is found."""
     for name in ODD_NAMES:
-        assert served.standings(name).body == expected(small_channel(name))[name]
+        assert facts(served.standings(name).body) == expected(small_channel(name))[name]
     assert served.standings("never seen").status == 404
 
 
@@ -295,30 +298,30 @@ def test_channels_are_listed_in_pages(served: ViewsProcess) -> None:
     found: list[str] = []
     after = ""
     while True:
-        page = served.get(f"/channels?after={quote(after)}").body
+        page = served.get(f"/api/channels?after={quote(after)}").body
         found += [each["channel"] for each in page["channels"]]
         assert len(page["channels"]) <= 10
         if page["next_after"] is None:
             break
         after = page["next_after"]
     assert found == sorted((*ODD_NAMES, *PAGED_NAMES))
-    assert len(served.get("/channels?limit=3").body["channels"]) == 3
+    assert len(served.get("/api/channels?limit=3").body["channels"]) == 3
     for wrong in ("0", "11", "x", "-1", "", "9" * 50):
-        assert served.get(f"/channels?limit={wrong}").status == 400
+        assert served.get(f"/api/channels?limit={wrong}").status == 400
 
 
 def test_only_reading_is_allowed_and_errors_are_json(served: ViewsProcess) -> None:
     """Everything else is refused, with the same headers."""
     for method in ("POST", "PUT", "DELETE", "PATCH"):
-        assert served.get("/channels", method).status == 405
+        assert served.get("/api/channels", method).status == 405
     answer = served.get("/nothing/here")
     assert (answer.status, answer.body) == (404, {"error": "Not Found"})
-    for path in ("/channels", "/healthz", "/nothing/here"):
+    for path in ("/api/channels", "/healthz", "/nothing/here"):
         headers = served.get(path).headers
         assert headers["Cache-Control"] == "no-store"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Content-Type"].startswith("application/json")
-    assert served.get("/channels", "HEAD").status == 200
+    assert served.get("/api/channels", "HEAD").status == 200
 
 
 def test_what_is_no_decision_is_counted_and_stops_nothing(
@@ -349,7 +352,7 @@ def test_it_stops_cleanly(
     views = start_views(PARTIDOR_VIEWS__SNAPSHOT_INTERVAL_MS="600000")
     views.ready()
     assert views.stop(signal.Signals(number)) == 0
-    assert len(list((tmp_path / "data-0").rglob("partition-*.json"))) == topic.partitions
+    assert len(list((tmp_path / "data-0").rglob("decisions-*.sqlite"))) == topic.partitions
     assert "Traceback" not in views.log
 
 

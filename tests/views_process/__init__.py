@@ -102,8 +102,15 @@ class ViewsProcess:
             connection.close()
 
     def standings(self, channel: str) -> Answer:
-        """A channel's standings; its name percent-encoded, all of it."""
-        return self.get(f"/channels/{quote(channel, safe='')}/standings")
+        """A channel and everybody's standing, as of one decision; the name percent-encoded."""
+        path = f"/api/channels/{quote(channel, safe='')}"
+        while True:
+            answer = self.get(path)
+            if answer.status != 200:
+                return answer
+            members = self.get(f"{path}/standings?limit=1000")
+            if members.body.get("state_version") == answer.body["state_version"]:
+                return answer._replace(body={**answer.body, "standings": members.body["standings"]})
 
     def until(
         self, path: str, holds: Callable[[Answer], bool], within_s: float = READY_S
@@ -162,9 +169,16 @@ class DecisionTopic:
         self.bootstrap_servers = bootstrap_servers
         self.prefix = prefix
         self.name = f"{prefix}dispatch.decisions"
+        self.assignments = f"{prefix}leads.assignments"
         self.partitions = partitions
         admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-        for created in admin.create_topics([NewTopic(self.name, partitions, 1)]).values():
+        counts = {
+            self.name: partitions,
+            self.assignments: partitions,
+            f"{prefix}dispatch.dead-letters": 1,
+        }
+        topics = [NewTopic(name, count, 1) for name, count in counts.items()]
+        for created in admin.create_topics(topics).values():
             created.result(30)
 
     def environment(self, application_id: str, data_dir: Path) -> dict[str, str]:

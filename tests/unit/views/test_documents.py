@@ -5,15 +5,16 @@ import pytest
 
 from schemas.outputs import DECISION
 from streams.views.decisions import Unreadable, read_decision, type_of
-from streams.views.documents import channel_standings
-from streams.views.standings import LAST_DECISIONS_MAX, MemberStanding, fold, folded
+from streams.views.documents import channel_facts
+from streams.views.folding import fold, folded
+from streams.views.standings import LAST_DECISIONS_MAX, MemberStanding
 from tests.views_process.material import batch, joined, random_decisions, replay_of
 
 
 def test_a_document_says_it_in_decimals_and_exactly() -> None:
     """The seed's first batch, as the views show it."""
     events = replay_of(joined("A", "0.8"), joined("B", "1"), joined("C", "1.2"), batch("b1", 100))
-    shown = channel_standings(folded(events)["web"])
+    shown = channel_facts(folded(events)["web"])
     assert json.loads(json.dumps(shown)) == shown
     assert shown["error_denominator"] == str(3 * 10**18)
     rows = shown.pop("standings")
@@ -93,9 +94,9 @@ def test_a_standing_is_a_value() -> None:
     """Folding makes a new one and leaves the old one as it was: readers see one or the other."""
     events = replay_of(joined("A", "1"), batch("b1", 3), batch("b2", 3))
     before = folded(events[:2])["web"]
-    shown = channel_standings(before)
+    shown = channel_facts(before)
     assert fold(before, events[2]) is not before
-    assert channel_standings(before) == shown
+    assert channel_facts(before) == shown
     with pytest.raises(AttributeError):
         before.leads = 0  # type: ignore[misc]
     assert isinstance(before.members["A"], MemberStanding)

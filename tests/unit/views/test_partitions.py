@@ -1,14 +1,10 @@
 import json
-from pathlib import Path
-
-import pytest
 
 from dispatcher.limits import Limits
 from streams.replay import Replay
 from streams.views.decisions import read_decision
+from streams.views.folding import folded
 from streams.views.partitions import PartitionStandings, Views
-from streams.views.snapshots import Snapshots, copy_of
-from streams.views.standings import folded
 from tests.reference.histories import history, lines
 
 
@@ -158,67 +154,3 @@ def counted(number: int = 0) -> PartitionStandings:
     for place, value in enumerate(decisions()):
         held.receive(place, value)
     return held
-
-
-def loaded(snapshots: Snapshots, number: int = 0) -> PartitionStandings:
-    """A new partition, with what its snapshot brings."""
-    held = PartitionStandings(number)
-    snapshots.load(held)
-    return held
-
-
-def test_a_snapshot_brings_back_standings_and_offset(tmp_path: Path) -> None:
-    """Exactly, whatever the size of the numbers."""
-    held = counted()
-    Snapshots(tmp_path / "a", "topic-1").save(copy_of(held))
-    found = loaded(Snapshots(tmp_path / "a", "topic-1"))
-    assert found.channels == held.channels
-    assert found.next_offset == held.next_offset
-    assert not found.caught_up
-
-
-def test_a_snapshot_that_does_not_fit_is_none(tmp_path: Path) -> None:
-    """Of another topic, of another version, of another partition, broken: all is read again."""
-    snapshots = Snapshots(tmp_path, "topic-1")
-    snapshots.save(counted())
-    file = tmp_path / "partition-0.json"
-    good = file.read_bytes()
-    assert loaded(Snapshots(tmp_path, "topic-2")).next_offset is None
-    whole = json.loads(good)
-    for wrong in (
-        {**whole, "format": 0},
-        {**whole, "partition": 3},
-        {**whole, "channels": [{"channel": "web"}]},
-        {**whole, "next_offset": "x"},
-        {},
-        [],
-        None,
-    ):
-        file.write_text(json.dumps(wrong))
-        found = loaded(snapshots)
-        assert (found.next_offset, found.channels) == (None, {})
-    file.write_bytes(good[:-1])
-    assert loaded(snapshots).next_offset is None
-    assert loaded(snapshots, 1).next_offset is None
-
-
-def test_a_snapshot_is_written_only_when_something_is_newer(tmp_path: Path) -> None:
-    """Quiet partitions cost nothing."""
-    snapshots = Snapshots(tmp_path, "topic-1")
-    held = counted()
-    snapshots.save(PartitionStandings(1))
-    snapshots.save(held)
-    (tmp_path / "partition-0.json").unlink()
-    snapshots.save(held)
-    assert list(tmp_path.iterdir()) == []
-    assert held.next_offset is not None
-    held.next_offset += 1
-    snapshots.save(held)
-    assert [file.name for file in tmp_path.iterdir()] == ["partition-0.json"]
-
-
-def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
-    """Said at the start, not found out later."""
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
-        Snapshots(tmp_path / "file" / "below", "topic-1")

@@ -11,15 +11,13 @@ from schemas.outputs import DECISION, AnyDecision, BatchDispatched, RosterChange
 from schemas.scalars import UNITS_PER_LEAD, amount_units
 from streams.replay import Replay
 from streams.views.decisions import AnyDecisionRead, read_decision, type_of
-from streams.views.documents import channel_standings, channel_summary
+from streams.views.documents import channel_facts
+from streams.views.folding import fold, folded, misses_decisions
 from streams.views.standings import (
     ChannelStanding,
     adjustment_numerator,
     error_numerator,
     fair_share_numerator,
-    fold,
-    folded,
-    misses_decisions,
 )
 from tests.reference.histories import history, lines
 from tests.views_process.material import batch, is_decision, joined, many_members, replay_of
@@ -82,6 +80,11 @@ def test_standings_are_the_dispatchers_states(seed: int) -> None:
             assert seen.paused == member.paused
         assert len(standing.parked) == len(state.parking.hashes)
         assert sum(standing.parked.values()) == state.parking.leads
+        assert standing.most_ahead_numerator == max(state.errors, default=0)
+        assert standing.most_owed_numerator == min(state.errors, default=0)
+        if not standing.by_value:
+            assert standing.promise is not None
+            assert standing.promise == state.promise
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -105,7 +108,7 @@ def test_members_not_listed_are_where_the_formula_puts_them(seed: int) -> None:
         event: AnyDecision = DECISION.validate_json(value)
         before = standings.get(event.channel)
         if isinstance(event, BatchDispatched) and before is not None:
-            shown = {row["assignee_id"]: row for row in channel_standings(before)["standings"]}
+            shown = {row["assignee_id"]: row for row in channel_facts(before)["standings"]}
             for share in event.shares:
                 row = shown[share.assignee_id]
                 assert row["cumulative_error"] == share.cumulative_error_before
@@ -212,7 +215,7 @@ def test_by_value_received_and_fair_share_are_in_value_and_leads_stay_leads() ->
     by_value = {"type": "channel_configured", "dispatch_by": "value", "value_attribute": "amount"}
     events = [joined("A", "1"), joined("B", "2"), batch("b1", 7), by_value]
     standing = folded(replay_of(*events, {**batch("b2", 3), "leads": loans}))["web"]
-    shown = {row["assignee_id"]: row for row in channel_standings(standing)["standings"]}
+    shown = {row["assignee_id"]: row for row in channel_facts(standing)["standings"]}
     assert {name: row["fair_share"] for name, row in shown.items()} == {
         "A": "2666.666666666667",
         "B": "5333.333333333333",
@@ -330,8 +333,8 @@ def test_parked_batches_are_counted_until_they_are_released() -> None:
     """Batches and leads; what is released is dispatched."""
     events = replay_of(batch("b1", 3), batch("b2", 4), batch("b2", 4), joined("A", "1"))
     waiting, after = folded(events[:3])["web"], folded(events)["web"]
-    assert channel_summary(waiting)["parked_batches"] == 2
-    assert channel_summary(waiting)["parked_leads"] == 7
+    assert channel_facts(waiting)["parked_batches"] == 2
+    assert channel_facts(waiting)["parked_leads"] == 7
     assert waiting.duplicates == 1
-    assert channel_summary(after)["parked_batches"] == 0
+    assert channel_facts(after)["parked_batches"] == 0
     assert (after.batches, after.leads, after.members["A"].leads) == (2, 7, 7)

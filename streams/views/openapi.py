@@ -1,0 +1,133 @@
+"""The API described: OpenAPI 3.1, made from one table of routes and the models of the documents.
+
+In: nothing. Out: the document at `/api/openapi.json`.
+"""
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from schemas.scalars import ID_LENGTH_MAX
+from streams.views import api_models as models
+
+
+class Route(NamedTuple):
+    """A question that can be asked; parameters by name, see `PARAMETERS`."""
+
+    path: str
+    summary: str
+    answer: type[BaseModel]
+    query: tuple[str, ...] = ()
+
+
+ROUTES: Final = (
+    Route("/healthz", "Whether this process has caught up", models.Health),
+    Route("/api/channels", "Channels, page by page", models.Channels, ("after", "limit", "find")),
+    Route("/api/channels/{channel}", "A channel", models.Channel),
+    Route(
+        "/api/channels/{channel}/standings",
+        "Where everybody stands, page by page",
+        models.Standings,
+        ("after", "limit"),
+    ),
+    Route(
+        "/api/channels/{channel}/decisions",
+        "A channel's decisions in short, newest first",
+        models.Decisions,
+        ("before", "limit"),
+    ),
+    Route("/api/channels/{channel}/decisions/{state_version}", "A decision", models.Decision),
+    Route("/api/channels/{channel}/assignees/{assignee_id}", "An assignee", models.Assignee),
+    Route(
+        "/api/channels/{channel}/assignees/{assignee_id}/assignments",
+        "What was assigned to somebody, newest first",
+        models.Assignments,
+        ("before", "limit"),
+    ),
+    Route("/api/leads/{lead_id}", "Who got a lead, and why", models.Lead, ("channel",)),
+    Route("/api/operations", "Lag, delays, dispatchers, dead letters", models.Operations),
+)
+"""Every answer also may be an `Error`; see `REFUSALS`."""
+
+_ID: Final = {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX}
+_TEXT: Final = {"type": "string", "maxLength": ID_LENGTH_MAX}
+_VERSION: Final = {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}
+
+PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "channel": (_ID, "a channel's name, percent-encoded"),
+    "assignee_id": (_ID, "percent-encoded"),
+    "lead_id": (_ID, "percent-encoded"),
+    "state_version": (_VERSION, "of the channel"),
+    "after": (_TEXT, "only what comes after this in order of name"),
+    "before": (_VERSION, "only what is older than this"),
+    "limit": ({"type": "integer", "minimum": 1, "maximum": 1_000_000}, "rows of a page at most"),
+    "find": (_TEXT, "only names that contain this, in any case"),
+}
+
+REFUSALS: Final = {
+    400: "the question is wrong",
+    401: "no token, or a wrong one",
+    403: "asked under a name that this server doesn't go by",
+    404: "not there",
+    421: "another process reads this channel's partition",
+    503: "catching up: ask again",
+}
+
+_REFERENCE: Final = "#/components/schemas/{model}"
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    answers = [(route.answer, "serialization") for route in ROUTES]
+    _, schemas = models_json_schema(
+        [*answers, (models.Error, "serialization")],  # type: ignore[list-item] # literals
+        ref_template=_REFERENCE,
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Partidor views",
+            "version": version("partidor"),
+            "description": "Who received what against their fair share. Read-only.",
+        },
+        "paths": {route.path: {"get": _operation(route)} for route in ROUTES},
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    parts = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
+    parameters = [_parameter(name, "path") for name in parts]
+    parameters += [_parameter(name, "query") for name in route.query]
+    answers = {"200": _content("as asked for", route.answer)}
+    for status, why in REFUSALS.items():
+        model = route.answer if status == 503 and route.path == "/healthz" else models.Error
+        answers[str(status)] = _content(why, model)
+    return {"summary": route.summary, "parameters": parameters, "responses": answers}
+
+
+def _parameter(name: str, where: str) -> dict[str, Any]:
+    # A channel may also narrow down where a lead is looked for.
+    schema, description = PARAMETERS[name]
+    if where == "query" and name == "channel":
+        schema, description = _TEXT, "only in this channel"
+    return {
+        "name": name,
+        "in": where,
+        "required": where == "path",
+        "schema": schema,
+        "description": description,
+    }
+
+
+def _content(description: str, model: type[BaseModel]) -> dict[str, Any]:
+    schema = {"$ref": _REFERENCE.format(model=model.__name__)}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
