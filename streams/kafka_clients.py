@@ -59,10 +59,15 @@ def admin_client(settings: Settings) -> AdminClient:
         return AdminClient(_config(settings))
 
 
-def reader(settings: Settings) -> Consumer:
-    """A consumer for `assign`: it reads what is committed, joins no group, commits nothing."""
+def reader(settings: Settings, *, fetch_wait_ms: int = 500) -> Consumer:
+    """A consumer for `assign`: it reads what is committed, joins no group, commits nothing.
+
+    `fetch_wait_ms` is how long a broker waits for more at a partition's end; a consumer that is
+    put elsewhere waits so long for the question that it asked there.
+    """
     config = _config(
         settings,
+        fetch_wait_max_ms=fetch_wait_ms,
         group_id=f"{settings.application_id}-cli",
         isolation_level="read_committed",
         auto_offset_reset="earliest",

@@ -35,7 +35,13 @@ from streams.views.reading import ViewsReader
 from streams.views.standings import ChannelStanding
 
 ROWS_PER_PAGE_MAX: Final = 1_000
-ASSIGNMENTS_OF_LEAD_MAX: Final = 50
+OF_LEAD_MAX: Final = 50
+"""Assignments of one lead, and outcomes, on a partition."""
+
+_OUTCOME: Final = (
+    "state_version", "decided_at", "outcome_type", "assignee_id", "to_assignee_id", "reason",
+    "changed_by", "credited", "dispatched_again",
+)  # fmt: skip
 
 T = TypeVar("T")
 
@@ -183,11 +189,14 @@ class ViewsAnswers:
         if channel is not None:
             numbers = [self._held(channel).number]
         kept: list[KeptAssignment] = []
+        outcomes: list[Json] = []
         for number in numbers:
             path = lead_archive.path_of(self._reader.leads.directory, number)
-            of_lead = await _looked_up(lead_archive.of_lead, path, lead_id, ASSIGNMENTS_OF_LEAD_MAX)
-            kept += [each for each in of_lead if channel in (None, each.channel)]
-        if not kept:
+            kept += await _looked_up(lead_archive.of_lead, path, lead_id, OF_LEAD_MAX)
+            outcomes += await self._outcomes(self._reader.views.partitions[number], lead_id)
+        kept = [each for each in kept if channel in (None, each.channel)]
+        outcomes = [each for each in outcomes if channel in (None, each["channel"])]
+        if not kept and not outcomes:
             if not self._reader.followers[0].caught_up:
                 raise CatchingUp("the assignments are not read to their end yet")
             raise NotThere(
@@ -200,11 +209,26 @@ class ViewsAnswers:
             told = await asyncio.to_thread(explained, lead_id, assigned, self._log, places)
         except (Failed, OSError, sqlite3.Error) as error:
             raise CatchingUp(f"the log can't be read: {error}") from None
-        return {"lead_id": lead_id, **told, "assignments": await self._told(kept)}
+        return {
+            "lead_id": lead_id,
+            "assigned": told,
+            "outcomes": outcomes,
+            "assignments": await self._told(kept),
+        }
 
     async def operations(self) -> Json:
         """What keeps it running: partitions, lag, delays, dispatchers, dead letters."""
         return await self._operations.document(self._clock_ms())
+
+    async def _outcomes(self, held: PartitionStandings, lead_id: str) -> list[Json]:
+        newest = [(each.channel, each.in_short) for each in held.newest_about(lead_id)]
+        path = self._reader.keeper.path(held.number)
+        found = await _looked_up(decision_archive.about_lead, path, lead_id, OF_LEAD_MAX)
+        return [
+            {"channel": channel}
+            | {name: value for name in _OUTCOME if (value := getattr(short, name)) is not None}
+            for channel, short in [*found, *newest]
+        ]
 
     # -- where things stand
 

@@ -147,6 +147,8 @@ class DecisionInShort(Document):
     amount: str | None = None
     leads_parked: int | None = None
     members: int | None = None
+    credited: bool | None = None
+    dispatched_again: bool | None = None
     day: str | None = None
     changed_by: str | None = None
     reason: str | None = None

@@ -32,9 +32,10 @@ CREATE TABLE channels (
 ) WITHOUT ROWID;
 CREATE TABLE decisions (
     offset INTEGER PRIMARY KEY, channel TEXT NOT NULL, state_version INTEGER NOT NULL,
-    lists_everyone INTEGER NOT NULL, in_short TEXT NOT NULL
+    lists_everyone INTEGER NOT NULL, lead_id TEXT, in_short TEXT NOT NULL
 );
-CREATE UNIQUE INDEX decisions_of_channel ON decisions (channel, state_version)
+CREATE UNIQUE INDEX decisions_of_channel ON decisions (channel, state_version);
+CREATE INDEX decisions_about_lead ON decisions (lead_id) WHERE lead_id IS NOT NULL
 """
 
 
@@ -129,7 +130,7 @@ class DecisionArchive:
         index = (
             (
                 each.offset, each.channel, each.in_short.state_version, each.lists_everyone,
-                _encode_short(each.in_short).decode(),
+                each.in_short.lead_id, _encode_short(each.in_short).decode(),
             )
             for each in counted.indexed
         )  # fmt: skip
@@ -143,7 +144,9 @@ class DecisionArchive:
             progress = (counted.next_offset, _text(counted.delays.minutes))
             connection.execute("INSERT INTO progress VALUES (?, ?)", progress)
             connection.executemany("INSERT OR REPLACE INTO channels VALUES (?, ?, ?)", channels)
-            connection.executemany("INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?)", index)
+            connection.executemany(
+                "INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?, ?)", index
+            )
         self.kept_offset = counted.next_offset
         return True
 
@@ -200,6 +203,16 @@ def beginning_for(path: Path, channel: str, state_version: int) -> int | None:
             (channel, state_version),
         ).fetchone()
         return found[0] if found else None
+
+
+def about_lead(path: Path, lead_id: str, limit: int) -> list[tuple[str, DecisionInShort]]:
+    """The outcomes of a lead with their channels, oldest first. Raises sqlite3.Error, OSError."""
+    with looking_at(path) as connection:
+        rows = connection.execute(
+            "SELECT channel, in_short FROM decisions WHERE lead_id = ? ORDER BY offset LIMIT ?",
+            (lead_id, limit),
+        )
+        return [(channel, _decode_short(text)) for channel, text in rows]
 
 
 def _below(before: int | None) -> int:

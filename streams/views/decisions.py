@@ -44,6 +44,8 @@ class DecisionRead(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     to_assignee_id: str | None = None
     amount: str | None = None
     leads_parked: int | None = None
+    credited: bool | None = None
+    dispatched_again: bool | None = None
     day: str | None = None
     changed_by: str | None = None
     reason: str | None = None

@@ -154,6 +154,8 @@ def in_short(decision: AnyDecisionRead) -> DecisionInShort:
         amount=decision.amount,
         leads_parked=decision.leads_parked,
         members=members,
+        credited=decision.credited,
+        dispatched_again=decision.dispatched_again,
         day=decision.day,
         changed_by=decision.changed_by,
         reason=decision.reason,

@@ -12,12 +12,12 @@ then says what it doesn't know.
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from streams.audit.decision_log import Unreadable
+from streams.audit.decision_log import Json, Unreadable
 from streams.audit.explaining import Inquiry
 from streams.failure import Failed
 from streams.kafka_clients import problem, reader
@@ -29,6 +29,7 @@ RECORDS_MAX: Final = 50_000
 """Read for one question, other channels' included."""
 LEVELS_MAX: Final = 10
 """Channels that a lead is followed up through, from the one where it was assigned."""
+FETCH_WAIT_MS: Final = 5
 _POLL_S: Final = 0.01
 """A poll waits for as many records as it may return, and behind a log's end no more come."""
 _RECORDS_PER_POLL: Final = 1_000
@@ -84,9 +85,11 @@ class LogReader:
         """
         with self._lock:
             if self._consumer is None:
-                self._consumer = reader(self._settings)
+                self._consumer = reader(self._settings, fetch_wait_ms=FETCH_WAIT_MS)
             try:
-                return list(self._read(self._consumer, stretch, key))
+                found = list(self._read(self._consumer, stretch, key))
+                self._consumer.unassign()
+                return found
             except Failed:
                 # A connection that broke is made anew with the next question.
                 self._consumer.close()
@@ -134,8 +137,8 @@ class Places(NamedTuple):
 
 def explained(
     lead_id: str, assigned: Sequence[tuple[str, int]], log: LogReader, places: Places
-) -> dict[str, Any]:
-    """What `partidor explain` tells of a lead; `assigned` are the channels and versions.
+) -> list[Json]:
+    """What `partidor explain` tells of each time; `assigned` are the channels and versions.
 
     Raises Failed.
     """
@@ -159,7 +162,7 @@ def explained(
         except Unreadable as error:
             raise Failed(str(error)) from None
     inquiry.finish()
-    return {"assigned": inquiry.explanations, "outcomes": inquiry.outcomes}
+    return inquiry.explanations
 
 
 def _feed(take: Callable[[bytes], None], values: Iterable[bytes]) -> None:

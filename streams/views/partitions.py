@@ -160,6 +160,10 @@ class PartitionStandings:
         """The channel's decisions that aren't in the index yet, oldest first."""
         return [each for each in self._unindexed if each.channel == channel]
 
+    def newest_about(self, lead_id: str) -> list[Indexed]:
+        """Outcomes of a lead that aren't in the index yet, oldest first."""
+        return [each for each in self._unindexed if each.in_short.lead_id == lead_id]
+
     def _counted(self, names: Iterable[str]) -> Counted:
         indexed, self._unindexed = self._unindexed, []
         return Counted(

@@ -89,6 +89,8 @@ class DecisionInShort(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     amount: str | None = None
     leads_parked: int | None = None
     members: int | None = None
+    credited: bool | None = None
+    dispatched_again: bool | None = None
     day: str | None = None
     changed_by: str | None = None
     reason: str | None = None
