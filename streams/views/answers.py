@@ -81,6 +81,17 @@ class ViewsAnswers:
         except (KeyError, BadQuestion, CatchingUp, Elsewhere):
             return -1
 
+    def versions(self, channel: str | None) -> dict[str, int]:
+        """The state version of every channel that is caught up, or of one."""
+        if channel is not None:
+            return {channel: self.stamp(channel)}
+        return {
+            name: standing.state_version
+            for held in self._reader.views.partitions.values()
+            if held.caught_up
+            for name, standing in held.channels.items()
+        }
+
     async def channels(self, after: str = "", limit: int = 50, find: str = "") -> Json:
         """A page of channels in order of name, those whose name contains `find`."""
         _at_most(limit, self._channels_per_page_max)

@@ -19,7 +19,9 @@ from streams.failure import Failed
 from streams.kafka_clients import admin_client, described
 from streams.logs import configure_logs
 from streams.settings import Settings
+from streams.views.access import Access
 from streams.views.answers import ViewsAnswers
+from streams.views.api_live import ApiLive
 from streams.views.credentials import faust_options
 from streams.views.keeping import Keeper
 from streams.views.leads import LeadSink, lead_follower
@@ -84,13 +86,17 @@ async def _forget(app: ViewsApp) -> None:
 
 
 def create_app(
-    settings: Settings, own: ViewsSettings, reader: ViewsReader, data_directory: Path
+    settings: Settings,
+    own: ViewsSettings,
+    reader: ViewsReader,
+    access: Access,
+    data_directory: Path,
 ) -> ViewsApp:
     """The application, not started. Raises WrongUsage for properties that Faust can't honour."""
     app = ViewsApp(
         f"{settings.application_id}-views",
         **faust_options(settings.kafka, settings.application_id),
-        **_faust_settings(settings, own),
+        **_faust_settings(settings, own, access),
         datadir=data_directory,
     )
     app.reader = reader
@@ -129,7 +135,7 @@ def create_app(
     return app
 
 
-def _faust_settings(settings: Settings, own: ViewsSettings) -> dict[str, Any]:
+def _faust_settings(settings: Settings, own: ViewsSettings, access: Access) -> dict[str, Any]:
     return {
         "autodiscover": False,
         "broker_session_timeout": own.session_timeout_ms / 1000,
@@ -148,7 +154,7 @@ def _faust_settings(settings: Settings, own: ViewsSettings) -> dict[str, Any]:
         "topic_disable_leader": True,
         "web_bind": own.host,
         "web_port": own.port,
-        "web_application_options": {"middlewares": [errors_as_json]},
+        "web_application_options": {"middlewares": [errors_as_json, access.middleware()]},
         "web_graph_enabled": False,
         "web_metrics_enabled": False,
         "web_router_enabled": False,
@@ -164,6 +170,7 @@ def run_views(settings: Settings, own: ViewsSettings | None = None) -> int:
     `own` is read from the environment and the settings file where it isn't given.
     """
     own = load_views_settings() if own is None else own
+    access = Access(own.host, own.token.get_secret_value() if own.token else None)
     configure_logs(settings)
     quieten_libraries()
     topics = settings.topics
@@ -186,19 +193,24 @@ def run_views(settings: Settings, own: ViewsSettings | None = None) -> int:
     reader = ViewsReader(views, keeper, leads, refusals, followers)
     reader.start(len(dead_letters.partitions))
     try:
-        return asyncio.run(_serve(settings, own, reader, data_directory))
+        return asyncio.run(_serve(settings, own, reader, access, data_directory))
     finally:
         reader.stop()
 
 
 async def _serve(
-    settings: Settings, own: ViewsSettings, reader: ViewsReader, data_directory: Path
+    settings: Settings,
+    own: ViewsSettings,
+    reader: ViewsReader,
+    access: Access,
+    data_directory: Path,
 ) -> int:
-    app = create_app(settings, own, reader, data_directory)
+    app = create_app(settings, own, reader, access, data_directory)
     answers = _answers(settings, own, reader)
     # Faust's own pages are asked about by name; these paths hold any id, however it is written.
     served = cast("WebDriver", app.web).web_app
-    add_api(served.router, reader.views, answers, own.channels_per_page_max)
+    live = ApiLive(answers.versions)
+    add_api(served.router, reader.views, answers, live, own.channels_per_page_max)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -215,6 +227,7 @@ async def _serve(
     except OSError as error:
         raise Failed(f"can't serve on {own.host}:{own.port}: {error.strerror or error}") from None
     finally:
+        live.close()
         await _stop(app, reader, starting)
         answers.close()
     log.info("views stopped")

@@ -87,6 +87,8 @@ def document() -> dict[str, Any]:
         [*answers, (models.Error, "serialization")],  # type: ignore[list-item] # literals
         ref_template=_REFERENCE,
     )
+    paths: dict[str, Any] = {route.path: {"get": _operation(route)} for route in ROUTES}
+    paths["/api/live"] = {"get": _live()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -94,12 +96,28 @@ def document() -> dict[str, Any]:
             "version": version("partidor"),
             "description": "Who received what against their fair share. Read-only.",
         },
-        "paths": {route.path: {"get": _operation(route)} for route in ROUTES},
+        "paths": paths,
         "components": {
             "schemas": schemas["$defs"],
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"token": []}],
+    }
+
+
+def _live() -> dict[str, Any]:
+    """Events don't end, so a test that asks whatever is described leaves this one out."""
+    events = {"text/event-stream": {"schema": {"type": "string"}}}
+    return {
+        "summary": "Server-sent events: channels that changed, and their state versions",
+        "parameters": [_parameter("channel", "query")],
+        "responses": {
+            "200": {
+                "description": 'events "changed", {"state_versions": {...}}',
+                "content": events,
+            },
+            **{str(status): _content(why, models.Error) for status, why in REFUSALS.items()},
+        },
     }
 
 

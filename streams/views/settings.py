@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from streams.failure import WrongUsage
 from streams.settings import ENVIRONMENT_PREFIX, SettingRow, Settings
@@ -31,6 +31,9 @@ class ViewsSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     host: str = _setting("127.0.0.1", "", "address that the web server listens on", min_length=1)
+    token: SecretStr | None = _setting(
+        None, "", "what whoever asks has to send; needed when others reach `host`"
+    )
     port: int = _setting(6066, "", "port that the web server listens on", ge=1, le=65_535)
     data_dir: Path | None = _setting(
         None, "", "where counts are kept; by default under the user's state directory (XDG)"

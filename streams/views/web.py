@@ -17,6 +17,7 @@ from aiohttp import web
 
 from schemas.scalars import ID_LENGTH_MAX
 from streams.views.answers_port import Answers, BadQuestion, CatchingUp, Refused
+from streams.views.api_live import ApiLive
 from streams.views.openapi import document
 from streams.views.operations import partition_document
 from streams.views.partitions import Views
@@ -73,10 +74,14 @@ def answer(
 
 
 def add_api(
-    router: web.UrlDispatcher, views: Views, answers: Answers, channels_per_page_max: int
+    router: web.UrlDispatcher,
+    views: Views,
+    answers: Answers,
+    live: ApiLive,
+    channels_per_page_max: int,
 ) -> None:
     """Serve the documents."""
-    api = _Api(views, answers, min(ROWS_PER_PAGE, channels_per_page_max))
+    api = _Api(views, answers, live, min(ROWS_PER_PAGE, channels_per_page_max))
     router.add_get("/healthz", api.healthz)
     router.add_get("/api/openapi.json", api.openapi)
     router.add_get("/api/channels", api.channels)
@@ -88,14 +93,18 @@ def add_api(
     router.add_get("/api/channels/{channel}/assignees/{assignee_id}/assignments", api.assignments)
     router.add_get("/api/leads/{lead_id}", api.lead)
     router.add_get("/api/operations", api.operations)
+    router.add_get("/api/live", api.live)
 
 
 class _Api:
     """The handlers."""
 
-    def __init__(self, views: Views, answers: Answers, channels_per_page: int) -> None:
+    def __init__(
+        self, views: Views, answers: Answers, live: ApiLive, channels_per_page: int
+    ) -> None:
         self._views = views
         self._answers = answers
+        self._live = live
         self._channels_per_page = channels_per_page
 
     async def healthz(self, _request: web.Request) -> web.Response:
@@ -160,6 +169,12 @@ class _Api:
 
     async def operations(self, _request: web.Request) -> web.Response:
         return answer(await self._answers.operations())
+
+    async def live(self, request: web.Request) -> web.StreamResponse:
+        channel = _Question(request, "channel").text("channel") or None
+        if channel is not None:
+            await self._answers.channel(channel)
+        return await self._live.serve(request, channel)
 
 
 class _Question:
