@@ -2,8 +2,8 @@
 
     tests/run benchmarks [PART...] [--quick] [--rounds N] [--directory DIR]
 
-PART is throughput, single, latency, scaling, steps, features, sizes, start, recovery or views; all
-of them if none is named.
+PART is throughput, single, latency, scaling, steps, features, sizes, start, recovery, board or
+views; all of them if none is named.
 """
 
 import argparse
@@ -16,9 +16,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import features, latency, scaling, sizes, start, steps
-from .contestants import Contestant, Faust, KafkaStreams, Partidor, Quix
+from . import board, features, latency, scaling, sizes, start, steps
+from .contestants import Contestant, Faust, KafkaStreams, Partidor, PartidorWithViews, Quix
 from .report import (
+    board_table,
     features_table,
     latency_plot,
     latency_table,
@@ -148,6 +149,19 @@ def _start(options: argparse.Namespace, console: Console) -> None:
     (options.directory / "start.json").write_text(json.dumps(found, indent=2))
 
 
+def _board(options: argparse.Namespace, console: Console) -> None:
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False)
+
+    found = board.measure(1 if options.quick else options.rounds, options.seconds, say)
+    console.print(board_table(found))
+    content = [each._asdict() for each in found]
+    (options.directory / "board.json").write_text(json.dumps(content, indent=2))
+    workload = Workload(leads=200_000 if options.quick else options.leads)
+    contestants: list[Contestant] = [Partidor(), PartidorWithViews()]
+    _measured("with-views", workload, contestants, options, console, raw=False)
+
+
 def _by_pytest(name: str) -> "Part":
     def run(options: argparse.Namespace, console: Console) -> None:
         del options, console
@@ -168,6 +182,7 @@ PARTS: dict[str, Part] = {
     "sizes": _sizes,
     "start": _start,
     "recovery": _by_pytest("test_recovery.py"),
+    "board": _board,
     "views": _by_pytest("test_views.py"),
 }
 

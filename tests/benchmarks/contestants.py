@@ -8,14 +8,16 @@ import json
 import os
 import subprocess
 import sys
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from streams.own_command import PARTIDOR
 from tests.support.dispatchers import CODE
 from tests.support.installation import Installation
+from tests.views_process import ViewsProcess
 
 from .peers import setting_up
 from .workload import Workload
@@ -58,12 +60,14 @@ class Running:
     Attributes:
         group: Whose committed offsets say how far it is.
         output: The topic that it writes assignments to.
+        at_stop: Called before it is stopped.
     """
 
     def __init__(
         self, processes: list[subprocess.Popen[bytes]], group: str, output: str, log: Path
     ) -> None:
         self._processes = processes
+        self.at_stop: list[Callable[[], object]] = []
         self.group = group
         self.output = output
         self._log = log
@@ -84,6 +88,8 @@ class Running:
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL to what doesn't end by that."""
+        for stop in self.at_stop:
+            stop()
         for process in self._processes:
             process.terminate()
         for process in self._processes:
@@ -101,11 +107,13 @@ class Partidor(Contestant):
         self.processes = processes
         self._settings = settings
         self.name = "Partidor" if processes == 1 else f"Partidor, {processes} processes"
+        self.group = str(processes)
 
     def start(self, installation: Installation, workload: Workload, directory: Path) -> Running:
         """One process for each slot."""
-        application = f"{installation.name}-{self.processes}"
+        application = f"{installation.name}-{self.group}"
         installation.renew_outputs()
+        at_stop = self.beside(installation, directory)
         log = directory / f"{application}.log"
         environment = {
             **os.environ,
@@ -128,7 +136,41 @@ class Partidor(Contestant):
                 )
                 for slot in range(self.processes)
             ]
-        return Running(processes, application, installation.topics.assignments, log)
+        running = Running(processes, application, installation.topics.assignments, log)
+        running.at_stop += at_stop
+        return running
+
+    def beside(self, installation: Installation, directory: Path) -> list[Callable[[], object]]:
+        """Start what runs beside it; returns what ends that."""
+        return []
+
+
+class PartidorWithViews(Partidor):
+    """The same, with the views running beside it on the same machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = "Partidor, views beside it"
+        self.group = "with-views"
+
+    def beside(self, installation: Installation, directory: Path) -> list[Callable[[], object]]:
+        """The views are not among its processes: what is measured is the dispatcher."""
+        data = directory / f"views-{time.time_ns()}"
+        data.mkdir()
+        views = ViewsProcess(views_environment(installation, data), data / "log")
+        views.ready()
+        return [views.kill]
+
+
+def views_environment(installation: Installation, directory: Path) -> dict[str, str]:
+    """What views of this installation need to know."""
+    return {
+        "PARTIDOR_KAFKA__BOOTSTRAP_SERVERS": installation.bootstrap_servers,
+        "PARTIDOR_REDIS_URL": installation.redis_url,
+        "PARTIDOR_APPLICATION_ID": f"{installation.name}-1",
+        "PARTIDOR_TOPIC_PREFIX": f"{installation.name}.",
+        "PARTIDOR_VIEWS__DATA_DIR": str(directory / "views"),
+    }
 
 
 class Peer(Contestant):

@@ -125,10 +125,10 @@ def _one(
         "warm_s": WARM_S,
     }
     try:
-        reader = _end("read", common)
+        reader = ends("read", common)
         assert reader.stdout is not None
         reader.stdout.readline()  # the first assignments are there: everything runs
-        sender = _end("send", common)
+        sender = ends("send", common)
         told, _ = sender.communicate(timeout=WARM_S + seconds + 60)
         sent = json.loads(told)
         waits, _ = reader.communicate(timeout=WARM_S + seconds + LAST_S + 60)
@@ -143,7 +143,8 @@ def _one(
     return Latency(contestant.name, pace, quantile(0.5), quantile(0.99), quantile(0.999), len(took))
 
 
-def _end(what: str, options: dict[str, Any]) -> "subprocess.Popen[str]":
+def ends(what: str, options: dict[str, Any]) -> "subprocess.Popen[str]":
+    """One end, `send` or `read`, as a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.latency", what, json.dumps(options)],
         stdout=subprocess.PIPE,

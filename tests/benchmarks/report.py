@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from .board import Behind
 from .features import Cost
 from .latency import Latency
 from .scaling import Point
@@ -71,6 +72,24 @@ def latency_table(found: Sequence[Latency]) -> Table:
                 f"{median(getattr(each, name) for each in rounds):.1f}"
                 for name in ("p50", "p99", "p999")
             ),
+        )
+    return table
+
+
+def board_table(found: Sequence[Behind]) -> Table:
+    """A row for each pace; medians over the rounds."""
+    table = Table(title="From a decision's record to whoever listens to the views, ms")
+    for column in ("leads/s", "decided/s", "p50", "p99", "leads kept", "memory, MiB"):
+        table.add_column(column, justify="right")
+    for pace in dict.fromkeys(each.pace for each in found):
+        rounds = [each for each in found if each.pace == pace]
+        table.add_row(
+            f"{pace.leads_per_s:,}",
+            f"{median(each.leads_per_s for each in rounds):,.0f}",
+            f"{median(each.p50_ms for each in rounds):.0f}",
+            f"{median(each.p99_ms for each in rounds):.0f}",
+            f"{median(each.leads for each in rounds):,.0f}",
+            f"{median(each.memory_mib for each in rounds):.0f}",
         )
     return table
 
