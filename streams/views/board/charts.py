@@ -20,8 +20,8 @@ from streams.views.board.figures import number
 _HEIGHT: Final = 100
 """Units from bottom to top of a chart over time."""
 
-_MARGIN: Final = 0.06
-"""Of the whole width, free on both sides of a band: its ends are seen as ends."""
+_ROOM: Final = 0.05
+"""Of the whole height, free above and below a band: its ends are seen as ends."""
 
 
 class Scale(NamedTuple):
@@ -59,8 +59,7 @@ def error_scale(errors: Iterable[object], band: Band | None) -> Scale:
         # Without a promise nothing says what is much: the larger side fills half of it.
         most = max(most, -least, 1.0)
         least = -most
-    room = (most - least) * _MARGIN or 1.0
-    return Scale(least - room, most + room)
+    return Scale(least, most)
 
 
 def error_bar(
@@ -113,7 +112,9 @@ def columns(values: Sequence[object], label: str) -> Markup:
 
 def envelope(points: Sequence[tuple[object, object]], band: Band | None, label: str) -> Markup:
     """Between who was owed most and who was furthest ahead, in steps; gaps where nothing was."""
-    scale = error_scale((each for pair in points for each in pair), band)
+    whole = error_scale((each for pair in points for each in pair), band)
+    room = (whole.most - whole.least) * _ROOM
+    scale = Scale(whole.least - room, whole.most + room)
 
     def height(value: object) -> str:
         return _short(_HEIGHT * (1 - scale.part(float(number(value)))))
