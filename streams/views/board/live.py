@@ -41,7 +41,7 @@ BYTES_PER_S: Final = 64 * 1024
 
 HEARTBEAT: Final = b": still here\n\n"
 
-Ask = Callable[[str], Awaitable[Page]]
+AskAt = Callable[[str], Awaitable[Page]]
 """The page at an address. Never refuses: a refusal is a page too."""
 
 
@@ -66,7 +66,7 @@ class Live:
         self,
         answers: Answers,
         renderer: Renderer,
-        ask: Ask,
+        ask: AskAt,
         version: str,
         *,
         now_s: Callable[[], float] = time.monotonic,

@@ -165,6 +165,9 @@ class Board:
         except (ConnectionError, TimeoutError):
             # The tab is gone; it comes back by itself if it is not.
             pass
+        except Exception:
+            # Too late for another answer: the tab asks again, ever later.
+            log.exception("an open page failed", page=address)
         finally:
             await events.aclose()
             self._live.give_place_back()

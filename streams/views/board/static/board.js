@@ -150,7 +150,6 @@ function again() {
 }
 
 function hello({ version }) {
-  wait_ms = WAIT_LEAST_MS;
   say("live");
   if (version === document.documentElement.dataset.version) return;
   // The board itself is another one now. Once only: an old copy may still come from a cache.
@@ -160,6 +159,8 @@ function hello({ version }) {
 }
 
 function regions(changed) {
+  // Not at once when it connects: who can only say hello is not to be asked again and again.
+  wait_ms = WAIT_LEAST_MS;
   for (const [id, html] of Object.entries(changed)) {
     const element = document.getElementById(id);
     if (element) putInPlace(element, html);
