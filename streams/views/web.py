@@ -55,7 +55,7 @@ def add_pages(app: faust.App, views: Views, channels_per_page_max: int) -> None:
 async def errors_as_json(
     request: aiohttp_web.Request, handler: Handler
 ) -> aiohttp_web.StreamResponse:
-    """The same headers on all answers, but where one has its own; refusals of aiohttp are JSON."""
+    """The same headers on all answers; what aiohttp itself refuses is JSON too."""
     try:
         response = await handler(request)
     except aiohttp_web.HTTPException as error:
@@ -68,9 +68,7 @@ async def errors_as_json(
         log.exception("a request failed", path=request.path)
         body = _json({"error": "unexpected; the log says more"})
         response = aiohttp_web.Response(body=body, status=500, content_type="application/json")
-    for name, value in HEADERS.items():
-        # Pages say for themselves what may run in them; static files may be kept.
-        response.headers.setdefault(name, value)
+    response.headers.update(HEADERS)
     return response
 
 

@@ -44,8 +44,8 @@ class Band(NamedTuple):
 
 
 def band_of(promise: Json | None) -> Band | None:
-    """The band of a promise that is known and in force."""
-    if promise is None or not promise["in_force"]:
+    """The band of a promise that is known, in force, and does not rest."""
+    if promise is None or not promise["in_force"] or promise["corrected"]:
         return None
     return Band(float(number(promise["low"])), float(number(promise["high"])))
 

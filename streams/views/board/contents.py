@@ -164,6 +164,9 @@ def _history(points: list[Json], span: str, time_zone: str) -> Json:
 
 
 def _day(text: str, zone: ZoneInfo) -> str:
+    """The name of a day that is given by its name at midnight, or by the moment it began."""
+    if text.endswith("T00:00:00Z"):
+        return text[:10]
     return datetime.fromisoformat(text).astimezone(zone).date().isoformat()
 
 
@@ -173,21 +176,30 @@ async def assignee(answers: Answers, query: Query) -> Page:
     before = asked_version(query, "before")
     found = await answers.assignee(of_channel, name)
     leads = await answers.assignments(of_channel, name, before, ASSIGNMENTS_PER_PAGE)
-    band, by_value = charts.band_of(found["promise"]), found["dispatch_by"] == "value"
-    member = _member(found, by_value=by_value)
     context = {
-        **member,
+        **found,
+        **(_standing(found) if found["is_member"] else {}),
+        "channel": of_channel,
         "name": name,
         "before": before,
+        "assignments": leads["assignments"],
+        "next_before": leads["next_before"],
+    }
+    return Page("assignee", f"{name} on {of_channel}", context, watched=of_channel)
+
+
+def _standing(found: Json) -> Json:
+    """Of who is on the roster: figures and what their pictures need."""
+    band, by_value = charts.band_of(found["promise"]), found["dispatch_by"] == "value"
+    member = _member(found, by_value=by_value)
+    return {
+        **member,
         "by_value": by_value,
         "band": band,
         "scale": charts.error_scale([found["cumulative_error"]], band),
         "most": _most([member]),
         "most_today": _most([member["today"]]),
-        "assignments": leads["assignments"],
-        "next_before": leads["next_before"],
     }
-    return Page("assignee", f"{name} on {of_channel}", context, watched=of_channel)
 
 
 async def decision(answers: Answers, query: Query) -> Page:

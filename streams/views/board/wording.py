@@ -35,9 +35,10 @@ _PLACE: Final = re.compile(r"\{(who|lead|to|kind)\}")
 
 def happened(short: Json) -> str:
     """One decision of a channel's list, as a line of plain words."""
-    kind = str(short.get("type", ""))
+    known = {name: value for name, value in short.items() if value is not None}
+    kind = str(known.get("type", ""))
     tell = _TOLD.get(kind)
-    return words(kind).capitalize() if tell is None else tell(short)
+    return words(kind).capitalize() if tell is None else tell(known)
 
 
 def words(name: object) -> str:
@@ -155,10 +156,12 @@ _TOLD: Final[dict[str, Callable[[Json], str]]] = {
 
 
 def promise_state(promise: Json | None) -> str:
-    """Where a promise stands, in one word: `unknown`, `resting`, `kept` or `broken`."""
+    """Where a promise stands, in one word: `unknown`, `none`, `resting`, `kept` or `broken`."""
     if promise is None:
         return "unknown"
     if not promise["in_force"]:
+        return "none"
+    if promise["corrected"]:
         return "resting"
     return "kept" if promise["kept"] else "broken"
 
@@ -170,11 +173,12 @@ def promise_told(promise: Json | None, dispatch_by: str) -> str:
         if dispatch_by == "value":
             return "Leads are divided by value here, so the promise in leads does not apply."
         return "Not known: the log that is left begins after the channel did."
+    if state == "none":
+        return "With rules no bound is promised: whoever may take a lead may be few."
     if state == "resting":
-        why = " after a correction or an outcome" if promise.get("corrected") else ""
         return (
-            f"The promise rests{why}, until the cumulative errors are such as could have come about"
-            " without it."
+            "The promise rests after a correction or an outcome, until the cumulative errors are"
+            " such as could have come about without it."
         )
     team = many(promise["members_most"], "member")
     paused = ", some of them paused at times" if promise.get("somebody_was_paused") else ""

@@ -57,6 +57,7 @@ def test_without_a_promise_errors_have_no_band_and_zero_is_in_the_middle() -> No
     """A promise that rests or is not known has no bounds to show."""
     assert band_of(None) is None
     assert band_of(promise(in_force=False)) is None
+    assert band_of(promise(corrected=True)) is None
     scale = error_scale([None, "-3"], None)
     assert scale == Scale(-3.0, 3.0)
     assert "band" not in error_bar(scale, None, "no bounds", ahead="-3")

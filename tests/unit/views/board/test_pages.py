@@ -10,7 +10,7 @@ from tests.views_board import (
     answered,
     shown,
 )
-from tests.views_board.documents import operations, promise
+from tests.views_board.documents import operations, points, promise
 
 WEB = {"name": "web"}
 EVERY_PAGE: list[tuple[str, dict[str, object]]] = [
@@ -118,9 +118,15 @@ def test_a_channel_shows_everybody_what_waits_and_what_happened() -> None:
 
 
 def test_days_are_those_of_the_channel() -> None:
-    """A day that begins at 13:00 UTC is the next one in Melbourne."""
-    assert "<td" in shown(SampleAnswers(), "/channel", **WEB, span="days")
-    assert re.search(r">2026-11-2\d</th>", shown(SampleAnswers(), "/channel", **WEB, span="days"))
+    """Named by the document, or begun at 13:00 UTC, which is the next one in Melbourne."""
+    answers = SampleAnswers()
+    days = points(2, 1440)
+    days[0]["from"], days[1]["from"] = "2026-11-20T13:00:00Z", "2026-11-22T00:00:00Z"
+    history = {"minutes": [], "hours": [], "days": days}
+    answers.summaries["web"]["more"] = {"history": history}
+    html = shown(answers, "/channel", **WEB, span="days")
+    assert re.findall(r">(2026-11-2\d)</th>", html) == ["2026-11-22", "2026-11-21"]
+    assert shown(answers, "/channel", **WEB)
 
 
 def test_by_value_amounts_are_in_value() -> None:
@@ -164,6 +170,22 @@ def test_an_assignee_sees_where_they_stand_and_their_leads() -> None:
         assert told in text, told
     assert seen.asked("/lead")[0] == {"id": "L120", "channel": "web"}
     assert seen.asked("/assignee")[-1]["before"] == "71"
+
+
+def test_who_has_left_still_has_the_leads_they_received() -> None:
+    """There is no standing any more; the document has none either."""
+    answers = SampleAnswers()
+    asked = answers.assignee
+
+    async def gone(*given: str) -> dict[str, object]:
+        found = await asked(*given)
+        names = ("channel", "assignee_id", "promise", "dispatch_by", "today_date", "time_zone")
+        return {**{name: found[name] for name in names}, "is_member": False}
+
+    answers.assignee = gone  # type: ignore[method-assign]
+    seen = Seen(shown(answers, "/assignee", channel="web", name="agent-03"))
+    assert "Not on the roster any more" in seen.text
+    assert len(seen.asked("/lead")) == 50
 
 
 def test_a_lead_is_explained_by_the_four_steps_and_in_sentences() -> None:

@@ -98,6 +98,14 @@ def test_what_a_newer_dispatcher_says_is_named_as_it_stands() -> None:
     assert happened({"type": "batch_dispatched"}) == "0 leads of batch ? divided"
 
 
+def test_what_has_no_value_is_as_if_it_were_not_there() -> None:
+    """Documents may say null, or leave out."""
+    short = {"type": "roster_changed", "change_type": "capacity_changed", "assignee_id": None,
+             "reason": None}  # fmt: skip
+    assert happened(short) == "Capacity of ? changed"
+    assert happened({**SHORTS[0], "members": None}) == "100 leads of batch web-1 divided"
+
+
 def test_braces_in_ids_are_only_braces() -> None:
     """An id can't stand in for another."""
     short = {"type": "outcome_recorded", "outcome_type": "lead_returned", "assignee_id": "{lead}",
@@ -113,15 +121,15 @@ def test_a_promise_is_told_in_words() -> None:
     )
     assert "some of them paused" in promise_told(promise(somebody_was_paused=True), "count")
     assert promise_told(promise(kept=False), "count").startswith("Not kept")
-    assert "rests after a correction" in promise_told(
-        promise(in_force=False, corrected=True), "count"
-    )
+    assert "rests after a correction" in promise_told(promise(corrected=True), "count")
+    assert "no bound is promised" in promise_told(promise(in_force=False), "count")
     assert promise_told(None, "count").startswith("Not known")
     assert "by value" in promise_told(None, "value")
     assert used_told(promise(used=0.615)) == "0.62 of the bound"
     states = [promise_state(each) for each in (promise(), promise(kept=False), None)]
     assert states == ["kept", "broken", "unknown"]
-    assert promise_state(promise(in_force=False)) == "resting"
+    assert promise_state(promise(in_force=False)) == "none"
+    assert promise_state(promise(corrected=True, kept=False)) == "resting"
 
 
 def test_a_standing_is_told_in_words() -> None:
