@@ -177,7 +177,7 @@ function turned(page) {
 function done() {
   leave();
   delete main.dataset.live;
-  say("does not change");
+  say("not live");
 }
 
 document.addEventListener("visibilitychange", () => {

@@ -60,7 +60,7 @@ def test_the_overview_says_what_a_supervisor_looks_for() -> None:
         "promise": promise(kept=False, used=1.4),
     }
     text = Seen(shown(answers, "/")).text
-    for told in ("0.62 of the bound", "15 leads", "2 batches", "14 ms", "9 of 10 assignees active",
+    for told in ("0.62 of the bound", "15 leads", "2 batches", "14 ms", "9 of 10 active",
                  "beyond the promise", "1.40 of the bound", "1,801 leads today",
                  "1 channel beyond the promise"):  # fmt: skip
         assert told in " ".join(text.split()), told
