@@ -63,7 +63,8 @@ def add_board(router: web.UrlDispatcher, answers: Answers) -> "Board":
     board = Board(answers)
     for path in PAGES:
         router.add_get(path, board.page)
-    router.add_get("/live", board.live)
+    # Not HEAD: nobody would read the events.
+    router.add_get("/live", board.live, allow_head=False)
     router.add_get("/static/{name}", board.static)
     return board
 
@@ -117,6 +118,21 @@ class Board:
         )
         response.enable_compression()
         return response
+
+    def sign_in(self, onwards: str, *, refused: bool = False) -> web.Response:
+        """The form that asks for the token; `onwards` is the path that was asked for.
+
+        It is sent as `token` and `next` by POST to the path where it stands. `refused`: the token
+        that was given is not the one.
+        """
+        context = {"onwards": onwards, "refused": refused}
+        page = Page("sign_in", "Sign in", context, 401 if refused else 200, live=False)
+        return web.Response(
+            text=self._renderer.page(page),
+            status=page.status,
+            content_type="text/html",
+            headers=HEADERS,
+        )
 
     async def _decision_as_json(self, query: Query) -> web.Response:
         status, document = 200, Json()

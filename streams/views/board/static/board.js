@@ -115,10 +115,12 @@ function putInPlace(element, html) {
 const WAIT_LEAST_MS = 500;
 const WAIT_MOST_MS = 30_000;
 let source = null;
+const REFUSED = new Set([401, 403]);
 let wait_ms = WAIT_LEAST_MS;
 let retry = 0;
 
 function say(state) {
+  if (!connection) return;
   if (connection.textContent === state) return;
   connection.textContent = state;
   connection.dataset.state = state;
@@ -147,6 +149,18 @@ function again() {
   // Not all tabs at the same moment, after a restart.
   retry = setTimeout(follow, wait_ms * (0.5 + Math.random()));
   wait_ms = Math.min(wait_ms * 2, WAIT_MOST_MS);
+  signInAgain();
+}
+
+/* An event source doesn't say why it fails. Who has to sign in again is taken there. */
+
+async function signInAgain() {
+  try {
+    const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" });
+    if (REFUSED.has(answer.status) || answer.type === "opaqueredirect") location.reload();
+  } catch {
+    // Nobody is there: it is tried again anyway.
+  }
 }
 
 function hello({ version }) {

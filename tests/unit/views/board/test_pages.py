@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from streams.views.board import Board
 from streams.views.board.pages import HEADERS
 from tests.views_board import (
     SampleAnswers,
@@ -250,6 +251,25 @@ def test_a_lead_that_is_nowhere_is_a_page_that_helps() -> None:
     assert response.status == 404
     assert "be a dead letter" in seen.text
     assert {"id": "nope"} in seen.asked("/lead")
+
+
+def test_a_lead_asked_with_spaces_around_it_can_be_asked_without() -> None:
+    """Ids are taken as they are: spaces may belong to one; from spreadsheets they often don't."""
+    seen = Seen(str(answered(SampleAnswers(), "/lead", id=" L3 ").text))
+    assert {"id": "L3"} in seen.asked("/lead")
+
+
+def test_signing_in_is_a_form_that_leads_on() -> None:
+    """The path that was asked for stays, escaped; a wrong token is told so."""
+    board = Board(SampleAnswers())
+    asked = '/channel?name="><script>alert(1)</script>'
+    first, again = board.sign_in(asked), board.sign_in(asked, refused=True)
+    assert (first.status, again.status) == (200, 401)
+    seen = Seen(str(again.text))
+    assert seen.all("form") == [{"class": "find big", "action": "/sign-in", "method": "post"}]
+    assert {"type": "hidden", "name": "next", "value": asked} in seen.all("input")
+    assert "That is not the token" in seen.text
+    assert len(seen.all("script")) == 1
 
 
 def test_operations_says_what_each_part_could_not_learn() -> None:
