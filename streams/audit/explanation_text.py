@@ -16,6 +16,9 @@ REASONS = {
     "capacity_reached": "whoever could take it had reached their capacity",
     "limit_reached": "whoever could take it had reached a limit on such leads",
 }
+ROWS_TOLD_MAX = 30
+"""Shares of a batch that are shown to people; documents have all of them."""
+
 _TUNED_TOLD = 3
 
 
@@ -44,6 +47,21 @@ def sentences(told: Json) -> Iterator[str]:
     if "slot" in told:
         yield from _slot(told)
     yield from verdict(told)
+
+
+def worth_showing(shares: list[Json], whose: str) -> list[Json]:
+    """All, or of very many those that say most: whose lead it is, who was tuned, who got leads."""
+    if len(shares) <= ROWS_TOLD_MAX:
+        return shares
+    by_worth = sorted(
+        shares,
+        key=lambda share: (
+            share["assignee_id"] != whose, not share.get("fine_tuned"), -share["assigned"],
+        ),
+    )  # fmt: skip
+    # As they stood: by rank where there are ranks.
+    place = {id(share): number for number, share in enumerate(shares)}
+    return sorted(by_worth[:ROWS_TOLD_MAX], key=lambda share: place[id(share)])
 
 
 def leads(decimal: str) -> str:

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from streams.audit.log_reading import TopicLog
     from streams.audit.statements import Line, Statement, StatementWriter
 
-TABLE_ROWS_MAX: Final = 30
-"""Shares of a batch that are printed; --json has all of them."""
-
 Timeout = Annotated[float, typer.Option(min=1, help="Seconds that reading the topics may take.")]
 
 
@@ -127,13 +124,15 @@ _AMOUNTS: Final = (
 
 
 def _round_table(each: dict[str, Any], whose: str) -> Listing:
+    from streams.audit.explanation_text import ROWS_TOLD_MAX, worth_showing
+
     leads = each["leads"]
     shown = Listing(
         f"{leads} {'lead' if leads == 1 else 'leads'} divided",
         "rank", "assignee", *_AMOUNTS, right=["rank", *_AMOUNTS],
     )  # fmt: skip
     shares = each["shares"]
-    for share in _worth_showing(shares, whose):
+    for share in worth_showing(shares, whose):
         tuned = share["fine_tuned"]
         shown.add(
             share["rank"], share["assignee_id"], share["weight"],
@@ -141,22 +140,9 @@ def _round_table(each: dict[str, Any], whose: str) -> Listing:
             friendly(share["ideal"]).lstrip("+"), share["rounded"], f"{tuned:+d}" if tuned else "",
             share["assigned"], friendly(share["cumulative_error_after"]),
         )  # fmt: skip
-    if len(shares) > TABLE_ROWS_MAX:
-        shown.add("", f"... {len(shares) - TABLE_ROWS_MAX} more, see --json")
+    if len(shares) > ROWS_TOLD_MAX:
+        shown.add("", f"... {len(shares) - ROWS_TOLD_MAX} more, see --json")
     return shown
-
-
-def _worth_showing(shares: list[dict[str, Any]], whose: str) -> list[dict[str, Any]]:
-    """All, or of very many those that say most: whose lead it is, who was tuned, who got leads."""
-    if len(shares) <= TABLE_ROWS_MAX:
-        return shares
-    by_worth = sorted(
-        shares,
-        key=lambda share: (
-            share["assignee_id"] != whose, not share["fine_tuned"], -share["assigned"],
-        ),
-    )  # fmt: skip
-    return sorted(by_worth[:TABLE_ROWS_MAX], key=lambda share: int(share["rank"]))
 
 
 def _print_outcomes(outcomes: list[dict[str, Any]]) -> None:
