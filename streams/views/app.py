@@ -22,6 +22,7 @@ from streams.settings import Settings
 from streams.views.access import Access
 from streams.views.answers import ViewsAnswers
 from streams.views.api_live import ApiLive
+from streams.views.board import add_board
 from streams.views.credentials import faust_options
 from streams.views.keeping import Keeper
 from streams.views.leads import LeadSink, lead_follower
@@ -31,6 +32,7 @@ from streams.views.quiet import quieten_libraries
 from streams.views.reading import ViewsReader
 from streams.views.refusals import RefusalSink, refusal_follower
 from streams.views.settings import ViewsSettings, load_views_settings
+from streams.views.signing_in import add_sign_in
 from streams.views.transport import CommittedReader, CommittedTransport
 from streams.views.web import add_api, errors_as_json
 
@@ -211,6 +213,8 @@ async def _serve(
     served = cast("WebDriver", app.web).web_app
     live = ApiLive(answers.versions)
     add_api(served.router, reader.views, answers, live, own.channels_per_page_max)
+    board = add_board(served.router, answers)
+    add_sign_in(served.router, access, board)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -228,6 +232,7 @@ async def _serve(
         raise Failed(f"can't serve on {own.host}:{own.port}: {error.strerror or error}") from None
     finally:
         live.close()
+        board.close()
         await _stop(app, reader, starting)
         answers.close()
     log.info("views stopped")

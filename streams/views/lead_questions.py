@@ -75,7 +75,9 @@ class LogReader:
     def __init__(self, settings: Settings) -> None:
         """Connects with the first question."""
         self._settings = settings
-        self._consumer: Consumer | None = None
+        # One for each topic: a consumer that is to read a topic it hasn't heard of asks about it
+        # only after a while.
+        self._consumers: dict[str, Consumer] = {}
         self._lock = threading.Lock()
 
     def values(self, stretch: Stretch, key: bytes | None = None) -> list[bytes]:
@@ -84,24 +86,25 @@ class LogReader:
         Raises Failed.
         """
         with self._lock:
-            if self._consumer is None:
-                self._consumer = reader(self._settings, fetch_wait_ms=FETCH_WAIT_MS)
+            consumer = self._consumers.get(stretch.topic)
+            if consumer is None:
+                consumer = reader(self._settings, fetch_wait_ms=FETCH_WAIT_MS)
+                self._consumers[stretch.topic] = consumer
             try:
-                found = list(self._read(self._consumer, stretch, key))
-                self._consumer.unassign()
+                found = list(self._read(consumer, stretch, key))
+                consumer.unassign()
                 return found
             except Failed:
                 # A connection that broke is made anew with the next question.
-                self._consumer.close()
-                self._consumer = None
+                del self._consumers[stretch.topic]
+                consumer.close()
                 raise
 
     def close(self) -> None:
         """Ask nothing any more."""
         with self._lock:
-            if self._consumer is not None:
-                self._consumer.close()
-                self._consumer = None
+            while self._consumers:
+                self._consumers.popitem()[1].close()
 
     def _read(self, consumer: Consumer, stretch: Stretch, key: bytes | None) -> Iterator[bytes]:
         place = TopicPartition(stretch.topic, stretch.partition, stretch.first_offset)
