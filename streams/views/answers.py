@@ -17,8 +17,15 @@ from streams.failure import Failed
 from streams.settings import Settings
 from streams.views import decision_archive, lead_archive
 from streams.views.activity import Activity
-from streams.views.answers_port import BadQuestion, CatchingUp, Elsewhere, Json, NotThere
-from streams.views.decision_archive import Indexed
+from streams.views.answers_port import (
+    ROWS_PER_PAGE_MAX,
+    BadQuestion,
+    CatchingUp,
+    Elsewhere,
+    Json,
+    NotThere,
+)
+from streams.views.decision_archive import Indexed, Passed
 from streams.views.documents import (
     channel_document,
     channel_summary,
@@ -28,13 +35,19 @@ from streams.views.documents import (
     today_of,
 )
 from streams.views.lead_archive import KeptAssignment
-from streams.views.lead_questions import DECISIONS_MAX, LogReader, Places, Stretch, explained
+from streams.views.lead_questions import (
+    DECISIONS_MAX,
+    LogReader,
+    Places,
+    Stretch,
+    beginning,
+    explained,
+)
 from streams.views.operations import Operations
 from streams.views.partitions import PartitionStandings
 from streams.views.reading import ViewsReader
 from streams.views.standings import ChannelStanding
 
-ROWS_PER_PAGE_MAX: Final = 1_000
 OF_LEAD_MAX: Final = 50
 """Assignments of one lead, and outcomes, on a partition."""
 
@@ -235,10 +248,12 @@ class ViewsAnswers:
         newest = [(each.channel, each.in_short) for each in held.newest_about(lead_id)]
         path = self._reader.keeper.path(held.number)
         found = await _looked_up(decision_archive.about_lead, path, lead_id, OF_LEAD_MAX)
+        # What is just being written may come from both.
+        by_version = {(channel, each.state_version): each for channel, each in [*found, *newest]}
         return [
             {"channel": channel}
             | {name: value for name in _OUTCOME if (value := getattr(short, name)) is not None}
-            for channel, short in [*found, *newest]
+            for (channel, _), short in by_version.items()
         ]
 
     # -- where things stand
@@ -277,17 +292,16 @@ class ViewsAnswers:
         if one is None:
             return None
         held = self._held(channel)
+        newest = [
+            Passed(short.state_version, each.offset, each.lists_everyone, short.batch_id)
+            for each in reversed(held.newest(channel))
+            if (short := each.in_short).state_version <= state_version
+        ]
         path = self._reader.keeper.path(held.number)
+        older = decision_archive.passed(path, channel, state_version, DECISIONS_MAX)
         standing = held.channels.get(channel)
-        first: int | None = None
-        if standing is not None and standing.rules is not None:
-            least = max(standing.counted_from.state_version, state_version - DECISIONS_MAX)
-            first = self._offset_of(held, channel, least)
-        if first is None:
-            first = _last_complete(held.newest(channel), state_version)
-        if first is None:
-            first = decision_archive.beginning_for(path, channel, state_version)
-        return one if first is None else one._replace(first_offset=first)
+        has_rules = standing is None or standing.rules is not None
+        return one._replace(first_offset=beginning([*newest, *older], has_rules=has_rules))
 
     def _offset_of(self, held: PartitionStandings, channel: str, state_version: int) -> int | None:
         for each in held.newest(channel):
@@ -332,13 +346,6 @@ class ViewsAnswers:
 
 def _is_below(indexed: Indexed, before: int | None) -> bool:
     return before is None or indexed.in_short.state_version < before
-
-
-def _last_complete(newest: list[Indexed], state_version: int) -> int | None:
-    for each in reversed(newest):
-        if each.lists_everyone and each.in_short.state_version < state_version:
-            return each.offset
-    return None
 
 
 def _at_most(limit: int, limit_max: int) -> None:

@@ -5,10 +5,13 @@ lists, texts, numbers), the very documents that the JSON API sends, or a `Refuse
 text of up to 200 characters without control characters; whoever shows them escapes them.
 """
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 Json = dict[str, Any]
 """One document of plain values."""
+
+ROWS_PER_PAGE_MAX: Final = 1_000
+"""Members, decisions or assignments in one answer."""
 
 
 class Refused(Exception):

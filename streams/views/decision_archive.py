@@ -191,18 +191,25 @@ def place_of(path: Path, channel: str, state_version: int) -> int | None:
         return found[0] if found else None
 
 
-def beginning_for(path: Path, channel: str, state_version: int) -> int | None:
-    """The offset of a decision from which that version can be followed; None if there is none.
+class Passed(NamedTuple):
+    """A decision that came before another one: what decides from where that can be followed."""
 
-    It is the last one before it that lists everyone. Raises sqlite3.Error, OSError.
-    """
+    state_version: int
+    offset: int
+    lists_everyone: bool
+    batch_id: str | None
+
+
+def passed(path: Path, channel: str, upto_version: int, limit: int) -> list[Passed]:
+    """A channel's decisions up to a version, newest first. Raises sqlite3.Error, OSError."""
     with looking_at(path) as connection:
-        found = connection.execute(
-            "SELECT offset FROM decisions WHERE channel = ? AND state_version < ?"
-            " AND lists_everyone ORDER BY state_version DESC LIMIT 1",
-            (channel, state_version),
-        ).fetchone()
-        return found[0] if found else None
+        rows = connection.execute(
+            "SELECT state_version, offset, lists_everyone, json_extract(in_short, '$.batch_id')"
+            " FROM decisions WHERE channel = ? AND state_version <= ?"
+            " ORDER BY state_version DESC LIMIT ?",
+            (channel, upto_version, limit),
+        )
+        return [Passed._make(row) for row in rows]
 
 
 def about_lead(path: Path, lead_id: str, limit: int) -> list[tuple[str, DecisionInShort]]:

@@ -53,7 +53,7 @@ class Keeper:
                     held.not_kept(counted)
                     counted = held.everything()
                     await asyncio.to_thread(archive.keep, counted, whole=True)
-                held.is_kept = True
+                held.kept()
             except (OSError, sqlite3.Error) as error:
                 held.not_kept(counted)
                 log.error("counts are not kept", partition=held.number, why=str(error))

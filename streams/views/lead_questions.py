@@ -22,6 +22,7 @@ from streams.audit.explaining import Inquiry
 from streams.failure import Failed
 from streams.kafka_clients import problem, reader
 from streams.settings import Settings
+from streams.views.decision_archive import Passed
 
 DECISIONS_MAX: Final = 5_000
 """A channel with rules is followed for so many decisions at most."""
@@ -136,6 +137,24 @@ class Places(NamedTuple):
 
     assignments: Callable[[str, int], Stretch | None]
     decisions: Callable[[str, int], Stretch | None]
+
+
+def beginning(passed: Sequence[Passed], *, has_rules: bool) -> int:
+    """The offset from which the first of these decisions, newest first, can be followed.
+
+    That is one that lists everyone, before its batch was first heard of: what waited has a history.
+    With rules it is the oldest: what somebody took in a day, and what is open, counts too.
+    """
+    last, *before = passed
+    heard_of = last.state_version
+    for each in before:
+        if last.batch_id is not None and each.batch_id == last.batch_id:
+            heard_of = each.state_version
+    if not has_rules:
+        for each in before:
+            if each.lists_everyone and each.state_version < heard_of:
+                return each.offset
+    return passed[-1].offset
 
 
 def explained(

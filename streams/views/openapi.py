@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from schemas.scalars import ID_LENGTH_MAX
 from streams.views import api_models as models
+from streams.views.answers_port import ROWS_PER_PAGE_MAX
 
 
 class Route(NamedTuple):
@@ -63,7 +64,7 @@ PARAMETERS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "state_version": (_VERSION, "of the channel"),
     "after": (_TEXT, "only what comes after this in order of name"),
     "before": (_VERSION, "only what is older than this"),
-    "limit": ({"type": "integer", "minimum": 1, "maximum": 1_000_000}, "rows of a page at most"),
+    "limit": ({"type": "integer", "minimum": 1}, "rows of a page at most"),
     "find": (_TEXT, "only names that contain this, in any case"),
 }
 
@@ -80,14 +81,19 @@ _REFERENCE: Final = "#/components/schemas/{model}"
 
 
 @cache
-def document() -> dict[str, Any]:
-    """The OpenAPI document."""
+def document(channels_per_page_max: int) -> dict[str, Any]:
+    """The OpenAPI document; how many channels may be asked for at once is a setting."""
     answers = [(route.answer, "serialization") for route in ROUTES]
     _, schemas = models_json_schema(
         [*answers, (models.Error, "serialization")],  # type: ignore[list-item] # literals
         ref_template=_REFERENCE,
     )
     paths: dict[str, Any] = {route.path: {"get": _operation(route)} for route in ROUTES}
+    for path, item in paths.items():
+        for parameter in item["get"]["parameters"]:
+            if parameter["name"] == "limit":
+                most = channels_per_page_max if path == "/api/channels" else ROWS_PER_PAGE_MAX
+                parameter["schema"] = {**parameter["schema"], "maximum": most}
     paths["/api/live"] = {"get": _live()}
     return {
         "openapi": "3.1.0",

@@ -10,7 +10,7 @@ could run ahead of the other. Standings are served once a partition is caught up
 it had when its reading began; before that they would be numbers of the past.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -54,6 +54,7 @@ class PartitionStandings:
     """
 
     __slots__ = (
+        "_being_indexed",
         "_unindexed",
         "_unkept",
         "activities",
@@ -80,6 +81,7 @@ class PartitionStandings:
         self.is_kept = False
         self._unkept: set[str] = set()
         self._unindexed: list[Indexed] = []
+        self._being_indexed: Sequence[Indexed] = ()
         self.next_offset: int | None = None
         self.end_at_begin: int | None = None
         self.end_offset = 0
@@ -142,30 +144,42 @@ class PartitionStandings:
         self.next_offset = counted.next_offset
 
     def unkept(self) -> Counted:
-        """What is new since the last time, to be kept; it counts as kept from here on."""
+        """What is new since the last time, to be kept; say `kept` or `not_kept` of it."""
         names, self._unkept = self._unkept, set()
         return self._counted(names)
 
     def everything(self) -> Counted:
-        """All that was counted, to be kept; it counts as kept from here on."""
+        """All that was counted, to be kept; say `kept` or `not_kept` of it."""
         self._unkept = set()
         return self._counted(self.channels)
 
+    def kept(self) -> None:
+        """What was to be kept stands in the index now."""
+        self._being_indexed = ()
+        self.is_kept = True
+
     def not_kept(self, counted: Counted) -> None:
         """It could not be kept after all: it is among the new again."""
+        self._being_indexed = ()
         self._unkept |= counted.standings.keys()
         self._unindexed = [*counted.indexed, *self._unindexed]
 
     def newest(self, channel: str) -> list[Indexed]:
         """The channel's decisions that aren't in the index yet, oldest first."""
-        return [each for each in self._unindexed if each.channel == channel]
+        return [each for each in self._not_indexed() if each.channel == channel]
 
     def newest_about(self, lead_id: str) -> list[Indexed]:
         """Outcomes of a lead that aren't in the index yet, oldest first."""
-        return [each for each in self._unindexed if each.in_short.lead_id == lead_id]
+        return [each for each in self._not_indexed() if each.in_short.lead_id == lead_id]
+
+    def _not_indexed(self) -> Iterator[Indexed]:
+        """What is being written may be there already; nothing is in neither place."""
+        yield from self._being_indexed
+        yield from self._unindexed
 
     def _counted(self, names: Iterable[str]) -> Counted:
         indexed, self._unindexed = self._unindexed, []
+        self._being_indexed = indexed
         return Counted(
             self.next_offset,
             {name: self.channels[name] for name in names},

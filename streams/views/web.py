@@ -81,7 +81,7 @@ def add_api(
     channels_per_page_max: int,
 ) -> None:
     """Serve the documents."""
-    api = _Api(views, answers, live, min(ROWS_PER_PAGE, channels_per_page_max))
+    api = _Api(views, answers, live, channels_per_page_max)
     router.add_get("/healthz", api.healthz)
     router.add_get("/api/openapi.json", api.openapi)
     router.add_get("/api/channels", api.channels)
@@ -100,12 +100,13 @@ class _Api:
     """The handlers."""
 
     def __init__(
-        self, views: Views, answers: Answers, live: ApiLive, channels_per_page: int
+        self, views: Views, answers: Answers, live: ApiLive, channels_per_page_max: int
     ) -> None:
         self._views = views
         self._answers = answers
         self._live = live
-        self._channels_per_page = channels_per_page
+        self._channels_per_page = min(ROWS_PER_PAGE, channels_per_page_max)
+        self._openapi = document(channels_per_page_max)
 
     async def healthz(self, _request: web.Request) -> web.Response:
         caught_up = self._views.caught_up
@@ -117,7 +118,7 @@ class _Api:
         return answer(found, status=200 if caught_up else 503)
 
     async def openapi(self, _request: web.Request) -> web.Response:
-        return answer(document())
+        return answer(self._openapi)
 
     async def channels(self, request: web.Request) -> web.Response:
         asked = _Question(request, "after", "limit", "find")

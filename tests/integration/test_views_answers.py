@@ -4,12 +4,16 @@ import json
 import os
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
 from pydantic import TypeAdapter
+from schemathesis import GenerationMode
 
 from streams.own_command import PARTIDOR
 from streams.views.openapi import ROUTES
@@ -26,6 +30,8 @@ HISTORIES = 6
 EVENTS = 40
 PATIENCE_S = 60
 LEADS_ASKED = 8
+QUESTIONS = 40
+"""Of each kind on each route."""
 
 
 class Served:
@@ -242,6 +248,57 @@ def test_operations_say_how_it_goes(served: Served) -> None:
     (dispatcher,) = found["dispatchers"]["rows"]
     assert set(dispatcher["partitions"].values()) == {"running"}
     assert found["views"]["assignments"] == {"caught_up": True, "error": None, "unreadable": 0}
+
+
+@pytest.fixture(scope="module")
+def described(served: Served) -> Any:
+    """The API as it describes itself, but for the events, which don't end.
+
+    Ids that are there are asked for among others.
+    """
+    found = schemathesis.openapi.from_url(f"http://127.0.0.1:{served.views.port}/api/openapi.json")
+    assignments = served.installation.assignments()
+    ids = {
+        "channel": sorted({each["channel"] for each in assignments}),
+        "assignee_id": sorted({each["assignee_id"] for each in assignments}),
+        "lead_id": sorted({each["lead_id"] for each in assignments})[:20],
+    }
+
+    @found.hook  # type: ignore[untyped-decorator]
+    def map_path_parameters(_context: Any, parameters: Any) -> Any:
+        # By what was drawn, so that the same is asked again when a failure is narrowed down.
+        for name, value in (parameters or {}).items():
+            choice = zlib.crc32(repr(value).encode())
+            if name in ids and choice % 3:
+                parameters[name] = ids[name][choice % len(ids[name])]
+        return parameters
+
+    return found.exclude(path="/api/live")
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("path", [route.path for route in ROUTES])
+def test_whatever_is_asked_is_answered_as_described(
+    described: Any, path: str, mode: GenerationMode
+) -> None:
+    """Schemathesis: ids and numbers that are valid and that aren't, missing and strange parts."""
+    operation = described[path]["GET"]
+    if mode is GenerationMode.NEGATIVE and not any(operation.iter_parameters()):
+        return  # nothing can be asked wrongly
+
+    @settings(
+        max_examples=QUESTIONS,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        # Few texts are no valid id, so it looks for them for long.
+        suppress_health_check=[HealthCheck.filter_too_much],
+    )
+    @given(operation.as_strategy(generation_mode=mode))
+    def ask(case: schemathesis.Case) -> None:
+        case.call_and_validate()
+
+    ask()
 
 
 def test_every_answer_is_as_the_openapi_document_says(served: Served) -> None:
