@@ -32,6 +32,7 @@ RETRY_AFTER_S: Final = 1
 ROWS_PER_PAGE: Final = 50
 MEMBERS_PER_PAGE: Final = 100
 """Unless more or fewer are asked for."""
+COMPRESSED_FROM_BYTES: Final = 2_048
 VERSION_MAX: Final = 2**53 - 1
 """JSON numbers beyond it lose digits in browsers."""
 
@@ -68,9 +69,13 @@ def answer(
     value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """A document."""
-    return web.Response(
-        body=_json(value), status=status, headers=headers, content_type="application/json"
+    body = _json(value)
+    response = web.Response(
+        body=body, status=status, headers=headers, content_type="application/json"
     )
+    if len(body) > COMPRESSED_FROM_BYTES:
+        response.enable_compression()
+    return response
 
 
 def add_api(

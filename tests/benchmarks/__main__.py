@@ -2,8 +2,8 @@
 
     tests/run benchmarks [PART...] [--quick] [--rounds N] [--directory DIR]
 
-PART is throughput, single, latency, scaling, steps, features, sizes, start, recovery, board or
-views; all of them if none is named.
+PART is throughput, single, latency, scaling, steps, features, sizes, start, recovery, board,
+pages or views; all of them if none is named.
 """
 
 import argparse
@@ -16,13 +16,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import board, features, latency, scaling, sizes, start, steps
+from . import board, features, latency, pages, scaling, sizes, start, steps
 from .contestants import Contestant, Faust, KafkaStreams, Partidor, PartidorWithViews, Quix
 from .report import (
     board_table,
     features_table,
     latency_plot,
     latency_table,
+    pages_table,
     scaling_plot,
     scaling_table,
     sizes_table,
@@ -162,6 +163,14 @@ def _board(options: argparse.Namespace, console: Console) -> None:
     _measured("with-views", workload, contestants, options, console, raw=False)
 
 
+def _pages(options: argparse.Namespace, console: Console) -> None:
+    found, memory_mib = pages.measure(10 if options.quick else pages.ASKED)
+    console.print(pages_table(found))
+    console.print(f"memory of the views: {memory_mib:.0f} MiB", highlight=False)
+    content = {"pages": [each._asdict() for each in found], "memory_mib": memory_mib}
+    (options.directory / "pages.json").write_text(json.dumps(content, indent=2))
+
+
 def _by_pytest(name: str) -> "Part":
     def run(options: argparse.Namespace, console: Console) -> None:
         del options, console
@@ -183,6 +192,7 @@ PARTS: dict[str, Part] = {
     "start": _start,
     "recovery": _by_pytest("test_recovery.py"),
     "board": _board,
+    "pages": _pages,
     "views": _by_pytest("test_views.py"),
 }
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from .board import Behind
 from .features import Cost
 from .latency import Latency
+from .pages import PageCost
 from .scaling import Point
 from .sizes import Size
 from .steps import Step
@@ -90,6 +91,22 @@ def board_table(found: Sequence[Behind]) -> Table:
             f"{median(each.p99_ms for each in rounds):.0f}",
             f"{median(each.leads for each in rounds):,.0f}",
             f"{median(each.memory_mib for each in rounds):.0f}",
+        )
+    return table
+
+
+def pages_table(found: Sequence[PageCost]) -> Table:
+    """A row for each page."""
+    table = Table(title="The board with 1,000 channels of 100 members")
+    for column in ("", "kB", "compressed, kB", "median, ms", "p95, ms"):
+        table.add_column(column, justify="right" if column else "left")
+    for page in found:
+        table.add_row(
+            page.path,
+            f"{page.kilobytes:.1f}",
+            f"{page.compressed_kilobytes:.1f}",
+            f"{page.median_ms:.1f}",
+            f"{page.p95_ms:.1f}",
         )
     return table
 
