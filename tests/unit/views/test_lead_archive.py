@@ -116,7 +116,6 @@ def test_a_write_that_fails_leaves_nothing_behind(
     archive: LeadArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither leads nor numbers that were given on the way."""
-
     decode = lead_archive._decode
 
     def broken(value: bytes) -> lead_archive.AssignmentRead:
