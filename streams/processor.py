@@ -126,6 +126,7 @@ class Processor:
         self._starting: dict[int, Task] = {}
         self._ahead = Draft()
         self._status_at = 0.0
+        self._started_at_ms = wall_ms()
         self.leads_dispatched = 0
 
     # -- one turn of the loop
@@ -409,7 +410,9 @@ class Processor:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "updated_at_ms": self._wall_ms(),
+            "started_at_ms": self._started_at_ms,
             "leads_dispatched": self.leads_dispatched,
+            "restores": list(self._restorer.recent),
             "redis": "up" if self._redis.available else "away",
             "partitions": {str(n): task.life.value for n, task in sorted(self.tasks.items())},
         }

@@ -24,6 +24,7 @@ of the changelog like the one in Redis, and nothing behind it means that nobody 
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final
@@ -48,6 +49,9 @@ from streams.topic_checks import check_recorded, checked_facts, start_offset
 
 FACTS_LIFETIME_S: Final = 2.0
 """Partitions assigned together share one look at the topics."""
+
+RECENT_MAX: Final = 20
+"""Restores that are remembered, for whoever asks how they went."""
 
 ANSWER_WAIT_MS: Final = 20
 """For committed offsets, at most and at a time."""
@@ -90,7 +94,11 @@ class Restore:
 
 
 class Restorer:
-    """Restores tasks with the ports it is given."""
+    """Restores tasks with the ports it is given.
+
+    Attributes:
+        recent: the last restores: partition, source, seconds, at_ms, channels, changelog_records.
+    """
 
     def __init__(
         self,
@@ -112,6 +120,7 @@ class Restorer:
         self._store = store
         self._log = logger
         self._wall_ms = wall_ms
+        self.recent: deque[dict[str, int | float | str]] = deque(maxlen=RECENT_MAX)
         self._monotonic = monotonic
         self._topics = settings.topics
         self._inputs = self._topics.inputs
@@ -349,14 +358,19 @@ class Restorer:
         task.waiting.clear()
         task.waiting_bytes = 0
         task.rollback()
-        self._log.info(
-            "restored",
-            partition=task.partition,
-            channels=len(task.states) + len(task.cold),
-            changelog_records=restore.records_read,
-            source="memory" if restore.from_memory else "changelog" if restore.whole else "redis",
-            seconds=round(self._monotonic() - self._began[task.partition], 3),
-        )
+        restored = {
+            "partition": task.partition,
+            "channels": len(task.states) + len(task.cold),
+            "changelog_records": restore.records_read,
+            "source": "memory"
+            if restore.from_memory
+            else "changelog"
+            if restore.whole
+            else "redis",
+            "seconds": round(self._monotonic() - self._began[task.partition], 3),
+        }
+        self._log.info("restored", **restored)
+        self.recent.append({**restored, "at_ms": self._wall_ms()})
 
     def _start_offsets(self, restore: Restore, recorded: dict[str, int]) -> dict[str, int]:
         """R2: from which offset each input goes on."""

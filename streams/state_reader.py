@@ -34,14 +34,34 @@ class _MainParked(msgspec.Struct):
     parked: ParkedNumbers
 
 
+class RestoreSeen(msgspec.Struct, frozen=True):
+    """A partition that a process restored: from where, and how long it took."""
+
+    partition: int
+    source: str
+    seconds: float
+    at_ms: int
+    channels: int
+    changelog_records: int
+
+
 class DispatcherStatus(msgspec.Struct, frozen=True):
-    """What a process says of itself: the state of each partition that it owns."""
+    """What a process says of itself: the state of each partition that it owns.
+
+    Attributes:
+        redis: "up" or "away", as it sees it.
+        restores: the last of them.
+    """
 
     slot: str
     host: str
     pid: int
     updated_at_ms: int
     partitions: dict[str, str]
+    started_at_ms: int | None = None
+    leads_dispatched: int = 0
+    redis: str = "up"
+    restores: list[RestoreSeen] = []
 
 
 class FoundChannel(msgspec.Struct, frozen=True):

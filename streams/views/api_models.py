@@ -357,16 +357,29 @@ class Lag(Document):
     error: str | None
 
 
-class Dispatcher(BaseModel):
-    """What a dispatcher says of itself."""
+class Restore(Document):
+    """A partition that a dispatcher restored."""
 
-    model_config = ConfigDict(extra="allow")
+    partition: int
+    source: Literal["redis", "changelog", "memory"]
+    seconds: float
+    at: str
+    channels: int
+    changelog_records: int
+
+
+class Dispatcher(Document):
+    """What a dispatcher says of itself."""
 
     slot: str
     host: str
     pid: int
     updated_at: str
+    started_at: str | None = None
     partitions: dict[str, str]
+    leads: int = Field(description="dispatched since it started")
+    redis: Literal["up", "away"] = Field(description="as it sees it")
+    restores: list[Restore] = Field(description="the last of them")
 
 
 class Dispatchers(Document):

@@ -17,7 +17,7 @@ from dispatcher.times import timestamp_text
 from streams.failure import Failed
 from streams.lag import partition_lags
 from streams.settings import Settings
-from streams.state_reader import StateReader
+from streams.state_reader import RestoreSeen, StateReader
 from streams.views.activity import MINUTE_MS
 from streams.views.answers_port import Json
 from streams.views.delays import Delays, quantile, together
@@ -158,13 +158,29 @@ def _lag(settings: Settings, now_ms: int) -> Json:
     return {**found, "asked_at": timestamp_text(now_ms)}
 
 
+def _restore(seen: RestoreSeen) -> Json:
+    found: Json = msgspec.to_builtins(seen)
+    at = timestamp_text(found.pop("at_ms"))
+    return {**found, "at": at}
+
+
 def _dispatchers(settings: Settings) -> Json:
     def ask() -> Json:
         rows = []
         for status in StateReader(settings).statuses():
-            row = msgspec.to_builtins(status)
-            updated_at = timestamp_text(row.pop("updated_at_ms"))
-            rows.append({**row, "updated_at": updated_at})
+            row = {
+                "slot": status.slot,
+                "host": status.host,
+                "pid": status.pid,
+                "updated_at": timestamp_text(status.updated_at_ms),
+                "partitions": status.partitions,
+                "leads": status.leads_dispatched,
+                "redis": status.redis,
+                "restores": [_restore(each) for each in status.restores],
+            }
+            if status.started_at_ms is not None:
+                row["started_at"] = timestamp_text(status.started_at_ms)
+            rows.append(row)
         return {"rows": sorted(rows, key=lambda row: str(row["slot"]))}
 
     return _asked(ask, {"rows": []})
