@@ -6,6 +6,7 @@ import subprocess
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from tests.reference import events
 from tests.reference.histories import history
 from tests.support.installation import Installation
 from tests.views_process import Answer, ViewsProcess
+from tests.views_process.material import facts
 
 if TYPE_CHECKING:
     from streams.local import Stack
@@ -162,7 +164,10 @@ def test_every_channel_stands_where_redis_says(served: Served) -> None:
         if document["has_rules"]:
             for name, rule in document["rules"].items():
                 assert shown["rules"].get(name) == rule
-        assert summary == {name: document[name] for name in summary}
+        told = facts({**document, "standings": []})
+        assert {name: told[name] for name in summary if name in told} == {
+            name: value for name, value in summary.items() if name in told
+        }
 
 
 def test_every_decision_is_listed_and_told_whole(served: Served) -> None:
@@ -229,6 +234,26 @@ def test_why_a_lead_went_to_somebody_is_what_the_command_says(served: Served) ->
 def order(told: list[Any]) -> list[str]:
     """Of several channels either order is as good."""
     return sorted(json.dumps(each, sort_keys=True) for each in told)
+
+
+def test_attributes_are_told_where_they_are_switched_on(served: Served, tmp_path: Path) -> None:
+    """As they came; by a process that is told to."""
+    environment = environment_of(served.installation) | {
+        "PARTIDOR_APPLICATION_ID": f"{served.installation.name}-attributes",
+        "PARTIDOR_VIEWS__DATA_DIR": str(tmp_path / "data"),
+        "PARTIDOR_VIEWS__ATTRIBUTES": "true",
+    }
+    with ViewsProcess(environment, tmp_path / "views.log") as views:
+        views.ready()
+        telling = Served(served.installation, views)
+        expected = served.installation.assignments("history-1")[-20:]
+        views.until(
+            "/api/operations", lambda answer: answer.body["views"]["assignments"]["caught_up"]
+        )
+        for event in expected[::5]:
+            told = telling.body("leads", event["lead_id"], channel="history-1")["assignments"]
+            found = {each["assignment_id"]: each["attributes"] for each in told}
+            assert found[event["assignment_id"]] == event["attributes"]
 
 
 def test_operations_say_how_it_goes(served: Served) -> None:
