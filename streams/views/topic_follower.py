@@ -93,9 +93,13 @@ class TopicFollower:
 
     @property
     def caught_up(self) -> bool:
-        """Whether the ends of all wanted partitions were reached."""
-        followed = self.followed
-        return followed.keys() == self._wanted and all(f.caught_up for f in followed.values())
+        """Whether the ends of all wanted partitions were reached; false while none is wanted."""
+        followed, wanted = self.followed, self._wanted
+        return (
+            bool(wanted)
+            and followed.keys() == wanted
+            and all(each.caught_up for each in followed.values())
+        )
 
     def _run(self) -> None:
         while not self._stopping.is_set():
