@@ -184,6 +184,34 @@ def _offsets(
     return offsets
 
 
+def committed_offsets(settings: Settings, places: Iterable[Place]) -> dict[Place, int]:
+    """What the dispatchers' group reads next, where it has committed; it isn't joined.
+
+    Raises Failed. A consumer asks, because the admin client of librdkafka 2.16 ends the process
+    (SIGSEGV) when a coordinator that is just starting answers with an error.
+    """
+    config = _config(
+        settings,
+        group_id=settings.application_id,
+        # An open transaction is no reason to wait: what was committed before it is asked for.
+        isolation_level="read_uncommitted",
+        enable_auto_commit=False,
+    )
+    with _known_properties():
+        consumer = Consumer(config)
+    try:
+        asked = [TopicPartition(*place) for place in places]
+        found = consumer.committed(asked, timeout=settings.call_timeout_ms / 1000)
+    except KafkaException as error:
+        raise problem(settings, "can't ask for committed offsets", error.args[0]) from None
+    finally:
+        consumer.close()
+    for each in found:
+        if each.error is not None:
+            raise problem(settings, "can't ask for committed offsets", each.error)
+    return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+
+
 def records_between(
     settings: Settings, starts: Mapping[Place, int], ends: Mapping[Place, int]
 ) -> Iterator[Message]:

@@ -14,13 +14,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from streams.failure import Failed
 from streams.kafka_clients import (
     Place,
     admin_client,
     answer,
+    committed_offsets,
     end_offsets,
     first_offsets,
     partition_counts,
@@ -66,7 +67,7 @@ def partition_lags(settings: Settings, now_ms: int) -> tuple[list[PartitionLag],
     topics = list(settings.topics.inputs)
     counts = partition_counts(admin, settings, topics)
     places: list[Place] = [(topic, p) for topic in topics for p in range(counts[topic])]
-    committed = _committed(admin, settings)
+    committed = committed_offsets(settings, places)
     starts = first_offsets(admin, settings, places)
     # Ends are asked last, so that nothing that was processed meanwhile looks like a negative lag.
     ends = end_offsets(admin, settings, places)
@@ -100,19 +101,6 @@ def _lag_and_delay(lag: int, first_ms: int | None, now_ms: int) -> tuple[int, fl
 
 NOTHING_THERE_MS = -1
 """In place of a time: no record stands behind the committed offset."""
-
-
-def _committed(admin: Any, settings: Settings) -> dict[Place, int]:
-    futures = admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(settings.application_id)],
-        request_timeout=settings.call_timeout_ms / 1000,
-    )
-    group = answer(settings, "can't ask for committed offsets", futures[settings.application_id])
-    return {
-        (found.topic, found.partition): found.offset
-        for found in group.topic_partitions
-        if found.offset >= 0
-    }
 
 
 def _owners(admin: Any, settings: Settings) -> dict[Place, tuple[str, str]]:

@@ -353,7 +353,7 @@ class Lag(Document):
 
     rows: list[LagRow]
     why_unknown: str | None
-    asked_at: str
+    asked_at: str | None
     error: str | None
 
 

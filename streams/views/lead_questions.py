@@ -31,6 +31,8 @@ RECORDS_MAX: Final = 50_000
 LEVELS_MAX: Final = 10
 """Channels that a lead is followed up through, from the one where it was assigned."""
 FETCH_WAIT_MS: Final = 5
+SILENT_S: Final = 3.0
+"""Somebody waits for the page: a broker that says nothing for so long is away."""
 _POLL_S: Final = 0.01
 """A poll waits for as many records as it may return, and behind a log's end no more come."""
 _RECORDS_PER_POLL: Final = 1_000
@@ -117,7 +119,7 @@ class LogReader:
             )
             if messages:
                 heard_at = time.monotonic()
-            elif (time.monotonic() - heard_at) * 1000 > self._settings.call_timeout_ms:
+            elif time.monotonic() - heard_at > min(SILENT_S, self._settings.call_timeout_ms / 1000):
                 raise problem(self._settings, f"can't read {stretch.topic}", None)
             for message in messages:
                 error = message.error()

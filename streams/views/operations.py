@@ -25,7 +25,11 @@ from streams.views.partitions import PartitionStandings
 from streams.views.reading import ViewsReader
 
 ASKED_AGAIN_MS: Final = 2_000
+ANSWER_WAIT_S: Final = 0.5
+"""A page waits no longer for Kafka and Redis."""
+SILENT_MS: Final = 3_000
 MINUTES_SHOWN: Final = 60
+NOT_YET: Final = "no answer yet"
 
 
 class Operations:
@@ -36,20 +40,14 @@ class Operations:
         self._settings = settings
         self._reader = reader
         self._started_at_ms = started_at_ms
-        self._asking = asyncio.Lock()
+        self._asking: asyncio.Task[None] | None = None
         self._asked_at_ms = 0
-        self._lag: Json = {}
-        self._dispatchers: Json = {}
+        self._lag: Json = {"rows": [], "why_unknown": None, "asked_at": None, "error": NOT_YET}
+        self._dispatchers: Json = {"rows": [], "error": NOT_YET}
 
     async def document(self, now_ms: int) -> Json:
         """How everything is at a time (milliseconds since 1970)."""
-        async with self._asking:
-            if now_ms - self._asked_at_ms >= ASKED_AGAIN_MS:
-                self._lag, self._dispatchers = await asyncio.gather(
-                    asyncio.to_thread(_lag, self._settings, now_ms),
-                    asyncio.to_thread(_dispatchers, self._settings),
-                )
-                self._asked_at_ms = now_ms
+        await self._ask(now_ms)
         views = self._reader.views
         delays = [held.delays for held in views.partitions.values()]
         return {
@@ -61,6 +59,27 @@ class Operations:
             "dispatchers": self._dispatchers,
             "dead_letters": self._dead_letters(),
         }
+
+    async def _ask(self, now_ms: int) -> None:
+        """Ask again if it is time, and wait a moment for the answer: the next look has it else."""
+        if self._asking is None and now_ms - self._asked_at_ms >= ASKED_AGAIN_MS:
+            self._asked_at_ms = now_ms
+            self._asking = asyncio.create_task(self._answered(now_ms))
+        if self._asking is None:
+            return
+        _, waiting = await asyncio.wait({self._asking}, timeout=ANSWER_WAIT_S)
+        if waiting and now_ms - self._asked_at_ms > SILENT_MS:
+            silent = f"no answer for {(now_ms - self._asked_at_ms) / 1000:.0f} s"
+            self._lag = {**self._lag, "error": self._lag["error"] or silent}
+
+    async def _answered(self, now_ms: int) -> None:
+        try:
+            self._lag, self._dispatchers = await asyncio.gather(
+                asyncio.to_thread(_lag, self._settings, now_ms),
+                asyncio.to_thread(_dispatchers, self._settings),
+            )
+        finally:
+            self._asking = None
 
     def _views_document(self) -> Json:
         views = self._reader.views
