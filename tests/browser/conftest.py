@@ -73,10 +73,21 @@ def new_context(browser: "Browser") -> Iterator[Callable[..., "BrowserContext"]]
         context.close()
 
 
+@pytest.fixture(scope="session")
+def person(opened_browser: "Browser") -> Iterator["BrowserContext"]:
+    """Somebody who looks at boards that ask for no token: there is nothing to remember of them."""
+    context = opened_browser.new_context(**PERSON)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(new_context: Callable[..., "BrowserContext"]) -> Callable[[str], Visit]:
-    """Opens a tab on a board, given its address."""
-    return lambda base: Visit(new_context(), base)
+def visit(browser: "Browser", request: pytest.FixtureRequest) -> Iterator[Callable[[str], Visit]]:
+    """Opens a tab on a board, given its address. Closed with the test."""
+    context: BrowserContext = request.getfixturevalue("person")
+    yield lambda base: Visit(context, base)
+    for page in context.pages:
+        page.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,19 +4,25 @@ In: an open page. Out: what is wrong with it, in words; nothing when all is well
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import FloatRect, Page
 
 WIDTHS = (320, 768, 1440)
 """Pixels: a small telephone, a tablet, a desk."""
-THEMES = ("light", "dark")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 HEIGHT = 900
 FOCUSABLE = "a[href], button, input:not([type=hidden]), summary, [tabindex='0']"
 STOPS_MAX = 600
 
+PICTURE_HEIGHT_MAX = 4_000
+
 _axe = Axe()
+_SIZE = """() => {
+  const { clientWidth: width, scrollHeight: height } = document.documentElement;
+  return { width, height };
+}"""
 
 _TOO_WIDE = """() => {
   const over = document.documentElement.scrollWidth - innerWidth;
@@ -73,5 +79,12 @@ def focus_problems(page: Page) -> list[str]:
 
 
 def picture(page: Page, path: Path) -> None:
-    """Keep a picture of the whole page."""
-    page.screenshot(path=path, full_page=True, animations="disabled")
+    """Keep a picture of the page, from its top to where nobody scrolls any more."""
+    size: dict[str, float] = page.evaluate(_SIZE)
+    clip: FloatRect = {
+        "x": 0,
+        "y": 0,
+        "width": size["width"],
+        "height": min(size["height"], PICTURE_HEIGHT_MAX),
+    }
+    page.screenshot(path=path, full_page=True, animations="disabled", clip=clip)

@@ -199,7 +199,7 @@ NOTE_MOMENTS = """() => {
 def test_a_decision_is_seen_soon_after_it_is_written(
     board: Visit, scene: Scene, artefacts: Path, say: Callable[[str], None]
 ) -> None:
-    """From its record in Kafka to its element in the page, over twenty batches; figures are kept."""
+    """From its record in Kafka to its element in the page, for twenty batches; figures are kept."""
     board.open(address("/channel", name="web"))
     board.page.evaluate(NOTE_MOMENTS)
     spread = random.Random(1)

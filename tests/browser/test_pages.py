@@ -111,35 +111,27 @@ def test_a_page_comes_whole_and_nothing_goes_wrong_in_it(name: str, board: Visit
     assert any(url.endswith(".js") or ".js?" in url for url in board.requested)
 
 
-@pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("name", PAGES)
-def test_no_rule_of_accessibility_is_broken(
-    name: str, theme: str, scene: Scene, new_context: Callable[..., "BrowserContext"]
-) -> None:
+def test_no_rule_of_accessibility_is_broken(name: str, board: Visit) -> None:
     """On the narrowest and on the widest screen, in either theme."""
-    visit = Visit(new_context(color_scheme=theme), scene.base)
-    visit.open(PAGES[name].path, PAGES[name].status)
+    board.open(PAGES[name].path, PAGES[name].status)
     for width in (WIDTHS[0], WIDTHS[-1]):
-        visit.page.set_viewport_size({"width": width, "height": HEIGHT})
-        assert accessibility_violations(visit.page) == [], width
+        board.page.set_viewport_size({"width": width, "height": HEIGHT})
+        for theme in THEMES:
+            board.page.emulate_media(color_scheme=theme)
+            assert accessibility_violations(board.page) == [], (width, theme)
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_no_page_scrolls_sideways(
-    name: str,
-    scene: Scene,
-    artefacts: Path,
-    new_context: Callable[..., "BrowserContext"],
-) -> None:
+def test_no_page_scrolls_sideways(name: str, board: Visit, artefacts: Path) -> None:
     """From a small telephone to a desk; pictures of all pages are kept for people to look at."""
-    visit = Visit(new_context(), scene.base)
-    visit.open(PAGES[name].path, PAGES[name].status)
+    board.open(PAGES[name].path, PAGES[name].status)
     for width in WIDTHS:
-        visit.page.set_viewport_size({"width": width, "height": HEIGHT})
+        board.page.set_viewport_size({"width": width, "height": HEIGHT})
+        assert too_wide(board.page) == [], width
         for theme in THEMES:
-            visit.page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-            picture(visit.page, artefacts / f"{name}-{width}-{theme}.png")
-        assert too_wide(visit.page) == [], width
+            board.page.emulate_media(color_scheme=theme)
+            picture(board.page, artefacts / f"{name}-{width}-{theme}.png")
 
 
 @pytest.mark.parametrize(
