@@ -44,7 +44,7 @@ class Shot(NamedTuple):
 def main() -> None:
     """Make all of them."""
     parser = argparse.ArgumentParser(prog="deploy/screenshots", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0, help="of leads before the pictures")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of leads before the pictures")
     parser.add_argument("--url", help="of a board that runs already")
     given = parser.parse_args()
     if given.url:
@@ -73,9 +73,9 @@ def board() -> Iterator[str]:
 def take_all(url: str) -> None:
     """All pages in all themes."""
     shots = [
-        Shot("overview", "/", 640),
+        Shot("overview", "/", 800),
         Shot("channel", f"/channel?name={CHANNEL}", 1_280),
-        Shot("lead", f"/lead?id={quote(a_lead(url))}&channel={CHANNEL}", 1_000),
+        Shot("lead", f"/lead?id={quote(a_lead(url))}&channel={CHANNEL}", 1_100),
         Shot("operations", "/operations", 900),
     ]
     with sync_playwright() as playwright:
@@ -106,20 +106,33 @@ def program() -> str:
 
 
 def a_lead(url: str) -> str:
-    """The newest lead of a batch that there was something to divide in."""
+    """The newest lead of a batch that had to be fine-tuned, or else of one that was divided."""
     decisions = asked(url, f"channels/{CHANNEL}/decisions?limit=200")["decisions"]
     batches = {
         each["batch_id"]
         for each in decisions
         if each["type"] == "batch_dispatched" and each["batch_size"] >= LEADS_LEAST
     }
+    found = ""
+    for lead_id in _leads_of(url, batches):
+        (told, *_) = asked(url, f"leads/{quote(lead_id, safe='')}?channel={CHANNEL}")["assigned"]
+        shares = [share for each in told.get("rounds") or () for share in each["shares"]]
+        if any(share.get("fine_tuned") for share in shares):
+            return lead_id
+        found = found or lead_id
+    if not found:
+        raise SystemExit(f"no batch of {LEADS_LEAST} leads on {CHANNEL} yet: it takes minutes")
+    return found
+
+
+def _leads_of(url: str, batches: set[str]) -> Iterator[str]:
+    """Leads of these batches, of one member after the other."""
     for member in asked(url, f"channels/{CHANNEL}/standings")["standings"]:
         name = quote(member["assignee_id"], safe="")
-        path = f"channels/{CHANNEL}/assignees/{name}/assignments?limit=100"
+        path = f"channels/{CHANNEL}/assignees/{name}/assignments?limit=20"
         for each in asked(url, path)["assignments"]:
             if each["batch_id"] in batches:
-                return str(each["lead_id"])
-    raise SystemExit(f"no batch of {LEADS_LEAST} leads on {CHANNEL} yet: more minutes are needed")
+                yield str(each["lead_id"])
 
 
 def asked(url: str, path: str) -> Any:

@@ -9,7 +9,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from itertools import count
+from itertools import count, islice
 from typing import Any, Final, NamedTuple
 
 from streams.generators import Event, lead_batch, roster_change, whole_roster
@@ -77,7 +77,8 @@ CHANNELS: Final = tuple(kind.channel for kind in _KINDS)
 def working_day(seed: int, recent: Recent, now: Clock) -> Iterator[Step]:
     """Rules and rosters at once, then leads and what happens beside them, for ever."""
     rng = random.Random(seed)
-    desks = [_Desk(kind, rng, now) for kind in _KINDS]
+    names = (f"agent-{number:02}" for number in count(1))
+    desks = [_Desk(kind, rng, now, names) for kind in _KINDS]
     for desk in desks:
         yield from (Step(0.0, event) for event in desk.opening())
     often = [kind.often for kind in _KINDS]
@@ -96,15 +97,14 @@ def working_day(seed: int, recent: Recent, now: Clock) -> Iterator[Step]:
 class _Desk:
     """A channel as its supervisor sees it."""
 
-    def __init__(self, kind: _Kind, rng: random.Random, now: Clock) -> None:
+    def __init__(self, kind: _Kind, rng: random.Random, now: Clock, names: Iterator[str]) -> None:
         self.channel = kind.channel
         self._kind = kind
         self._rng = rng
         self._now = now
         self._numbers = count(1)
         self._leads = 0
-        names = [f"{self.channel}-{number:02}" for number in range(1, kind.members + 1)]
-        self._weights = {name: rng.choice(WEIGHTS) for name in names}
+        self._weights = {name: rng.choice(WEIGHTS) for name in islice(names, kind.members)}
         self._paused: deque[str] = deque()
 
     def opening(self) -> Iterator[Event]:

@@ -216,11 +216,13 @@ RUNNING = ("script", "image", "title")
 
 
 def play_harm(installation: Installation) -> None:
-    """Every one of these strings as everything that a stranger can name."""
+    """Every one of these strings as everything that a stranger can name; much comes twice."""
     rosters = [event for text in HOSTILE.values() for event in _hostile_roster(text)]
     installation.process(rosters)
     installation.process([event for text in HOSTILE.values() for event in _hostile_leads(text)])
-    installation.process([_hostile_return(installation, text) for text in HOSTILE.values()])
+    installation.process(
+        [event for text in HOSTILE.values() for event in _hostile_return(installation, text)]
+    )
 
 
 def _skill(text: str) -> str:
@@ -230,9 +232,11 @@ def _skill(text: str) -> str:
 def _hostile_roster(text: str) -> list[Json]:
     told = {"reason": text, "changed_by": text}
     rules = {"required_skills": [text[:99]], "returns": [{"reason": text, "credited": True}]}
+    replaced = {**events.roster(text, {text: "1", "B": "1"}, text), **told}
     return [
-        events.change("channel_configured", f"c{text[:199]}", text, **rules, **told),
-        {**events.roster(text, {text: "1", "B": "1"}, text), **told},
+        events.change("channel_configured", "c", text, **rules, **told),
+        replaced,
+        replaced,
         events.change(
             "skills_changed",
             f"s{text[:199]}",
@@ -257,11 +261,11 @@ def _hostile_leads(text: str) -> list[Json]:
     return [batch, batch]
 
 
-def _hostile_return(installation: Installation, text: str) -> Json:
+def _hostile_return(installation: Installation, text: str) -> list[Json]:
     (holder,) = {
         each["assignee_id"] for each in installation.assignments(text) if each["lead_id"] == text
     }
     named = {"outcome_id": text, "lead_id": text, "assignee_id": holder}
     event = events.change("lead_returned", "", text, **named, reason=text, changed_by=text)
     del event["change_id"]
-    return event
+    return [event, event]

@@ -1,6 +1,8 @@
 """Every page of the board, as a person finds it who has just opened it."""
 
+import json
 import re
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from http.client import HTTPResponse
@@ -276,6 +278,17 @@ def test_no_page_is_larger_than_100_kb(path: str, scene: Scene) -> None:
     """Not even those of 150 assignees and of more channels than a page holds, uncompressed."""
     with cast("HTTPResponse", urllib.request.urlopen(f"{scene.base}{path}", timeout=30)) as answer:
         assert len(answer.read()) < PAGE_BYTES_MAX
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/api/nowhere"])
+def test_an_address_without_a_page_is_json_for_programs(path: str, scene: Scene) -> None:
+    """Below /api it is for browsers as well."""
+    accepts = {"Accept": "text/html"} if path.startswith("/api/") else {}
+    request = urllib.request.Request(f"{scene.base}{path}", headers=accepts)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    with refused.value as answer:
+        assert (answer.code, json.load(answer)) == (404, {"error": "Not Found"})
 
 
 def test_a_cascade_is_told_on_every_level(board: Visit, scene: Scene) -> None:
