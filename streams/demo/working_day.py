@@ -41,6 +41,9 @@ class Received(NamedTuple):
     assignee_id: str
 
 
+NEEDED_AWAY: Final = 0.6
+"""How often it is the one with the skill who pauses, so that leads wait and are let go again."""
+
 Recent = Mapping[str, "deque[Received]"]
 """What was assigned lately, by channel; it grows while the day goes on."""
 
@@ -138,6 +141,8 @@ class _Desk:
                 "weight_changed", assignee_id=chosen, weight=self._weights[chosen],
                 reason="new hours",
             )  # fmt: skip
+        if "required_skills" in self._kind.rules and self._rng.random() < NEEDED_AWAY:
+            chosen = next(each for each in self._weights if each in present)
         self._paused.append(chosen)
         reason = self._rng.choice(PAUSES)
         return self._told("assignee_paused", assignee_id=chosen, reason=reason)

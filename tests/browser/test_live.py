@@ -349,6 +349,12 @@ def guarded(browser: "Browser", request: pytest.FixtureRequest) -> str:
     return f"http://127.0.0.1:{views.port}"
 
 
+@pytest.fixture
+def stranger(new_context: Callable[..., "BrowserContext"]) -> Callable[[str], Visit]:
+    """Opens a tab of somebody who has no cookie of anybody's."""
+    return lambda base: Visit(new_context(), base)
+
+
 def signed_in(board: Visit, token: str) -> None:
     """Type a token into the form and send it."""
     board.page.fill("#token", token)
@@ -356,10 +362,10 @@ def signed_in(board: Visit, token: str) -> None:
 
 
 def test_a_page_asks_for_the_token_and_the_right_one_leads_to_it(
-    guarded: str, visit: Callable[[str], Visit]
+    guarded: str, stranger: Callable[[str], Visit]
 ) -> None:
     """With its question; from then on every page is there, and live."""
-    board = visit(guarded)
+    board = stranger(guarded)
     path = address("/channel", name="web", span="days")
     board.open(path)
     assert (board.heading, board.page.title()) == ("Sign in", "Sign in · Partidor")
@@ -377,9 +383,9 @@ def test_a_page_asks_for_the_token_and_the_right_one_leads_to_it(
     assert TOKEN not in cookie["value"]
 
 
-def test_a_wrong_token_is_refused_in_words(guarded: str, visit: Callable[[str], Visit]) -> None:
+def test_a_wrong_token_is_refused_in_words(guarded: str, stranger: Callable[[str], Visit]) -> None:
     """Beside the field, for who hears the page too; the next try may be the right one."""
-    board = visit(guarded)
+    board = stranger(guarded)
     board.open(address("/channel", name="web"))
     signed_in(board, "not the token at all")
     board.page.get_by_text("That is not the token.").wait_for()
@@ -397,10 +403,10 @@ def test_a_wrong_token_is_refused_in_words(guarded: str, visit: Callable[[str], 
     ["http://elsewhere.example/", "//elsewhere.example/", "/\\elsewhere.example", "javascript:1"],
 )
 def test_signing_in_never_leads_to_another_server(
-    elsewhere: str, guarded: str, visit: Callable[[str], Visit]
+    elsewhere: str, guarded: str, stranger: Callable[[str], Visit]
 ) -> None:
     """Whatever a link to the form says."""
-    board = visit(guarded)
+    board = stranger(guarded)
     board.open(address("/sign-in", next=elsewhere))
     signed_in(board, TOKEN)
     board.page.wait_for_url(f"{guarded}/")
