@@ -16,6 +16,12 @@ def demo(
         bool, typer.Option("--keep", help="Leave everything running and say what to try.")
     ] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End what --keep left running.")] = False,
+    board: Annotated[
+        bool, typer.Option("--board", help="Show the board, with leads coming until Ctrl-C.")
+    ] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="With --board: only say where it is.")
+    ] = False,
 ) -> None:
     """See it work: a real Kafka and Redis, the dispatcher, the views, leads in, assignments out.
 
@@ -25,14 +31,28 @@ def demo(
     twenty channels. What came of it is read back and checked; exit 1 if
     anything is not as it should be.
 
+    With --board there is a working day instead: leads on a few channels, people
+    who pause and come back, leads that are given back, and the board opened in
+    the browser, until Ctrl-C.
+
     Examples:
       partidor demo
       partidor demo --leads 20000 --seed 7
       partidor demo --keep
       partidor demo --stop
+      partidor demo --board
     """
     if keep and stop:
         raise WrongUsage("--keep or --stop, not both")
+    if board and (keep or stop):
+        raise WrongUsage("--board ends with Ctrl-C: it goes with neither --keep nor --stop")
+    if no_browser and not board:
+        raise WrongUsage("--no-browser says how --board is shown")
+    if board:
+        from streams.demo.board import run_board
+
+        run_board(seed, with_browser=not no_browser)
+        return
     if stop:
         _stop()
         return

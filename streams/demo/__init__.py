@@ -9,5 +9,6 @@ them read back as a telephony system, an auditor and an operator would (`reading
 
 Reading order: `course` (the whole), `processes`, `story` and `stream` (what is played), `reading`
 and `standings` (what is read back), `fairness` (what of it is computed and checked; pure),
-`tables` (how it is shown), `keeping` (what runs on afterwards).
+`tables` (how it is shown), `keeping` (what runs on afterwards); `board` and `working_day` (leads
+without an end, for people to watch).
 """

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from schemas.inputs import OUTCOME_TYPES
 from streams.cli.output import progress_bar
 from streams.delivery import Delivery
 from streams.demo.processes import Running
@@ -24,8 +25,34 @@ LEADS_AHEAD_MAX: Final = 10_000
 divided by the newest roster, as if all of them had come first."""
 
 
-class Source:
-    """Sends events of both input topics.
+class Sender:
+    """Sends events of all input topics."""
+
+    def __init__(self, running: Running) -> None:
+        """Raises Failed."""
+        settings = running.settings
+        self._topics = settings.topics
+        counts = partition_counts(admin_client(settings), settings, self._topics.inputs)
+        self._delivery = Delivery(settings, counts)
+
+    def send(self, event: Event) -> None:
+        """Hand over an event. Raises Failed."""
+        topic = self._topic_of(event["type"])
+        self._delivery.send(topic, event["channel"].encode(), msgspec.json.encode(event))
+
+    def _topic_of(self, kind: str) -> str:
+        if kind == "lead_batch":
+            return self._topics.lead_batches
+        is_outcome = kind in OUTCOME_TYPES
+        return self._topics.lead_outcomes if is_outcome else self._topics.roster_changes
+
+    def flush(self) -> None:
+        """Wait until all is acknowledged. Raises Failed."""
+        self._delivery.flush()
+
+
+class Source(Sender):
+    """Sends events, and knows which leads were among them.
 
     Attributes:
         lead_ids: of all leads that were sent.
@@ -33,24 +60,14 @@ class Source:
 
     def __init__(self, running: Running) -> None:
         """Raises Failed."""
-        settings = running.settings
-        self._topics = settings.topics
-        names = [self._topics.lead_batches, self._topics.roster_changes]
-        counts = partition_counts(admin_client(settings), settings, names)
-        self._delivery = Delivery(settings, counts)
+        super().__init__(running)
         self.lead_ids: set[str] = set()
 
     def send(self, event: Event) -> None:
         """Hand over an event. Raises Failed."""
-        is_batch = event["type"] == "lead_batch"
-        topic = self._topics.lead_batches if is_batch else self._topics.roster_changes
-        self._delivery.send(topic, event["channel"].encode(), msgspec.json.encode(event))
-        if is_batch:
+        super().send(event)
+        if event["type"] == "lead_batch":
             self.lead_ids.update(lead["lead_id"] for lead in event["leads"])
-
-    def flush(self) -> None:
-        """Wait until all is acknowledged. Raises Failed."""
-        self._delivery.flush()
 
 
 def play(events: Iterable[Event], leads: int, source: Source, assignments: Assignments) -> float:

@@ -93,7 +93,7 @@ class Access:
             return None
         if hdrs.AUTHORIZATION in request.headers:
             await self._wait()
-        if _is_for_a_person(request):
+        if is_for_a_person(request):
             return web.Response(
                 status=303, headers={hdrs.LOCATION: f"/sign-in?next={quote(request.path_qs)}"}
             )
@@ -132,7 +132,8 @@ def own_path(given: str) -> str:
     return given if is_ours and "\\" not in given and not given.startswith("//") else "/"
 
 
-def _is_for_a_person(request: web.Request) -> bool:
+def is_for_a_person(request: web.Request) -> bool:
+    """Whether somebody asks with a browser, and can do more with a page than with JSON."""
     return (
         request.method == hdrs.METH_GET
         and not request.path.startswith("/api/")

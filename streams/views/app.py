@@ -213,7 +213,7 @@ async def _serve(
     served = cast("WebDriver", app.web).web_app
     live = ApiLive(answers.versions)
     add_api(served.router, reader.views, answers, live, own.channels_per_page_max)
-    board = add_board(served.router, answers)
+    board = add_board(served, answers)
     add_sign_in(served.router, access, board)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -65,8 +65,8 @@ def fold(
         return standing
     if standing is None or decision.state_version > standing.state_version + 1:
         standing = _from_here(decision)
-    before = _on_the_day(standing, milliseconds(decision.decided_at) if at_ms is None else at_ms)
-    standing = before
+    at_ms = milliseconds(decision.decided_at) if at_ms is None else at_ms
+    standing = before = _on_the_day(standing, at_ms)
     match decision:
         case BatchDispatched():
             if decision.leads_parked is None:
@@ -75,6 +75,8 @@ def fold(
                 standing = _dispatched_by_rules(standing, decision, decision.leads_parked)
         case RosterChanged():
             standing = _roster_changed(standing, decision)
+            if standing.time_zone != before.time_zone:
+                standing = _on_the_day_there(standing, at_ms)
         case BatchParked():
             parked = {**standing.parked, decision.batch_id: decision.batch_size}
             standing = msgspec.structs.replace(standing, parked=parked)
@@ -169,6 +171,14 @@ def _on_the_day(standing: ChannelStanding, at_ms: int) -> ChannelStanding:
         return standing
     day, ends_ms = day_of(at_ms, standing.time_zone)
     if day <= standing.day:
+        return msgspec.structs.replace(standing, day_ends_ms=ends_ms)
+    return with_day_begun(standing, day, ends_ms)
+
+
+def _on_the_day_there(standing: ChannelStanding, at_ms: int) -> ChannelStanding:
+    """In another time zone, where it may be another day, and the same one ends at another time."""
+    day, ends_ms = day_of(at_ms, standing.time_zone)
+    if day == standing.day:
         return msgspec.structs.replace(standing, day_ends_ms=ends_ms)
     return with_day_begun(standing, day, ends_ms)
 

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -10,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from streams.demo.processes import Running
+from streams.demo.working_day import CHANNELS
 from streams.failure import Failed
 from streams.local import ServerProcess
 from streams.local.cache import cache_dir
@@ -189,6 +192,59 @@ def test_a_process_that_ends_on_the_way_is_told_with_its_last_words(tmp_path: Pa
         Running(Settings(), "http://127.0.0.1:1", (server,)).check()
     assert "no memory" in str(failure.value)
     server.stop()
+
+
+@pytest.fixture
+def board_demo(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A demo that shows the board, and the address that it said."""
+    with subprocess.Popen(
+        [PARTIDOR, "demo", "--board", "--no-browser"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline()
+            assert said.startswith("The board: http://127.0.0.1:"), said
+            yield process, said.split()[-1]
+        finally:
+            process.kill()
+
+
+def channels_at(url: str) -> dict[str, int]:
+    """Leads so far, by channel, as the board's own API says."""
+    with urllib.request.urlopen(f"{url}api/channels", timeout=30) as answer:
+        return {each["channel"]: each["leads"] for each in json.load(answer)["channels"]}
+
+
+def test_leads_move_on_the_demo_s_board_until_it_is_ended(
+    environment: dict[str, str], board_demo: tuple[subprocess.Popen[str], str]
+) -> None:
+    """On channels of several kinds; SIGTERM ends it, and every process that it started."""
+    process, url = board_demo
+    wait_until(lambda: channels_at(url).keys() == set(CHANNELS), "all channels are there")
+    leads = sum(channels_at(url).values())
+    wait_until(lambda: sum(channels_at(url).values()) > leads, "leads come")
+    with urllib.request.urlopen(url, timeout=30) as page:
+        assert b"<h1>Channels</h1>" in page.read()
+    started = psutil.Process(process.pid).children(recursive=True)
+    assert len(started) >= 4
+    process.terminate()
+    assert process.wait(DEMO_S) == 0
+    _, alive = psutil.wait_procs(started, timeout=DEMO_S)
+    assert alive == []
+    assert left_behind(environment) == []
+
+
+@pytest.mark.parametrize("others", [["--board", "--keep"], ["--board", "--stop"], ["--no-browser"]])
+def test_the_board_goes_with_no_other_way_to_run(
+    environment: dict[str, str], others: list[str]
+) -> None:
+    """Wrong usage, told before anything is started."""
+    done = demo(environment, *others)
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 def test_keep_and_stop_exclude_each_other(environment: dict[str, str]) -> None:

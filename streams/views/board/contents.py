@@ -71,7 +71,7 @@ def _drawn(row: Json) -> Json:
         row[name]["cumulative_error"] if row[name] else None for name in ("most_ahead", "most_owed")
     )
     return {
-        "state": promise_state(promise),
+        "state": promise_state(promise, row["dispatch_by"]),
         "band": band,
         "ahead": ahead,
         "owed": owed,

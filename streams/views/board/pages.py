@@ -14,7 +14,9 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
+from streams.views.access import is_for_a_person
 from streams.views.answers_port import Answers, Json, NotThere, Refused
 from streams.views.board.contents import (
     Ask,
@@ -32,6 +34,7 @@ from streams.views.board.live import Live
 from streams.views.board.operations_contents import operations
 from streams.views.board.rendering import Page, Renderer
 from streams.views.board.static_files import StaticFiles
+from streams.views.web import Handler
 
 PAGES: Final[dict[str, Ask]] = {
     "/": overview,
@@ -58,9 +61,10 @@ WRITE_MAX_S: Final = 30.0
 log = structlog.get_logger("board")
 
 
-def add_board(router: web.UrlDispatcher, answers: Answers) -> "Board":
+def add_board(application: web.Application, answers: Answers) -> "Board":
     """Serve the board. Call `close` of what is returned when the server stops."""
-    board = Board(answers)
+    board, router = Board(answers), application.router
+    application.middlewares.append(board.middleware())
     for path in PAGES:
         router.add_get(path, board.page)
     # Not HEAD: nobody would read the events.
@@ -118,6 +122,20 @@ class Board:
         )
         response.enable_compression()
         return response
+
+    def middleware(self) -> Middleware:
+        """Where nothing is served a person finds a page that leads back, not a line of JSON."""
+
+        @web.middleware
+        async def pages_for_people(request: web.Request, handler: Handler) -> web.StreamResponse:
+            try:
+                return await handler(request)
+            except web.HTTPNotFound:
+                if not is_for_a_person(request):
+                    raise
+                return await self.page(request)
+
+        return pages_for_people
 
     def sign_in(self, onwards: str, *, refused: bool = False) -> web.Response:
         """The form that asks for the token; `onwards` is the path that was asked for.

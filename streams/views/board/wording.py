@@ -155,10 +155,10 @@ _TOLD: Final[dict[str, Callable[[Json], str]]] = {
 }
 
 
-def promise_state(promise: Json | None) -> str:
+def promise_state(promise: Json | None, dispatch_by: str = "count") -> str:
     """Where a promise stands, in one word: `unknown`, `none`, `resting`, `kept` or `broken`."""
     if promise is None:
-        return "unknown"
+        return "none" if dispatch_by == "value" else "unknown"
     if not promise["in_force"]:
         return "none"
     if promise["corrected"]:

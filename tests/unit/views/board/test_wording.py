@@ -129,6 +129,7 @@ def test_a_promise_is_told_in_words() -> None:
     states = [promise_state(each) for each in (promise(), promise(kept=False), None)]
     assert states == ["kept", "broken", "unknown"]
     assert promise_state(promise(in_force=False)) == "none"
+    assert promise_state(None, "value") == "none"
     assert promise_state(promise(corrected=True, kept=False)) == "resting"
 
 
