@@ -165,14 +165,11 @@ def in_short(decision: AnyDecisionRead) -> DecisionInShort:
 
 
 def _on_the_day(standing: ChannelStanding, at_ms: int) -> ChannelStanding:
-    """A day that is over never comes back, whatever a clock or another time zone says."""
+    """A day that is over never comes back, whatever a clock says."""
     ends_ms = standing.day_ends_ms
     if standing.day and (ends_ms is None or at_ms < ends_ms):
         return standing
-    day, ends_ms = day_of(at_ms, standing.time_zone)
-    if day <= standing.day:
-        return msgspec.structs.replace(standing, day_ends_ms=ends_ms)
-    return with_day_begun(standing, day, ends_ms)
+    return with_day_begun(standing, *day_of(at_ms, standing.time_zone))
 
 
 def _on_the_day_there(standing: ChannelStanding, at_ms: int) -> ChannelStanding:
@@ -358,11 +355,9 @@ def _roster_changed(standing: ChannelStanding, decision: RosterChanged) -> Chann
         )
         for share in decision.shares
     }
-    changed = msgspec.structs.replace(standing, rules=decision.rules)
     return msgspec.structs.replace(
-        changed,
-        # In another time zone the day ends at another time.
-        day_ends_ms=standing.day_ends_ms if changed.time_zone == standing.time_zone else 0,
+        standing,
+        rules=decision.rules,
         roster_complete=True,
         members=members,
         denominator=int(decision.error_denominator),
