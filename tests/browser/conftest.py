@@ -1,4 +1,4 @@
-"""The browser that is installed, opened once for a session, and tabs in it."""
+"""The browser that is installed, opened once for each file, and tabs in it."""
 
 import os
 import shutil
@@ -33,9 +33,13 @@ def browser_program() -> str | None:
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def opened_browser() -> Iterator["Browser"]:
-    """The browser itself, once it is known to be there."""
+    """The browser itself, once it is known to be there.
+
+    Anew for each file: as long as Playwright runs, so does its event loop, and nobody else in this
+    process can have one. Files of other kinds follow in it.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -73,7 +77,7 @@ def new_context(browser: "Browser") -> Iterator[Callable[..., "BrowserContext"]]
         context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def person(opened_browser: "Browser") -> Iterator["BrowserContext"]:
     """Somebody who looks at boards that ask for no token: there is nothing to remember of them."""
     context = opened_browser.new_context(**PERSON)
