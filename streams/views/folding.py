@@ -138,7 +138,8 @@ def in_short(decision: AnyDecisionRead) -> DecisionInShort:
             theirs = (s.weight for s in decision.shares if s.assignee_id == decision.assignee_id)
             weight = next(theirs, None)
     elif isinstance(decision, BatchDispatched) and decision.shares_complete:
-        members = len(decision.shares)
+        # Among so many it was divided: who is paused took no part.
+        members = sum(not share.paused for share in decision.shares)
     return DecisionInShort(
         type=type_of(decision),
         state_version=decision.state_version,

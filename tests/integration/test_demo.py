@@ -146,7 +146,10 @@ def test_a_kept_demo_runs_on_until_it_is_stopped(kept: tuple[dict[str, str], str
         assert pasting.returncode == 0, f"{command}: {pasting.stdout}{pasting.stderr}"
 
     urls = re.findall(r"(?:http|redis)://\S+", output)
-    with urllib.request.urlopen(next(url for url in urls if url.startswith("http"))) as answer:
+    board, api = (url for url in urls if url.startswith("http"))
+    with urllib.request.urlopen(board) as answer:
+        assert b"<h1>Channels</h1>" in answer.read()
+    with urllib.request.urlopen(api) as answer:
         assert b'"leads":453' in answer.read()
 
     again = demo(environment, "--keep")
