@@ -92,6 +92,28 @@ def producer(settings: Settings) -> Producer:
         return Producer(config)
 
 
+def transactional_producer(settings: Settings, transactional_id: str) -> Producer:
+    """A producer whose records become visible together; opened, it fences any other of this id.
+
+    Raises Failed.
+    """
+    config = _config(
+        settings,
+        transactional_id=transactional_id,
+        transaction_timeout_ms=settings.transaction_timeout_ms,
+        message_max_bytes=settings.output_bytes_max,
+        linger_ms=5,
+        compression_type="lz4",
+    )
+    with _known_properties():
+        opened = Producer(config)
+    try:
+        opened.init_transactions(settings.call_timeout_ms / 1000)
+    except KafkaException as error:
+        raise problem(settings, "no transactional producer", error.args[0]) from None
+    return opened
+
+
 def problem(settings: Settings, what: str, error: KafkaError | None) -> Failed:
     """The one line for a question that the cluster did not answer."""
     why = error.str() if error is not None else "no answer in time"
@@ -159,21 +181,31 @@ def first_offsets(
 
 
 def end_offsets(
-    admin: AdminClient, settings: Settings, places: Iterable[Place]
+    admin: AdminClient, settings: Settings, places: Iterable[Place], *, stable: bool = True
 ) -> dict[Place, int]:
-    """Where what can be read of each partition ends: behind the last committed record."""
-    return _offsets(admin, settings, places, OffsetSpec.latest())
+    """Where what can be read of each partition ends: behind the last committed record.
+
+    Not stable: behind the last one of all, those of open transactions too.
+    """
+    return _offsets(admin, settings, places, OffsetSpec.latest(), stable=stable)
 
 
 def _offsets(
-    admin: AdminClient, settings: Settings, places: Iterable[Place], spec: OffsetSpec
+    admin: AdminClient,
+    settings: Settings,
+    places: Iterable[Place],
+    spec: OffsetSpec,
+    *,
+    stable: bool = True,
 ) -> dict[Place, int]:
     asked = {TopicPartition(topic, partition): spec for topic, partition in places}
     if not asked:
         return {}
     futures = admin.list_offsets(
         asked,
-        isolation_level=IsolationLevel.READ_COMMITTED,
+        isolation_level=(
+            IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
+        ),
         request_timeout=settings.call_timeout_ms / 1000,
     )
     found = answers(settings, "can't ask for offsets", futures)
@@ -184,17 +216,20 @@ def _offsets(
     return offsets
 
 
-def committed_offsets(settings: Settings, places: Iterable[Place]) -> dict[Place, int]:
+def committed_offsets(
+    settings: Settings, places: Iterable[Place], *, stable: bool = False
+) -> dict[Place, int]:
     """What the dispatchers' group reads next, where it has committed; it isn't joined.
 
+    Stable: transactions that could change it are waited for.
     Raises Failed. A consumer asks, because the admin client of librdkafka 2.16 ends the process
     (SIGSEGV) when a coordinator that is just starting answers with an error.
     """
     config = _config(
         settings,
         group_id=settings.application_id,
-        # An open transaction is no reason to wait: what was committed before it is asked for.
-        isolation_level="read_uncommitted",
+        # An open transaction is mostly no reason to wait: what was committed before it is asked.
+        isolation_level="read_committed" if stable else "read_uncommitted",
         enable_auto_commit=False,
     )
     with _known_properties():
