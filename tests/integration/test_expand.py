@@ -2,14 +2,11 @@
 
 import time
 
-import pytest
-
-from schemas.partitioning import partition_of
 from tests.reference import events
 from tests.support import oracle
-from tests.support.expansions import KILLED, expand
+from tests.support.expansions import expand
 from tests.support.installation import Installation
-from tests.support.traffic import day, one_batch_each, rosters
+from tests.support.traffic import day, rosters
 
 CHANNELS = 16
 BEFORE, AFTER = 4, 8

@@ -120,10 +120,16 @@ class Installation:
 
     # -- dispatchers
 
-    def start(self, slot: str = "0", /, **settings: object) -> DispatcherProcess:
-        """Start a dispatcher; settings by their names, `kafka__linger_ms` for `linger.ms`."""
+    def start(
+        self, slot: str = "0", /, code: Path | None = None, **settings: object
+    ) -> DispatcherProcess:
+        """Start a dispatcher; settings by their names, `kafka__linger_ms` for `linger.ms`.
+
+        `code` is the directory of another version's packages.
+        """
         environment = {
             **QUICK,
+            **({} if code is None else {"PYTHONPATH": str(code)}),
             "PARTIDOR_APPLICATION_ID": self.name,
             "PARTIDOR_TOPIC_PREFIX": f"{self.name}.",
             "PARTIDOR_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,

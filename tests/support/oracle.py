@@ -7,7 +7,7 @@ read from outside and held against each other and against the literal reference.
 import hashlib
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import NamedTuple
 
 from schemas.partitioning import partition_of
@@ -26,7 +26,10 @@ PROBLEM_CHARACTERS = 600
 
 
 class Outcome(NamedTuple):
-    """All that a run left behind; records in order within their partitions."""
+    """All that a run left behind; records in order within their partitions.
+
+    `sent_on` are the inputs that went on to their place after an expansion.
+    """
 
     inputs: list[Record]
     assignments: list[Record]
@@ -35,6 +38,7 @@ class Outcome(NamedTuple):
     changelog: copies.Changelog
     expected: Expected
     register: list[Record]
+    sent_on: Set[At] = frozenset()
 
 
 def check(installation: Installation, refused: Mapping[At, str] | None = None) -> Outcome:
@@ -138,14 +142,16 @@ def gathered(
     decisions = installation.read_outputs(topics.decisions)
     dead_letters = installation.dead_letters()
     wanted = Expected({}, {}, [], {})
+    sent_on: set[At] = set()
     if with_reference:
+        sent_on = forwarded(installation, inputs, decisions, dead_letters)
         ordered = in_order_of_decision(inputs, decisions, dead_letters)
         wanted = expected(
             ordered,
             installation.partitions,
             topics.inputs,
             refused,
-            forwarded=forwarded(installation, inputs, decisions, dead_letters),
+            forwarded=sent_on,
             former_partitions=installation.former_partitions,
         )
     return Outcome(
@@ -156,6 +162,7 @@ def gathered(
         copies.compacted(installation.read(topics.changelog)),
         wanted,
         installation.read(topics.register),
+        sent_on,
     )
 
 
