@@ -1,4 +1,4 @@
-"""More partitions while sources go on: no lead is lost or doubled, no state is split or forgotten."""
+"""More partitions while sources go on: no lead is lost or doubled, no state split or forgotten."""
 
 import time
 

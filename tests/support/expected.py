@@ -7,7 +7,8 @@ decided again by the reference, and compared.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
@@ -112,7 +113,7 @@ def expected(
     partitions: int,
     input_topics: Sequence[str],
     refused: Mapping[At, str] | None = None,
-    forwarded: Set[At] = frozenset(),
+    forwarded: AbstractSet[At] = frozenset(),
     former_partitions: Sequence[int] = (),
 ) -> Expected:
     """Decide the records with the reference.

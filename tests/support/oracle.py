@@ -7,7 +7,8 @@ read from outside and held against each other and against the literal reference.
 import hashlib
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from schemas.partitioning import partition_of
@@ -38,7 +39,7 @@ class Outcome(NamedTuple):
     changelog: copies.Changelog
     expected: Expected
     register: list[Record]
-    sent_on: Set[At] = frozenset()
+    sent_on: AbstractSet[At] = frozenset()
 
 
 def check(installation: Installation, refused: Mapping[At, str] | None = None) -> Outcome:
