@@ -186,10 +186,10 @@ class Expansion:
 
     def run(self) -> Plan:
         """Do it, or what is left of it. Raises Failed, WrongUsage."""
-        self._wait_until_nobody_runs()
-        plan = self._planned(self._look())
+        plan = self.plan()
         if plan.done:
             return plan
+        self._wait_until_nobody_runs()
         begun_before = self._counts()[self._topics.changelog] > plan.before
         self._close()
         self._wait_until_nobody_runs()

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 
 from .dispatchers import CODE
 from .installation import Installation
@@ -59,8 +60,21 @@ def expand(
     records: int = 0,
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end, or until it kills itself; `records` make a transaction of its own."""
-    name, _, count = step.partition(":")
-    environment = {
+    environment = {}
+    if step:
+        name, _, count = step.partition(":")
+        environment["TEST_STEP"] = f"{STEPS[name]}:{count or 1}"
+    if records:
+        environment["TEST_RECORDS"] = str(records)
+    command = ["topics", "expand", "--partitions", str(partitions), *arguments]
+    return partidor(installation, *command, environment=environment)
+
+
+def partidor(
+    installation: Installation, *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A command of this installation."""
+    own = {
         **os.environ,
         "PYTHONPATH": CODE,
         "PARTIDOR_APPLICATION_ID": installation.name,
@@ -69,15 +83,11 @@ def expand(
         "PARTIDOR_REDIS_URL": installation.redis_url,
         "PARTIDOR_SESSION_TIMEOUT_MS": "6000",
         "PARTIDOR_KAFKA__HEARTBEAT_INTERVAL_MS": "500",
+        **(environment or {}),
     }
-    if step:
-        environment["TEST_STEP"] = f"{STEPS[name]}:{count or 1}"
-    if records:
-        environment["TEST_RECORDS"] = str(records)
-    command = ["topics", "expand", "--partitions", str(partitions), *arguments]
     return subprocess.run(
-        [sys.executable, "-c", _RUN, *command],
-        env=environment,
+        [sys.executable, "-c", _RUN, *arguments],
+        env=own,
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
