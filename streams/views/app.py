@@ -16,6 +16,7 @@ import structlog
 from faust.app.base import BootStrategy
 
 from streams.failure import Failed
+from streams.former_partitions import former_counts
 from streams.kafka_clients import admin_client, described
 from streams.logs import configure_logs
 from streams.settings import Settings
@@ -177,7 +178,8 @@ def run_views(settings: Settings, own: ViewsSettings | None = None) -> int:
     quieten_libraries()
     topics = settings.topics
     names = (topics.decisions, topics.assignments, topics.dead_letters)
-    found = described(admin_client(settings), settings, names)
+    admin = admin_client(settings)
+    found = described(admin, settings, names)
     for topic in names:
         if topic not in found:
             raise Failed(f"there is no topic {topic}; `partidor topics create` makes it")
@@ -191,7 +193,7 @@ def run_views(settings: Settings, own: ViewsSettings | None = None) -> int:
         raise Failed(f"views.data_dir: {error}") from None
     refusals = RefusalSink()
     followers = (lead_follower(settings, leads), refusal_follower(settings, refusals))
-    views = Views(len(decisions.partitions))
+    views = Views(len(decisions.partitions), former_counts(admin, settings, None))
     reader = ViewsReader(views, keeper, leads, refusals, followers)
     reader.start(len(dead_letters.partitions))
     try:
