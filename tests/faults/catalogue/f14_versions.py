@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.faults.catalogue.registry import variant
 from tests.faults.run import Run
-from tests.support.versions import unpacked
+from tests.support.versions import ADDED, unpacked
 
 NEXT = {"test_next": "1"}
 SLOTS = ("0", "1")
@@ -60,6 +60,7 @@ def back_from_the_next(run: Run) -> None:
     begin_with(run, None)
     replaced(run, None, **NEXT)
     replaced(run, None)
+    check_that_more_was_written(run)
 
 
 @variant("F14", "the next version and back to 0.1.0", dispatchers=0, quick=False)
@@ -68,3 +69,13 @@ def far_back(run: Run) -> None:
     begin_with(run, None, **NEXT)
     run.installation.flush_redis()
     replaced(run, released(run))
+    check_that_more_was_written(run)
+
+
+def check_that_more_was_written(run: Run) -> None:
+    """Else nothing was shown: by events and by states, and not any more."""
+    topics = run.installation.topics
+    for topic in (topics.decisions, topics.assignments, topics.changelog):
+        more = [ADDED in (record.value or b"") for record in run.installation.read(topic)]
+        if not any(more) or all(more):
+            run.note(f"{sum(more)} of {len(more)} records of {topic} hold more")
