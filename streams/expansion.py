@@ -62,7 +62,9 @@ from streams.settings import Settings
 from streams.topic_admin import raise_partitions
 
 RECORDS_PER_TRANSACTION_MAX: Final = 20_000
-BYTES_PER_TRANSACTION_MAX: Final = 32 * 1024 * 1024
+BYTES_PER_TRANSACTION_MAX: Final = 8 * 1024 * 1024
+AHEAD_KIB: Final = 4 * 1024
+"""Of the changelog, beyond what is being looked at."""
 _POLL_S: Final = 0.1
 _AGAIN: Final = "run it again: it goes on where it stopped"
 
@@ -186,7 +188,8 @@ class Expansion:
 
     def run(self) -> Plan:
         """Do it, or what is left of it. Raises Failed, WrongUsage."""
-        plan = self.plan()
+        found = self._look()
+        plan = self._planned(found)
         if plan.done:
             return plan
         self._wait_until_nobody_runs()
@@ -196,13 +199,14 @@ class Expansion:
         transactional_id = f"{self._settings.application_id}.expand"
         self._producer = transactional_producer(self._settings, transactional_id)
         self._wait_until_settled(plan)
-        found = self._look()
+        found = self._looked_again(found)
         plan = self._planned(found)
         if not plan.flipped:
             self._copy(plan, clean_first=begun_before)
             self._be_certain(plan, found)
             self._flip(found, plan)
-        self._remove(plan.after)
+        # What was copied stands on others, too, and belongs there.
+        self._remove(plan.after, range(plan.before))
         self._open()
         return plan
 
@@ -232,13 +236,21 @@ class Expansion:
                     found.channels[number].add(key)
         return found
 
+    def _looked_again(self, found: Found) -> Found:
+        """Since nobody runs any more; nothing is read where nothing was written meanwhile."""
+        places = self._places(self._topics.changelog)
+        ends = end_offsets(self._admin, self._settings, places)
+        if all(found.ends.get(place, 0) == end for place, end in ends.items()):
+            return found._replace(ends=ends)
+        return self._look()
+
     def _places(self, topic: str) -> list[Place]:
         count = partition_counts(self._admin, self._settings, [topic])[topic]
         return [(topic, number) for number in range(count)]
 
     def _records(self, places: Iterable[Place], ends: dict[Place, int]) -> Iterator[Message]:
         starts = first_offsets(self._admin, self._settings, places)
-        return records_between(self._settings, starts, ends)
+        return records_between(self._settings, starts, ends, fetch_wait_ms=50, ahead_kib=AHEAD_KIB)
 
     # -- nobody else
 
@@ -286,8 +298,11 @@ class Expansion:
     def _be_certain(self, plan: Plan, found: Found) -> None:
         """Right before the flip: nobody has decided anything meanwhile."""
         self._wait_until_nobody_runs()
-        now = self._look()
-        if now.applied != found.applied or self._stable_offsets(plan) != self._committed:
+        ends = end_offsets(self._admin, self._settings, found.ends)
+        since = records_between(self._settings, found.ends, ends)
+        # Each transaction of a dispatcher has such a record; nothing of this has.
+        decided = any(message.key() == APPLIED_OFFSETS_KEY for message in since)
+        if decided or self._stable_offsets(plan) != self._committed:
             raise Failed(f"a dispatcher ran meanwhile; stop all of them, and {_AGAIN}")
 
     # -- the steps
@@ -301,7 +316,7 @@ class Expansion:
     def _copy(self, plan: Plan, *, clean_first: bool) -> None:
         if clean_first:
             # What an attempt left that was broken off: some of it may be older than what is there.
-            self._remove(plan.before)
+            self._remove(plan.before, range(plan.after))
         for number in range(plan.before):
             records = sum(
                 self._copy_partition(topic, number, plan.after)
@@ -339,12 +354,12 @@ class Expansion:
         self._write(flip_records(found, plan, self._topics.changelog, topic_ids))
         self._report(f"flipped: the states are those of {plan.after} partitions")
 
-    def _remove(self, count: int) -> None:
-        """Tombstones for what doesn't belong where it is, with so many partitions."""
-        removed = 0
-        for topic in (self._topics.changelog, self._topics.register):
-            for _, number in self._places(topic):
-                removed += self._remove_partition(topic, number, count)
+    def _remove(self, count: int, numbers: Iterable[int]) -> None:
+        """Tombstones for what doesn't belong on these, with so many partitions."""
+        topics = (self._topics.changelog, self._topics.register)
+        removed = sum(
+            self._remove_partition(topic, number, count) for number in numbers for topic in topics
+        )
         self._report(f"removed {removed} records from where they stood")
 
     def _remove_partition(self, topic: str, number: int, count: int) -> int:

@@ -59,15 +59,18 @@ def admin_client(settings: Settings) -> AdminClient:
         return AdminClient(_config(settings))
 
 
-def reader(settings: Settings, *, fetch_wait_ms: int = 500) -> Consumer:
+def reader(settings: Settings, *, fetch_wait_ms: int = 500, ahead_kib: int = 65_536) -> Consumer:
     """A consumer for `assign`: it reads what is committed, joins no group, commits nothing.
 
     `fetch_wait_ms` is how long a broker waits for more at a partition's end; a consumer that is
-    put elsewhere waits so long for the question that it asked there.
+    put elsewhere waits so long for the question that it asked there. `ahead_kib` is what is read
+    ahead at most.
     """
     config = _config(
         settings,
         fetch_wait_max_ms=fetch_wait_ms,
+        fetch_queue_backoff_ms=10,  # when so much is read ahead; a second by default
+        queued_max_messages_kbytes=ahead_kib,
         group_id=f"{settings.application_id}-cli",
         isolation_level="read_committed",
         auto_offset_reset="earliest",
@@ -248,7 +251,12 @@ def committed_offsets(
 
 
 def records_between(
-    settings: Settings, starts: Mapping[Place, int], ends: Mapping[Place, int]
+    settings: Settings,
+    starts: Mapping[Place, int],
+    ends: Mapping[Place, int],
+    *,
+    fetch_wait_ms: int = 500,
+    ahead_kib: int = 65_536,
 ) -> Iterator[Message]:
     """The committed records of each partition from its start up to its end.
 
@@ -258,7 +266,7 @@ def records_between(
     open_places = {place for place in starts if starts[place] < ends[place]}
     if not open_places:
         return
-    consumer = reader(settings)
+    consumer = reader(settings, fetch_wait_ms=fetch_wait_ms, ahead_kib=ahead_kib)
     try:
         consumer.assign([TopicPartition(*place, starts[place]) for place in open_places])
         silent_since = time.monotonic()

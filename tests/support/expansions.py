@@ -46,7 +46,11 @@ if step:
 if size := os.environ.pop("TEST_RECORDS", ""):
     expansion.RECORDS_PER_TRANSACTION_MAX = int(size)
 from streams.cli import main
-sys.exit(main(sys.argv[1:]))
+status = main(sys.argv[1:])
+if os.environ.get("TEST_MEMORY"):
+    (line,) = (line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    print("most memory:", int(line.split()[1]) >> 10, "MiB")
+sys.exit(status)
 """
 TIMEOUT_S = 120.0
 KILLED = -signal.SIGKILL
