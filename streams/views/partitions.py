@@ -256,6 +256,11 @@ class Views:
         self._generation = generation
         self._put_off.clear()  # read again from where the standings stand
         wanted = set(numbers)
+        if max(wanted, default=0) >= self.partition_count:
+            raise RuntimeError(
+                f"there are more than {self.partition_count} partitions since this process began:"
+                " start it again"
+            )
         self.partitions = {n: held for n, held in self.partitions.items() if n in wanted}
         added = [PartitionStandings(number) for number in sorted(wanted - self.partitions.keys())]
         self.partitions.update((each.number, each) for each in added)

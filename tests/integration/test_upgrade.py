@@ -113,6 +113,27 @@ def test_what_a_later_version_adds_to_other_records_is_passed_over() -> None:
     assert msgspec.json.decode(encoded, type=DispatcherStatus) == status
 
 
+def test_the_released_version_reads_the_records_of_an_expansion(released: Path) -> None:
+    """So that a rollback after one is possible; the former counts are what it leaves out."""
+    applied = AppliedOffsets(8, {"leads.batches": AppliedInput("id", 3)}, former_counts=(4,))
+    program = (
+        "import sys; from dispatcher import state_records as s\n"
+        "read = s.read_applied_offsets(sys.stdin.buffer.read())\n"
+        "sys.stdout.buffer.write(s.applied_offsets_value(read))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=applied_offsets_value(applied),
+        cwd=released,
+        env={**os.environ, "PYTHONPATH": str(released)},
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    kept = msgspec.structs.replace(applied, former_counts=msgspec.UNSET)
+    assert done.stdout == applied_offsets_value(kept)
+
+
 def test_restore_points_never_get_another_field() -> None:
     """They are compared as text: who left a field out would never again find what they wrote."""
     assert RestorePoint.__struct_fields__ == ("topic_id", "next_offset", "written_at_ms")

@@ -17,7 +17,7 @@ def expanded(run: Run, *steps: str) -> None:
     It is killed after each of the steps, in that order; then run to its end.
     """
     for dispatcher in run.dispatchers:
-        if dispatcher.is_running:
+        if dispatcher.is_running and not dispatcher.is_held:
             assert dispatcher.stop() == 0
     at_ms = time.time_ns() // 1_000_000
     for step in steps:
@@ -84,6 +84,22 @@ def killed_behind(run: Run) -> None:
     run.wait_until_shared()
     run.sending.hear_of(AFTER)
     run.wait_for_progress(200)
+
+
+@variant("F15", "a dispatcher stands still all the while", quick=False)
+def still(run: Run) -> None:
+    """Under load, in the middle of something; it wakes up when others have gone on."""
+    sleeper = run.dispatchers[0]
+    sleeper.hold()
+    expanded(run)
+    run.start("2")
+    run.start("3")
+    run.wait_until_shared()
+    run.wait_for_progress(100)
+    sleeper.go_on()
+    run.sending.hear_of(AFTER)
+    run.wait_for_progress(200)
+    run.wait_until_shared()
 
 
 @variant("F15", "killed at three steps")

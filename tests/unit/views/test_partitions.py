@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from dispatcher.limits import Limits
 from schemas.partitioning import partition_of
 from streams.replay import Replay
@@ -223,3 +225,10 @@ def test_what_waits_for_another_partition_is_bounded() -> None:
         value = placed[number][min(offset, len(placed[number]) - 1)]
         views.receive(number, offset, value, 1)
     assert views.partitions[number].channels
+
+
+def test_partitions_that_came_since_the_start_end_the_process() -> None:
+    """It would look for channels where they were."""
+    views = Views(2)
+    with pytest.raises(RuntimeError, match="start it again"):
+        views.hold([1, 2], 1)
