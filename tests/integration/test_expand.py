@@ -3,6 +3,7 @@
 import json
 import time
 from itertools import count
+from pathlib import Path
 
 from schemas.partitioning import partition_of
 from tests.reference import events
@@ -11,6 +12,7 @@ from tests.support.expansions import expand, partidor
 from tests.support.installation import Installation
 from tests.support.records import Json, Record
 from tests.support.traffic import day, one_batch_each, rosters
+from tests.views_process import ViewsProcess
 
 CHANNELS = 16
 BEFORE, AFTER = 4, 8
@@ -126,3 +128,63 @@ def test_nothing_is_done_while_a_dispatcher_runs(installation: Installation) -> 
     assert fewer.returncode in (1, 2)
     found = installation.admin.list_topics(timeout=30).topics
     assert len(found[installation.topics.changelog].partitions) == BEFORE
+
+
+def shown(installation: Installation, views: ViewsProcess) -> dict[str, Json]:
+    """What the views say of everybody, by channel."""
+    views.ready()
+    listed = views.get("/api/channels?limit=100").body
+    names = [each["channel"] for each in listed["channels"]]
+    assert len(names) == listed["total"] == len(set(names))
+    wanted = {each["channel"]: each["state_version"] for each in installation.decisions()}
+    found = {}
+    for name in names:
+        path = f"/api/channels/{name}"
+        views.until(path, lambda a, n=name: a.body.get("state_version") == wanted[n])
+        body = views.standings(name).body
+        found[name] = {key: body[key] for key in ("state_version", "standings")}
+    assert found.keys() == wanted.keys()
+    return found
+
+
+def test_the_views_go_on_with_what_a_channel_had(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """Right behind an expansion, with what was decided since, and read anew from the beginning."""
+    channels = 8
+
+    def views(name: str, data: str) -> ViewsProcess:
+        environment = {
+            "PARTIDOR_KAFKA__BOOTSTRAP_SERVERS": installation.bootstrap_servers,
+            "PARTIDOR_TOPIC_PREFIX": installation.topics.prefix,
+            "PARTIDOR_APPLICATION_ID": installation.name,
+            "PARTIDOR_REDIS_URL": installation.redis_url,
+            "PARTIDOR_VIEWS__DATA_DIR": str(tmp_path / data),
+            "PARTIDOR_VIEWS__SNAPSHOT_INTERVAL_MS": "300",
+        }
+        return ViewsProcess(environment, tmp_path / f"{name}.log")
+
+    installation.publish(rosters(channels))
+    one = installation.started()
+    installation.process(day(500, channels, seed=1))
+    with views("before", "kept") as before:
+        as_it_was = shown(installation, before)
+        assert before.stop() == 0
+    assert one.stop() == 0
+    expanded(installation)
+    with views("after", "kept") as after:
+        assert shown(installation, after) == as_it_was
+        installation.publisher.use_partitions(AFTER)
+        installation.started("after")
+        installation.process(day(500, channels, seed=2))
+        going_on = shown(installation, after)
+        moved = [name for name in going_on if partition_of(name.encode(), AFTER) >= BEFORE]
+        assert moved
+        for name in moved:
+            versions = going_on[name]["state_version"]
+            page = after.get(f"/api/channels/{name}/decisions?limit=1000").body["decisions"]
+            assert [each["state_version"] for each in page] == list(range(versions, 0, -1))
+            first = after.get(f"/api/channels/{name}/decisions/1")
+            assert (first.status, first.body["type"]) == (200, "roster_changed")
+    with views("anew", "empty") as anew:
+        assert shown(installation, anew) == going_on
