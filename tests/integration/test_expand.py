@@ -43,21 +43,23 @@ def placed(installation: Installation, topic: str, batch_id: str) -> list[Record
 
 def test_a_channel_keeps_its_state_on_its_new_partition(installation: Installation) -> None:
     """Errors, duplicates windows, parked leads: all of it goes on where the key hashes to now."""
-    installation.publish(rosters(CHANNELS))
-    installation.publish([events.lead_batch("parked", 3, "nobody")])
+    mover = a_channel(BEFORE, AFTER)
+    many = [events.lead_batch(f"many-{number}", 1, mover) for number in range(60)]
+    installation.publish([*rosters(CHANNELS), events.roster("r", {"A": "1"}, mover)])
+    installation.publish([events.lead_batch("parked", 3, "nobody"), *many])
     one = installation.started()
     installation.process(day(2_000, CHANNELS, seed=1))
     assert one.stop() == 0
     said = expanded(installation)
     assert said.startswith("4 -> 8 partitions: ")
     installation.publisher.use_partitions(AFTER)
-    installation.publisher.publish(day(2_000, CHANNELS, seed=1))  # all of it again
+    installation.publisher.publish([*day(2_000, CHANNELS, seed=1), *many])  # all of it again
     installation.publisher.publish(day(2_000, CHANNELS, seed=2))
     installation.publisher.publish([events.roster("at-last", {"A": "1"}, "nobody")])
     installation.publisher.flush()
     installation.started("after")
     outcome = oracle.check(installation)
-    assert len(outcome.assignments) == 4_003
+    assert len(outcome.assignments) == 4_003 + len(many)
 
 
 def test_an_expansion_to_what_is_no_multiple_moves_states_both_ways(

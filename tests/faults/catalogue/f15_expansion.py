@@ -58,7 +58,7 @@ def go_on(run: Run) -> None:
     run.wait_for_progress(200)
 
 
-@variant("F15", "expanded under load")
+@variant("F15", "expanded under load", quick=False)
 def under_load(run: Run) -> None:
     """Sources go on to send where keys belonged before."""
     expanded(run)
