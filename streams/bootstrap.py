@@ -5,6 +5,8 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -20,6 +22,7 @@ from streams.kafka_broker import (
 )
 from streams.logs import configure_logs
 from streams.memory import give_back
+from streams.observing import UNOBSERVED, Observer
 from streams.processor import Processor
 from streams.restore import RETRY_WAIT_S
 from streams.settings import Settings
@@ -34,20 +37,20 @@ class CannotStart(Exception):
     """Something that the dispatcher needs isn't as it has to be; the text says what to do."""
 
 
-def open_processor(settings: Settings, logger: Any) -> Processor:
+def open_processor(settings: Settings, logger: Any, observer: Observer = UNOBSERVED) -> Processor:
     """Connect everything, check that it is fit to run with, and make a processor.
 
     Raises CannotStart, or SlotContested.
     """
     cluster = KafkaCluster(settings, logger=logging.getLogger("librdkafka"))
     try:
-        return _wired(settings, cluster, logger)
+        return _wired(settings, cluster, logger, observer)
     except BaseException:
         cluster.close()
         raise
 
 
-def _wired(settings: Settings, cluster: KafkaCluster, logger: Any) -> Processor:
+def _wired(settings: Settings, cluster: KafkaCluster, logger: Any, observer: Observer) -> Processor:
     client_logger = logging.getLogger("librdkafka")
     facts = _first_look(settings, cluster)
     store = RedisStore(
@@ -58,7 +61,10 @@ def _wired(settings: Settings, cluster: KafkaCluster, logger: Any) -> Processor:
     )
     _check_eviction(store, logger)
     transactions = Transactions(
-        lambda: KafkaProducer(settings, logger=client_logger), settings, logger=logger
+        lambda: KafkaProducer(settings, logger=client_logger),
+        settings,
+        logger=logger,
+        observer=observer,
     )
     try:
         transactions.open()
@@ -76,6 +82,7 @@ def _wired(settings: Settings, cluster: KafkaCluster, logger: Any) -> Processor:
         store=store,
         dead_letter_partitions=facts[settings.topics.dead_letters].partition_count,
         logger=logger,
+        observer=observer,
     )
 
 
@@ -117,13 +124,33 @@ def run(settings: Settings) -> int:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
-    with Watchdog(settings.stall_max_ms) as watchdog:
-        return _run(settings, watchdog, logger, stopping)
+    with Watchdog(settings.stall_max_ms) as watchdog, _observed(settings, logger) as observer:
+        return _run(settings, watchdog, observer, logger, stopping)
 
 
-def _run(settings: Settings, watchdog: Watchdog, logger: Any, stopping: list[int]) -> int:
+@contextmanager
+def _observed(settings: Settings, logger: Any) -> Iterator[Observer]:
+    """Metrics and health over HTTP, if a port is given. Raises Failed if it is taken."""
+    if not settings.metrics_port:
+        yield UNOBSERVED
+        return
+    from streams.metrics.dispatcher import DispatcherMetrics
+    from streams.metrics.server import MetricsServer
+
+    metrics = DispatcherMetrics(settings)
+    health = metrics.health
+    questions = {"/livez": lambda: health.alive, "/readyz": lambda: health.ready}
+    host, port = settings.metrics_host, settings.metrics_port
+    with MetricsServer(metrics.registry, questions, host, port):
+        logger.info("serving metrics", host=host, port=port)
+        yield metrics
+
+
+def _run(
+    settings: Settings, watchdog: Watchdog, observer: Observer, logger: Any, stopping: list[int]
+) -> int:
     try:
-        processor = open_processor(settings, logger)
+        processor = open_processor(settings, logger, observer)
     except (CannotStart, SlotContested) as error:
         logger.error("cannot start", why=str(error))
         return 1

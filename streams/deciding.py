@@ -12,14 +12,13 @@ written. Each of these steps is a quarter faster for following its own kind.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from dispatcher.channel import Event, decide, decide_release, evolve
-from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
+from dispatcher.decisions import Decision, Dispatched, DuplicateIgnored, Parked, Rejected
 from dispatcher.encoding import encode_assignments, encode_decision
 from dispatcher.events import (
     BatchReceived,
@@ -32,12 +31,12 @@ from dispatcher.limits import Limits
 from dispatcher.times import timestamp_text
 from schemas.partitioning import partition_of
 from schemas.reasons import Reason
-from streams.broker import InputRecord, KeyValue, TopicPartition
+from streams.broker import InputRecord
 from streams.dead_letters import dead_letter, lead_in, lead_value
+from streams.draft import Draft, Note
 from streams.intake import Refused, read_batch, read_change, read_outcome
 from streams.settings import Settings
 from streams.task import Task
-from streams.transactions import Output
 
 TOGETHER_RECORDS_MAX: Final = 64
 TOGETHER_BYTES_MAX: Final = 262_144
@@ -48,31 +47,6 @@ SHORTER_AFTER_FAILURE: Final = 8
 
 Received = BatchReceived | ChangeReceived | OutcomeReceived
 Read = Callable[[bytes | None, Limits, InputRef, str | None], Received]
-
-
-class Draft:
-    """What one transaction will hold.
-
-    Attributes:
-        records: what goes out without headers, in order for each partition of a topic.
-        letters: what goes out with headers, in order.
-        size: how many records these are.
-        tasks: whose inputs were decided, by partition.
-        leads: how many were dispatched.
-    """
-
-    def __init__(self) -> None:
-        """Empty."""
-        self.records: defaultdict[TopicPartition, list[KeyValue]] = defaultdict(list)
-        self.letters: list[Output] = []
-        self.size = 0
-        self.tasks: dict[int, Task] = {}
-        self.leads = 0
-
-    def outputs(self) -> list[Output]:
-        """All of it."""
-        plain = [Output(*place, records) for place, records in self.records.items() if records]
-        return plain + self.letters
 
 
 class Decider:
@@ -169,7 +143,9 @@ class Decider:
             outcome = self._decided(task, event, record)
             if isinstance(outcome, Rejected):
                 at_version = task.state(event.channel).state_version
-                self._bury(record, outcome.reason, outcome.detail, draft, state_version=at_version)
+                self._bury(
+                    record, outcome.reason, outcome.detail, draft, of=event, at_version=at_version
+                )
                 continue
             first = outcome[0]
             if isinstance(first, Dispatched | Parked) and first.rejected_leads:
@@ -219,7 +195,7 @@ class Decider:
                 for lead in decision.rejected_leads:
                     raw = lead.raw or lead_in(record.value, lead.place)
                     value = lead_value(event, lead, raw)
-                    self._bury(record, lead.reason, lead.detail, draft, value)
+                    self._bury(record, lead.reason, lead.detail, draft, value, of=event)
 
     def _emit(
         self, task: Task, decided: Sequence[tuple[bytes, tuple[Decision, ...]]], draft: Draft
@@ -229,10 +205,13 @@ class Decider:
         already = len(assignments)
         for key, decisions in decided:
             for decision in decisions:
+                draft.decided[type(decision)] += 1
                 if isinstance(decision, Dispatched):
                     assignments += [(key, value) for value in encode_assignments(decision)]
                     if decision.routed:
                         self._send_on(task, decision, draft)
+                elif isinstance(decision, Parked | DuplicateIgnored):
+                    draft.note(_noted(decision))
         leads = len(assignments) - already
         events = [
             (key, encode_decision(decision)) for key, decisions in decided for decision in decisions
@@ -276,9 +255,18 @@ class Decider:
         detail: str,
         draft: Draft,
         value: bytes | None = None,
-        state_version: int | None = None,
+        *,
+        of: Received | None = None,
+        at_version: int | None = None,
     ) -> None:
+        """`of`: the event, if it could be read; `at_version`: of the state that refuses it."""
         draft.size += 1
+        draft.refused[reason] += 1
+        # The key of what can't be read may be anything.
+        channel = of.channel if of is not None else ""
+        batch_id = of.batch_id if isinstance(of, BatchReceived) else ""
+        place = (record.topic, record.partition, record.offset)
+        draft.note(Note("refused", channel, batch_id, *place, reason.value))
         draft.letters.append(
             dead_letter(
                 record,
@@ -288,6 +276,12 @@ class Decider:
                 partition_count=self._dead_letter_partitions,
                 bytes_max=self._settings.output_bytes_max,
                 value=value,
-                state_version=state_version,
+                state_version=at_version,
             )
         )
+
+
+def _noted(decision: Parked | DuplicateIgnored) -> Note:
+    event = "parked" if isinstance(decision, Parked) else "duplicate ignored"
+    place = (decision.input.topic, decision.input.partition, decision.input.offset)
+    return Note(event, decision.channel, decision.batch_id or "", *place)

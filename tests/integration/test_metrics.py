@@ -1,0 +1,94 @@
+"""What Prometheus and the probes see of a dispatcher is what happened."""
+
+import pytest
+
+from streams.local.ports import free_ports
+from streams.metrics.table import DISPATCHER, Kind
+from tests.reference import events
+from tests.support.installation import Installation
+from tests.support.metrics import Exposed
+from tests.support.waiting import wait_until
+
+
+def exposed_name(name: str, kind: Kind) -> str:
+    return f"{name}_count" if kind is Kind.HISTOGRAM else name
+
+
+@pytest.fixture
+def port() -> int:
+    return free_ports(1)[0]
+
+
+def test_counts_are_what_happened(installation: Installation, port: int) -> None:
+    """Leads, batches, decisions, dead letters, duplicates, parked leads; and what is committed."""
+    dispatcher = installation.started(metrics_port=port)
+    seen = Exposed(port)
+    wait_until(lambda: seen.ask("/readyz")[0] == 200, lambda: seen.ask("/readyz")[1])
+    installation.process([events.roster("r", {"A": "1", "B": "2"}, "web")])
+    installation.process(
+        [
+            *(events.lead_batch(f"b{number}", 10, "web") for number in range(20)),
+            events.lead_batch("b0", 10, "web"),
+            events.lead_batch("nobody", 7, "empty"),
+            events.change("assignee_left", "stranger", "web", assignee_id="Z"),
+        ]
+    )
+    installation.publisher.send(installation.topics.lead_batches, b"{", b"web")
+    installation.wait_until_processed()
+    expected = {
+        "partidor_leads_dispatched_total": 200,
+        "partidor_batches_dispatched_total": 20,
+        "partidor_duplicates_ignored_total": 1,
+        "partidor_dead_letters_total": 2,
+        "partidor_parked_leads": 7,
+        "partidor_channels": 2,
+        "partidor_channels_breached": 0,
+        "partidor_redis_up": 1,
+        "partidor_lag_records": 0,
+        "partidor_delay_seconds": 0,
+        "partidor_redis_unflushed_changes": 0,
+    }
+
+    def found() -> dict[str, float]:
+        return {name: seen.value(name) for name in expected}
+
+    wait_until(lambda: found() == expected, lambda: f"{found()}; {dispatcher.log_tail()}")
+    assert seen.value("partidor_dead_letters_total", reason="not_a_member") == 1
+    assert seen.value("partidor_dead_letters_total", reason="not_json") == 1
+    assert seen.value("partidor_decisions_total", kind="batch_parked") == 1
+    assert seen.value("partidor_partitions", state="running") == installation.partitions
+    assert 0 < seen.value("partidor_error_bound_used_ratio") <= 1
+    assert seen.value("partidor_parked_oldest_age_seconds") > 0
+    committed = seen.value("partidor_transactions_total", ending="committed")
+    assert committed == seen.value("partidor_transaction_records_count") > 0
+    assert seen.value("partidor_restore_duration_seconds_count") == installation.partitions
+    told = {line["reason"] for line in dispatcher.log("refused")}
+    assert told == {"not_a_member", "not_json"}
+    (parked,) = dispatcher.log("parked")
+    assert (parked["channel"], parked["batch_id"]) == ("empty", "nobody")
+    assert {"topic", "partition", "offset"} <= parked.keys()
+
+
+def test_every_metric_of_the_table_is_there(installation: Installation, port: int) -> None:
+    """From the first moment on, counters at 0; and nothing of ours that the table doesn't name."""
+    installation.started(metrics_port=port)
+    seen = Exposed(port)
+    wait_until(lambda: seen.value("partidor_ready") == 1, lambda: str(list(seen.samples())))
+    names = {name for name, _, _ in seen.samples() if name.startswith("partidor_")}
+    assert {exposed_name(metric.name, metric.kind) for metric in DISPATCHER} <= names
+    known = tuple(metric.name for metric in DISPATCHER)
+    assert all(name.startswith(known) for name in names)
+    assert seen.ask("/nothing")[0] == 404
+
+
+def test_a_dispatcher_that_hangs_is_seen_within_half_a_minute(
+    installation: Installation, port: int
+) -> None:
+    """Held still it answers nobody, which Prometheus and the probes take for down."""
+    dispatcher = installation.started(metrics_port=port, loop_age_max_ms=1_000)
+    seen = Exposed(port)
+    wait_until(lambda: seen.ask("/readyz")[0] == 200, lambda: seen.ask("/readyz")[1])
+    dispatcher.hold()
+    assert seen.ask("/livez")[0] == 0
+    dispatcher.go_on()
+    wait_until(lambda: seen.ask("/livez")[0] == 200, "it goes on")
