@@ -11,11 +11,13 @@ from tests.support.waiting import wait_until
 
 
 def exposed_name(name: str, kind: Kind) -> str:
+    """A name that it has among the samples."""
     return f"{name}_count" if kind is Kind.HISTOGRAM else name
 
 
 @pytest.fixture
 def port() -> int:
+    """A free one."""
     return free_ports(1)[0]
 
 

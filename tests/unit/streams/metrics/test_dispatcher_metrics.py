@@ -19,25 +19,30 @@ PARKED_AT_MS = 1_795_338_000_000
 
 @pytest.fixture
 def metrics() -> DispatcherMetrics:
+    """Of a process that has done nothing."""
     return DispatcherMetrics(Settings.model_construct())
 
 
 def value(metrics: DispatcherMetrics, name: str, **labels: str) -> float | None:
+    """A sample; None where there is none."""
     return metrics.registry.get_sample_value(name, labels)
 
 
 def look(metrics: DispatcherMetrics, now_ms: int = 0, **partitions: PartitionStanding) -> None:
+    """A look at these partitions, written p0, p1 and so on."""
     held = {int(name[1:]): each for name, each in partitions.items()}
     metrics.stands(ProcessStanding(True, True, True, now_ms, held))
 
 
 def state(channel: str, share: float, *, corrected: bool = False) -> ChannelState:
+    """A channel of two whose errors take this share of the bound."""
     error = round(share * LEAD / 2)
     promise = Promise(2, corrected=corrected)
     return ChannelState(channel, 1, roster=ROSTER, errors=(error, -error), promise=promise)
 
 
 def waiting(channel: str, leads: int, at: str) -> ChannelState:
+    """A channel with leads that wait since then."""
     parked = ParkedBatch(
         "b",
         at,
@@ -51,6 +56,7 @@ def waiting(channel: str, leads: int, at: str) -> ChannelState:
 
 
 def test_the_channel_that_is_furthest_off_counts(metrics: DispatcherMetrics) -> None:
+    """Of all partitions of the process."""
     metrics.changed(0, [state("near", 0.1), state("far", 0.9)])
     metrics.changed(1, [state("elsewhere", 0.5)])
     look(metrics)
@@ -64,6 +70,7 @@ def test_the_channel_that_is_furthest_off_counts(metrics: DispatcherMetrics) -> 
 
 
 def test_a_breach_is_counted_and_a_corrected_channel_is_none(metrics: DispatcherMetrics) -> None:
+    """Until the corrected one is back inside."""
     metrics.changed(0, [state("broken", 1.2), state("moved", 5.0, corrected=True)])
     look(metrics)
     assert value(metrics, "partidor_channels_breached") == 1
@@ -77,6 +84,7 @@ def test_a_breach_is_counted_and_a_corrected_channel_is_none(metrics: Dispatcher
 
 
 def test_parked_leads_age_until_they_are_gone(metrics: DispatcherMetrics) -> None:
+    """By the one that has waited longest."""
     metrics.loaded(0, [waiting("late", 3, "2026-11-22T09:00:00.000Z")])
     metrics.loaded(1, [waiting("later", 4, "2026-11-22T09:00:30.000Z")])
     look(metrics, PARKED_AT_MS + 60_000)

@@ -20,25 +20,30 @@ class _Clock:
 
 
 def partition(life: Life) -> PartitionStanding:
+    """In this state of its life."""
     return PartitionStanding(life, 0, {}, {}, None, 0, None)
 
 
 def standing(*lives: Life, **other: Any) -> ProcessStanding:
+    """A process with such partitions, well otherwise."""
     values = {"member": True, "has_producer": True, "redis_up": True, "now_ms": 0, **other}
     return ProcessStanding(partitions=dict(enumerate(map(partition, lives))), **values)
 
 
 @pytest.fixture
 def clock() -> _Clock:
+    """One that stands still."""
     return _Clock()
 
 
 @pytest.fixture
 def health(clock: _Clock) -> Health:
+    """Of a process that begins."""
     return Health(SETTINGS, clock)
 
 
 def test_a_start_is_alive_and_not_ready(health: Health) -> None:
+    """It has said nothing yet."""
     assert health.alive.well
     assert not health.ready.well
     assert health.ready.why == "starting"
@@ -58,12 +63,14 @@ def test_a_start_is_alive_and_not_ready(health: Health) -> None:
 def test_ready_is_who_may_decide_everything_it_owns(
     health: Health, found: ProcessStanding, well: bool, why: str
 ) -> None:
+    """Redis isn't needed for it."""
     health.rebalanced()
     health.stands(found)
     assert health.ready == (well, why)
 
 
 def test_a_member_that_was_given_nothing_yet_is_not_ready(health: Health) -> None:
+    """The first assignment is on its way."""
     health.stands(standing())
     assert not health.ready.well
 
@@ -71,6 +78,7 @@ def test_a_member_that_was_given_nothing_yet_is_not_ready(health: Health) -> Non
 def test_a_loop_that_stands_still_is_first_not_ready_and_then_not_alive(
     health: Health, clock: _Clock
 ) -> None:
+    """And is both again when it goes on."""
     health.rebalanced()
     health.stands(standing(Life.RUNNING))
     clock.now_s += 26
