@@ -159,21 +159,29 @@ def first_offsets(
 
 
 def end_offsets(
-    admin: AdminClient, settings: Settings, places: Iterable[Place]
+    admin: AdminClient, settings: Settings, places: Iterable[Place], *, committed: bool = True
 ) -> dict[Place, int]:
-    """Where what can be read of each partition ends: behind the last committed record."""
-    return _offsets(admin, settings, places, OffsetSpec.latest())
+    """Where what can be read of each partition ends: behind the last committed record.
+
+    With `committed` off: where the partition ends, what stands in open transactions included.
+    """
+    isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+    return _offsets(admin, settings, places, OffsetSpec.latest(), isolation)
 
 
 def _offsets(
-    admin: AdminClient, settings: Settings, places: Iterable[Place], spec: OffsetSpec
+    admin: AdminClient,
+    settings: Settings,
+    places: Iterable[Place],
+    spec: OffsetSpec,
+    isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
 ) -> dict[Place, int]:
     asked = {TopicPartition(topic, partition): spec for topic, partition in places}
     if not asked:
         return {}
     futures = admin.list_offsets(
         asked,
-        isolation_level=IsolationLevel.READ_COMMITTED,
+        isolation_level=isolation,
         request_timeout=settings.call_timeout_ms / 1000,
     )
     found = answers(settings, "can't ask for offsets", futures)

@@ -94,3 +94,50 @@ def test_a_dispatcher_that_hangs_is_seen_within_half_a_minute(
     assert seen.ask("/livez")[0] == 0
     dispatcher.go_on()
     wait_until(lambda: seen.ask("/livez")[0] == 200, "it goes on")
+
+
+def test_the_group_is_seen_also_while_no_dispatcher_runs(
+    installation: Installation, port: int
+) -> None:
+    """Lag, delay and owners under the names that exporters use; nobody's partitions are seen."""
+    topics = installation.topics
+    with installation.lag_server(port):
+        seen = Exposed(port)
+        wait_until(lambda: seen.ask("/readyz")[0] == 200, lambda: seen.ask("/readyz")[1])
+        assert seen.value("partidor_group_partition_owned") == 0
+        installation.publish([events.lead_batch(f"b{n}", 1, "web") for n in range(30)])
+        lag = {"consumergroup": installation.name, "topic": topics.lead_batches}
+        wait_until(
+            lambda: seen.value("kafka_consumergroup_lag", **lag) == 30,
+            lambda: str(seen.value("kafka_consumergroup_lag", **lag)),
+        )
+        assert seen.value("partidor_group_delay_seconds", topic=topics.lead_batches) > 0
+        installation.started()
+        everything = 3 * installation.partitions
+        wait_until(
+            lambda: (
+                seen.value("partidor_group_partition_owned") == everything
+                and seen.value("kafka_consumergroup_lag") == 0
+            ),
+            lambda: str(seen.value("partidor_group_partition_owned")),
+        )
+        assert seen.value("kafka_consumergroup_current_offset", **lag) == 30
+
+
+def test_a_transaction_that_stays_open_is_seen_to_get_older(
+    installation: Installation, port: int
+) -> None:
+    """Whoever began it; readers of that partition get no further meanwhile."""
+    place = {"topic": installation.topics.lead_batches, "partition": "1"}
+    with installation.lag_server(port):
+        seen = Exposed(port)
+        wait_until(lambda: seen.ask("/readyz")[0] == 200, lambda: seen.ask("/readyz")[1])
+        assert seen.value("partidor_open_transaction_seconds", **place) == 0
+        with installation.hanging_transaction(installation.topics.lead_batches, 1):
+            wait_until(
+                lambda: seen.value("partidor_open_transaction_seconds", **place) > 2,
+                "it gets older",
+            )
+        wait_until(
+            lambda: seen.value("partidor_open_transaction_seconds", **place) == 0, "it is gone"
+        )
