@@ -49,6 +49,11 @@ class Metric(NamedTuple):
     labels: tuple[str, ...] = ()
     buckets: Sequence[float] = ()
 
+    @property
+    def exposed(self) -> str:
+        """A name that it has among the samples."""
+        return f"{self.name}_count" if self.kind is Kind.HISTOGRAM else self.name
+
     def make(self, registry: CollectorRegistry) -> Any:
         """The client library's object for it, in a registry."""
         # Any: which class it is depends on the kind.
@@ -238,7 +243,7 @@ GROUP: Final = (
 )  # fmt: skip
 
 # Of the views.
-VIEWS_CAUGHT_UP = Metric(
+VIEWS_PARTITIONS = Metric(
     "partidor_views_partitions", Kind.GAUGE, "partitions read, by state: caught up, behind",
     ("state",),
 )  # fmt: skip
@@ -255,7 +260,7 @@ VIEWS_REQUEST_DURATION = Metric(
 )
 
 VIEWS: Final = (
-    BUILD, VIEWS_CAUGHT_UP, VIEWS_CHANNELS, VIEWS_LISTENERS, VIEWS_REQUESTS,
+    BUILD, VIEWS_PARTITIONS, VIEWS_CHANNELS, VIEWS_LISTENERS, VIEWS_REQUESTS,
     VIEWS_REQUEST_DURATION,
 )  # fmt: skip
 

@@ -3,16 +3,11 @@
 import pytest
 
 from streams.local.ports import free_ports
-from streams.metrics.table import DISPATCHER, Kind
+from streams.metrics.table import DISPATCHER
 from tests.reference import events
 from tests.support.installation import Installation
 from tests.support.metrics import Exposed
 from tests.support.waiting import wait_until
-
-
-def exposed_name(name: str, kind: Kind) -> str:
-    """A name that it has among the samples."""
-    return f"{name}_count" if kind is Kind.HISTOGRAM else name
 
 
 @pytest.fixture
@@ -77,7 +72,7 @@ def test_every_metric_of_the_table_is_there(installation: Installation, port: in
     seen = Exposed(port)
     wait_until(lambda: seen.value("partidor_ready") == 1, lambda: str(list(seen.samples())))
     names = {name for name, _, _ in seen.samples() if name.startswith("partidor_")}
-    assert {exposed_name(metric.name, metric.kind) for metric in DISPATCHER} <= names
+    assert {metric.exposed for metric in DISPATCHER} <= names
     known = tuple(metric.name for metric in DISPATCHER)
     assert all(name.startswith(known) for name in names)
     assert seen.ask("/nothing")[0] == 404
