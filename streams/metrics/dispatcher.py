@@ -140,8 +140,8 @@ class DispatcherMetrics(Observer):
 
     def stands(self, standing: ProcessStanding) -> None:
         """See `Observer`."""
-        self.health.stands(standing)
         self._gauges.show(standing, self._channels.values())
+        self.health.stands(standing)
 
 
 class _Channels:
