@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from dispatcher.redis_store import RedisStore
 from dispatcher.store import StoreUnavailable
 from streams.broker import CallFailed, InputLost, TopicFacts
+from streams.failure import Failed
 from streams.kafka_broker import (
     KafkaChangelogReader,
     KafkaCluster,
@@ -27,6 +28,7 @@ from streams.processor import Processor
 from streams.restore import RETRY_WAIT_S
 from streams.settings import Settings
 from streams.topic_checks import checked_facts
+from streams.tracing import Tracing
 from streams.transactions import OutcomeUnknown, SlotContested, Transactions
 from streams.watchdog import Watchdog
 
@@ -37,20 +39,32 @@ class CannotStart(Exception):
     """Something that the dispatcher needs isn't as it has to be; the text says what to do."""
 
 
-def open_processor(settings: Settings, logger: Any, observer: Observer = UNOBSERVED) -> Processor:
+class Instruments(NamedTuple):
+    """What looks on."""
+
+    observer: Observer = UNOBSERVED
+    tracing: Tracing | None = None
+
+
+NOBODY = Instruments()
+
+
+def open_processor(settings: Settings, logger: Any, instruments: Instruments = NOBODY) -> Processor:
     """Connect everything, check that it is fit to run with, and make a processor.
 
     Raises CannotStart, or SlotContested.
     """
     cluster = KafkaCluster(settings, logger=logging.getLogger("librdkafka"))
     try:
-        return _wired(settings, cluster, logger, observer)
+        return _wired(settings, cluster, logger, instruments)
     except BaseException:
         cluster.close()
         raise
 
 
-def _wired(settings: Settings, cluster: KafkaCluster, logger: Any, observer: Observer) -> Processor:
+def _wired(
+    settings: Settings, cluster: KafkaCluster, logger: Any, instruments: Instruments
+) -> Processor:
     client_logger = logging.getLogger("librdkafka")
     facts = _first_look(settings, cluster)
     store = RedisStore(
@@ -64,7 +78,7 @@ def _wired(settings: Settings, cluster: KafkaCluster, logger: Any, observer: Obs
         lambda: KafkaProducer(settings, logger=client_logger),
         settings,
         logger=logger,
-        observer=observer,
+        observer=instruments.observer,
     )
     try:
         transactions.open()
@@ -82,7 +96,8 @@ def _wired(settings: Settings, cluster: KafkaCluster, logger: Any, observer: Obs
         store=store,
         dead_letter_partitions=facts[settings.topics.dead_letters].partition_count,
         logger=logger,
-        observer=observer,
+        observer=instruments.observer,
+        tracing=instruments.tracing,
     )
 
 
@@ -124,8 +139,13 @@ def run(settings: Settings) -> int:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
-    with Watchdog(settings.stall_max_ms) as watchdog, _observed(settings, logger) as observer:
-        return _run(settings, watchdog, observer, logger, stopping)
+    with (
+        Watchdog(settings.stall_max_ms) as watchdog,
+        _observed(settings, logger) as observer,
+        _traced(settings) as tracing,
+    ):
+        instruments = Instruments(observer, tracing)
+        return _run(settings, watchdog, instruments, logger, stopping)
 
 
 @contextmanager
@@ -146,11 +166,36 @@ def _observed(settings: Settings, logger: Any) -> Iterator[Observer]:
         yield metrics
 
 
+@contextmanager
+def _traced(settings: Settings) -> Iterator[Tracing | None]:
+    """Traces, if they are switched on. Raises Failed without what they need."""
+    if not settings.tracing:
+        yield None
+        return
+    from streams.tracing import OpenTelemetry
+
+    try:
+        tracing = OpenTelemetry(settings)
+    except ImportError:
+        raise Failed(
+            "PARTIDOR_TRACING is on, and OpenTelemetry isn't installed: it comes with "
+            "the extra `tracing`"
+        ) from None
+    try:
+        yield tracing
+    finally:
+        tracing.close()
+
+
 def _run(
-    settings: Settings, watchdog: Watchdog, observer: Observer, logger: Any, stopping: list[int]
+    settings: Settings,
+    watchdog: Watchdog,
+    instruments: Instruments,
+    logger: Any,
+    stopping: list[int],
 ) -> int:
     try:
-        processor = open_processor(settings, logger, observer)
+        processor = open_processor(settings, logger, instruments)
     except (CannotStart, SlotContested) as error:
         logger.error("cannot start", why=str(error))
         return 1

@@ -31,12 +31,14 @@ from dispatcher.limits import Limits
 from dispatcher.times import timestamp_text
 from schemas.partitioning import partition_of
 from schemas.reasons import Reason
-from streams.broker import InputRecord
+from streams.broker import InputRecord, KeyValue
 from streams.dead_letters import dead_letter, lead_in, lead_value
 from streams.draft import Draft, Note
 from streams.intake import Refused, read_batch, read_change, read_outcome
 from streams.settings import Settings
 from streams.task import Task
+from streams.tracing import Tracing
+from streams.transactions import Output
 
 TOGETHER_RECORDS_MAX: Final = 64
 TOGETHER_BYTES_MAX: Final = 262_144
@@ -61,6 +63,7 @@ class Decider:
         settings: Settings,
         *,
         dead_letter_partitions: int,
+        tracing: Tracing | None = None,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -69,6 +72,7 @@ class Decider:
         `wall_ms` is the time in milliseconds since the epoch: what timers go by.
         """
         self._settings = settings
+        self._tracing = tracing
         self._limits = settings.limits.limits()
         self._dead_letters = settings.topics.dead_letters
         # Asked for with each event: names are put together whenever they are.
@@ -134,6 +138,7 @@ class Decider:
         self._emit(task, [(timer.channel.encode(), outcome)], draft)
 
     def _decide_together(self, task: Task, records: Sequence[InputRecord], draft: Draft) -> None:
+        began_ns = time.time_ns() if self._tracing is not None else 0
         events = [self._read(record, task.partition_count) for record in records]
         decided = []
         for number, (record, event) in enumerate(zip(records, events, strict=True), start=1):
@@ -157,7 +162,7 @@ class Decider:
                 # R13: what this one lets go comes before anything newer of its channel.
                 task.put_back(len(records) - number)
                 break
-        self._emit(task, decided, draft)
+        self._emit(task, decided, draft, records, began_ns)
 
     def _read(self, record: InputRecord, partition_count: int) -> Received | Refused:
         read = self._readers[record.topic]
@@ -198,27 +203,62 @@ class Decider:
                     self._bury(record, lead.reason, lead.detail, draft, value, of=event)
 
     def _emit(
-        self, task: Task, decided: Sequence[tuple[bytes, tuple[Decision, ...]]], draft: Draft
+        self,
+        task: Task,
+        decided: Sequence[tuple[bytes, tuple[Decision, ...]]],
+        draft: Draft,
+        records: Sequence[InputRecord] = (),
+        began_ns: int = 0,
     ) -> None:
-        """Write decisions, each with its channel in UTF-8, and the assignments of each."""
+        """Write decisions, each with its channel in UTF-8, and the assignments of each.
+
+        For traces: the `records` that they are about, and when their deciding began.
+        """
         assignments = draft.records[self._assignments, task.partition]
         already = len(assignments)
+        leads = 0
         for key, decisions in decided:
             for decision in decisions:
                 draft.decided[type(decision)] += 1
                 if isinstance(decision, Dispatched):
-                    assignments += [(key, value) for value in encode_assignments(decision)]
+                    own = [(key, value) for value in encode_assignments(decision)]
+                    if self._tracing is None:
+                        assignments += own
+                    else:
+                        leads += len(own)
+                        self._trace(task, decision, own, draft, records, began_ns)
                     if decision.routed:
                         self._send_on(task, decision, draft)
                 elif isinstance(decision, Parked | DuplicateIgnored):
                     draft.note(_noted(decision))
-        leads = len(assignments) - already
+        leads += len(assignments) - already
         events = [
             (key, encode_decision(decision)) for key, decisions in decided for decision in decisions
         ]
         draft.records[self._decisions, task.partition] += events
         draft.leads += leads
         draft.size += leads + len(events)
+
+    def _trace(
+        self,
+        task: Task,
+        decision: Dispatched,
+        assignments: Sequence[KeyValue],
+        draft: Draft,
+        records: Sequence[InputRecord],
+        began_ns: int,
+    ) -> None:
+        """Have a batch's assignments carry the trace that it came with."""
+        assert self._tracing is not None
+        headers = None
+        for record in () if decision.released else records:
+            if (record.topic, record.offset) == (decision.input.topic, decision.input.offset):
+                traced = self._tracing.batch(record, decision.batch_id, len(assignments), began_ns)
+                draft.traced.append(traced)
+                headers = traced.headers
+        if assignments:
+            place = (self._assignments, task.partition)
+            draft.letters.append(Output(*place, assignments, headers))
 
     def _send_on(self, task: Task, decision: Dispatched, draft: Draft) -> None:
         """What goes on to other channels, on partitions that may be anybody's.

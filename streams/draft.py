@@ -11,6 +11,7 @@ from dispatcher.decisions import Decision
 from schemas.reasons import Reason
 from streams.broker import KeyValue, TopicPartition
 from streams.task import Task
+from streams.tracing import Traced
 from streams.transactions import Output
 
 NOTES_MAX: Final = 20
@@ -46,12 +47,13 @@ class Draft:
 
     Attributes:
         records: what goes out without headers, in order for each partition of a topic.
-        letters: what goes out with headers, in order.
+        letters: what goes out with headers, in order; of assignments all or none.
         size: how many records these are.
         tasks: whose inputs were decided, by partition.
         leads: how many were dispatched.
         decided: how many decisions of each kind.
         refused: how many dead letters for each reason.
+        traced: batches with spans, which end with it.
         notes: what people may want to read of it in a log, the first of it.
     """
 
@@ -65,6 +67,7 @@ class Draft:
         self.decided: defaultdict[type[Decision], int] = defaultdict(int)
         self.refused: defaultdict[Reason, int] = defaultdict(int)
         self.notes: list[Note] = []
+        self.traced: list[Traced] = []
 
     def note(self, note: "Note") -> None:
         """For the log, once it is committed; what is too much is only counted."""

@@ -48,6 +48,7 @@ from streams.reporting import Parts, Reporter
 from streams.restore import Restorer
 from streams.settings import Settings
 from streams.task import Task
+from streams.tracing import Tracing
 from streams.transactions import Aborted, OutcomeUnknown, Output, Transactions
 
 
@@ -67,6 +68,7 @@ class Processor:
         dead_letter_partitions: int,
         logger: Any,
         observer: Observer = UNOBSERVED,
+        tracing: Tracing | None = None,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -123,6 +125,7 @@ class Processor:
         self._decider = Decider(
             settings,
             dead_letter_partitions=dead_letter_partitions,
+            tracing=tracing,
             wall_ms=wall_ms,
             monotonic=monotonic,
         )
@@ -370,6 +373,8 @@ class Processor:
         self._decider.succeeded()
         self.leads_dispatched += draft.leads
         self._observer.committed(draft)
+        for traced in draft.traced:
+            traced.end()
         for note in draft.notes:
             tell(self._log, note)
 

@@ -231,6 +231,11 @@ class Settings(BaseSettings):
     loop_age_max_ms: int = _setting(
         25_000, "ms", "without a turn of the loop; then a process isn't ready", ge=1_000
     )
+    tracing: bool = _setting(
+        False,
+        "",
+        "whether batches are traced (extra `tracing`); where to, OpenTelemetry's own variables say",
+    )
     log_level: Annotated[str, Field(pattern=r"^(debug|info|warning|error)$")] = _setting(
         "info", "", "debug, info, warning or error"
     )
