@@ -165,7 +165,7 @@ class Monitored(Installation):
 
     @contextmanager
     def unstable_offsets(self) -> Iterator[None]:
-        """A transaction with offsets of the group in it stays open: nobody can say what they are."""
+        """Offsets of the group stand in an open transaction: nobody can say what they are."""
         producer = Producer(
             {
                 "bootstrap.servers": self.bootstrap_servers,
