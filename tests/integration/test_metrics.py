@@ -41,14 +41,14 @@ def test_counts_are_what_happened(installation: Installation, port: int) -> None
             *(events.lead_batch(f"b{number}", 10, "web") for number in range(20)),
             events.lead_batch("b0", 10, "web"),
             events.lead_batch("nobody", [personal(n) for n in range(7)], "empty"),
-            events.lead_batch("half", [personal(1), personal(1)], "web"),
+            events.lead_batch("half", [personal(1), personal(2), personal(1)], "web"),
             events.change("assignee_left", "stranger", "web", assignee_id="Z"),
         ]
     )
     installation.publisher.send(installation.topics.lead_batches, b"{", b"web")
     installation.wait_until_processed()
     expected = {
-        "partidor_leads_dispatched_total": 201,
+        "partidor_leads_dispatched_total": 202,
         "partidor_batches_dispatched_total": 21,
         "partidor_duplicates_ignored_total": 1,
         "partidor_dead_letters_total": 3,
