@@ -49,11 +49,23 @@ class AppliedInput(msgspec.Struct, frozen=True):
 
 
 class AppliedOffsets(msgspec.Struct, frozen=True):
-    """A partition's record of what is applied, and of the topics that it was true for (R2, R3)."""
+    """A partition's record of what is applied, and of the topics that it was true for (R2, R3).
+
+    Attributes:
+        partition_count: where keys hash to.
+        former_counts: those of before expansions, oldest first. A version that doesn't know them
+            leaves them out of what it writes.
+    """
 
     partition_count: int
     inputs: dict[str, AppliedInput]
     schema_version: int = 1
+    former_counts: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def formers(self) -> tuple[int, ...]:
+        """`former_counts`; () where there are none."""
+        return () if isinstance(self.former_counts, msgspec.UnsetType) else self.former_counts
 
 
 class _Window(msgspec.Struct, frozen=True):

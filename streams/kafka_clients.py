@@ -59,15 +59,18 @@ def admin_client(settings: Settings) -> AdminClient:
         return AdminClient(_config(settings))
 
 
-def reader(settings: Settings, *, fetch_wait_ms: int = 500) -> Consumer:
+def reader(settings: Settings, *, fetch_wait_ms: int = 500, ahead_kib: int = 65_536) -> Consumer:
     """A consumer for `assign`: it reads what is committed, joins no group, commits nothing.
 
     `fetch_wait_ms` is how long a broker waits for more at a partition's end; a consumer that is
-    put elsewhere waits so long for the question that it asked there.
+    put elsewhere waits so long for the question that it asked there. `ahead_kib` is what is read
+    ahead at most.
     """
     config = _config(
         settings,
         fetch_wait_max_ms=fetch_wait_ms,
+        fetch_queue_backoff_ms=10,  # when so much is read ahead; a second by default
+        queued_max_messages_kbytes=ahead_kib,
         group_id=f"{settings.application_id}-cli",
         isolation_level="read_committed",
         auto_offset_reset="earliest",
@@ -90,6 +93,28 @@ def producer(settings: Settings) -> Producer:
     )
     with _known_properties():
         return Producer(config)
+
+
+def transactional_producer(settings: Settings, transactional_id: str) -> Producer:
+    """A producer whose records become visible together; opened, it fences any other of this id.
+
+    Raises Failed.
+    """
+    config = _config(
+        settings,
+        transactional_id=transactional_id,
+        transaction_timeout_ms=settings.transaction_timeout_ms,
+        message_max_bytes=settings.output_bytes_max,
+        linger_ms=5,
+        compression_type="lz4",
+    )
+    with _known_properties():
+        opened = Producer(config)
+    try:
+        opened.init_transactions(settings.call_timeout_ms / 1000)
+    except KafkaException as error:
+        raise problem(settings, "no transactional producer", error.args[0]) from None
+    return opened
 
 
 def problem(settings: Settings, what: str, error: KafkaError | None) -> Failed:
@@ -159,14 +184,13 @@ def first_offsets(
 
 
 def end_offsets(
-    admin: AdminClient, settings: Settings, places: Iterable[Place], *, committed: bool = True
+    admin: AdminClient, settings: Settings, places: Iterable[Place], *, stable: bool = True
 ) -> dict[Place, int]:
     """Where what can be read of each partition ends: behind the last committed record.
 
-    With `committed` off: where the partition ends, what stands in open transactions included.
+    Not stable: behind the last one of all, those of open transactions too.
     """
-    isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-    return _offsets(admin, settings, places, OffsetSpec.latest(), isolation)
+    return _offsets(admin, settings, places, OffsetSpec.latest(), stable=stable)
 
 
 def _offsets(
@@ -174,14 +198,17 @@ def _offsets(
     settings: Settings,
     places: Iterable[Place],
     spec: OffsetSpec,
-    isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    *,
+    stable: bool = True,
 ) -> dict[Place, int]:
     asked = {TopicPartition(topic, partition): spec for topic, partition in places}
     if not asked:
         return {}
     futures = admin.list_offsets(
         asked,
-        isolation_level=isolation,
+        isolation_level=(
+            IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
+        ),
         request_timeout=settings.call_timeout_ms / 1000,
     )
     found = answers(settings, "can't ask for offsets", futures)
@@ -192,17 +219,20 @@ def _offsets(
     return offsets
 
 
-def committed_offsets(settings: Settings, places: Iterable[Place]) -> dict[Place, int]:
+def committed_offsets(
+    settings: Settings, places: Iterable[Place], *, stable: bool = False
+) -> dict[Place, int]:
     """What the dispatchers' group reads next, where it has committed; it isn't joined.
 
+    Stable: transactions that could change it are waited for.
     Raises Failed. A consumer asks, because the admin client of librdkafka 2.16 ends the process
     (SIGSEGV) when a coordinator that is just starting answers with an error.
     """
     config = _config(
         settings,
         group_id=settings.application_id,
-        # An open transaction is no reason to wait: what was committed before it is asked for.
-        isolation_level="read_uncommitted",
+        # An open transaction is mostly no reason to wait: what was committed before it is asked.
+        isolation_level="read_committed" if stable else "read_uncommitted",
         enable_auto_commit=False,
     )
     with _known_properties():
@@ -221,7 +251,12 @@ def committed_offsets(settings: Settings, places: Iterable[Place]) -> dict[Place
 
 
 def records_between(
-    settings: Settings, starts: Mapping[Place, int], ends: Mapping[Place, int]
+    settings: Settings,
+    starts: Mapping[Place, int],
+    ends: Mapping[Place, int],
+    *,
+    fetch_wait_ms: int = 500,
+    ahead_kib: int = 65_536,
 ) -> Iterator[Message]:
     """The committed records of each partition from its start up to its end.
 
@@ -231,7 +266,7 @@ def records_between(
     open_places = {place for place in starts if starts[place] < ends[place]}
     if not open_places:
         return
-    consumer = reader(settings)
+    consumer = reader(settings, fetch_wait_ms=fetch_wait_ms, ahead_kib=ahead_kib)
     try:
         consumer.assign([TopicPartition(*place, starts[place]) for place in open_places])
         silent_since = time.monotonic()

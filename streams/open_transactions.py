@@ -23,7 +23,7 @@ class OpenTransactions:
         counts = partition_counts(admin, settings, names)
         places = [(name, number) for name in names for number in range(counts[name])]
         # In this order: what is committed meanwhile looks like nothing open, and never the reverse.
-        ends = end_offsets(admin, settings, places, committed=False)
+        ends = end_offsets(admin, settings, places, stable=False)
         stable = end_offsets(admin, settings, places)
         return {place: self._open_s(place, stable[place], ends[place], now_s) for place in places}
 

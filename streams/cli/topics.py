@@ -1,5 +1,7 @@
 """`partidor topics`: what the table of topics says, and what the cluster has."""
 
+from typing import Annotated
+
 import typer
 
 from streams.cli.configuration import load_settings
@@ -68,3 +70,40 @@ def check(as_json: JsonOption = False) -> None:
     else:
         note(f"all topics at {settings.bootstrap_servers} are as they should be")
     raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def expand(
+    partitions: Annotated[
+        int, typer.Option(min=1, max=10_000, help="How many there are to be; not fewer than now.")
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how many channels would move.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give the co-partitioned topics more partitions, and move channels' states along.
+
+    Stop all dispatchers first; sources, telephony systems and views go on.
+    If it is broken off, dispatchers refuse to start until it is run again.
+    Afterwards set PARTIDOR_PARTITIONS to the new number. See
+    deploy/upgrades.md.
+
+    Examples:
+      partidor topics expand --partitions 24 --dry-run
+      partidor topics expand --partitions 24
+    """
+    from streams.expansion import Expansion
+
+    settings = load_settings()
+    expansion = Expansion(settings, partitions, lambda text: note(f"partidor: {text}"))
+    plan = expansion.plan() if dry_run else expansion.run()
+    if as_json:
+        print_json({**plan._asdict(), "dry_run": dry_run})
+        return
+    if plan.done:
+        typer.echo(f"nothing to do: there are {plan.after} partitions, and every state is in place")
+        return
+    verb = "would move" if dry_run else "moved"
+    counts = f"{plan.before} -> {plan.after} partitions"
+    typer.echo(f"{counts}: {plan.moving:,} of {plan.channels:,} channels {verb}")

@@ -95,10 +95,11 @@ class KafkaProducer:
         records: Sequence[KeyValue],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
+        timestamp_ms: int | None = None,
     ) -> int:
         """See `broker.Producer`."""
-        if headers or len(records) == 1:
-            return self._produce_each(topic, partition, records, headers, on_offset)
+        if headers or timestamp_ms is not None or len(records) == 1:
+            return self._produce_each(topic, partition, records, headers, on_offset, timestamp_ms)
         messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
         if on_offset is not None:
             messages[0]["callback"] = _told(on_offset)
@@ -118,8 +119,11 @@ class KafkaProducer:
         records: Sequence[KeyValue],
         headers: Headers | None,
         on_offset: OnOffset | None,
+        timestamp_ms: int | None,
     ) -> int:
         optional: dict[str, Any] = {}
+        if timestamp_ms is not None:
+            optional["timestamp"] = timestamp_ms
         if headers:
             optional["headers"] = list(headers)
         for taken, (key, value) in enumerate(records):
