@@ -39,7 +39,8 @@ GROUPS_BYTES_MAX = 48 * 1024
 """Of the rows of groups in a decision: each lead of a batch can be a group of its own."""
 
 _encode = msgspec.json.Encoder().encode
-_DECISION_TYPES: dict[type[Decision], str] = {
+DECISION_TYPES: dict[type[Decision], str] = {
+    Dispatched: "batch_dispatched",
     RosterSettled: "roster_changed",
     Parked: "batch_parked",
     Released: "batch_released",
@@ -47,6 +48,7 @@ _DECISION_TYPES: dict[type[Decision], str] = {
     DayBegan: "day_began",
     OutcomeRecorded: "outcome_recorded",
 }
+"""What a decision is called where it is written."""
 
 
 def encode_assignments(decision: Dispatched) -> list[str]:
@@ -123,7 +125,7 @@ def encode_decision(decision: Decision) -> bytes:
     if isinstance(decision, Dispatched):
         return _encode_dispatched(decision)
     event: dict[str, Any] = {
-        "type": _DECISION_TYPES[type(decision)],
+        "type": DECISION_TYPES[type(decision)],
         "schema_version": 1,
         "channel": decision.channel,
     }

@@ -44,6 +44,8 @@ from schemas.scalars import MILLIONTHS
 TOLERANCE_LEADS = Fraction(1, 10**6)
 """What rounding at roster changes may add."""
 
+_TOLERANCE = float(TOLERANCE_LEADS)
+
 EXACT_MEMBERS_MAX = 500
 """Beyond, exact harmonic sums have hundreds of digits; floats are far closer than the tolerance."""
 
@@ -140,6 +142,25 @@ class Promise(msgspec.Struct, frozen=True):
             and Fraction(min(errors), denominator) >= low - TOLERANCE_LEADS
         )
 
+    def used(self, errors: Sequence[int], denominator: int) -> float:
+        """How much of the promise is used: 0 none, 1 all, over 1 a breach (unless corrected).
+
+        For people and alarms: in floats; `holds` says the same exactly.
+        """
+        if not any(errors):
+            return 0.0
+        low, high = self._float_bounds
+        ahead, owed = max(errors) / denominator, -min(errors) / denominator
+        return max(_share(ahead, high), _share(owed, -low))
+
+    @property
+    def _float_bounds(self) -> tuple[float, float]:
+        low, high = _float_bounds_leads(self.members_most, self.paused)
+        if isinstance(self.value_max, UnsetType):
+            return low, high
+        largest = self.value_max / MILLIONTHS
+        return low * largest, high * largest
+
     def could_be_uncorrected(self, errors: Sequence[int], denominator: int) -> bool:
         """Whether no k members together are owed more than the promise lets them be."""
         n = self.members_most
@@ -156,15 +177,6 @@ class Promise(msgspec.Struct, frozen=True):
             tail -= Fraction(1, k + 1) if n <= EXACT_MEMBERS_MAX else Fraction(1.0 / (k + 1))
         return True
 
-    def used(self, errors: Sequence[int], denominator: int) -> float:
-        """How much of the promise is used: 0 none, 1 all, over 1 a breach (unless corrected)."""
-        if not any(errors):
-            return 0.0
-        low, high = self.bounds_leads()
-        ahead = Fraction(max(errors), denominator)
-        owed = Fraction(-min(errors), denominator)
-        return float(max(ahead / high if high else 0, owed / -low if low else 0))
-
 
 @lru_cache(maxsize=1024)
 def _bounds_leads(members_most: int, paused: bool) -> tuple[Fraction, Fraction]:
@@ -178,3 +190,16 @@ def _bounds_leads(members_most: int, paused: bool) -> tuple[Fraction, Fraction]:
     else:
         harmonic = sum((Fraction(1, k) for k in range(2, n + 1)), start=Fraction(0))
     return -harmonic, 1 - Fraction(1, n)
+
+
+@lru_cache(maxsize=1024)
+def _float_bounds_leads(members_most: int, paused: bool) -> tuple[float, float]:
+    low, high = _bounds_leads(members_most, paused)
+    return float(low), float(high)
+
+
+def _share(error: float, bound: float) -> float:
+    """Both in leads, in the same direction; what the tolerance allows is no breach."""
+    if error > bound + _TOLERANCE:
+        return error / (bound or _TOLERANCE)
+    return min(1.0, max(0.0, error) / bound) if bound else 0.0

@@ -5,13 +5,16 @@ import logging
 import signal
 import sys
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import structlog
 
 from dispatcher.redis_store import RedisStore
 from dispatcher.store import StoreUnavailable
 from streams.broker import CallFailed, InputLost, TopicFacts
+from streams.failure import Failed
 from streams.kafka_broker import (
     KafkaChangelogReader,
     KafkaCluster,
@@ -20,10 +23,12 @@ from streams.kafka_broker import (
 )
 from streams.logs import configure_logs
 from streams.memory import give_back
+from streams.observing import UNOBSERVED, Observer
 from streams.processor import Processor
 from streams.restore import RETRY_WAIT_S
 from streams.settings import Settings
 from streams.topic_checks import checked_facts
+from streams.tracing import Tracing
 from streams.transactions import OutcomeUnknown, SlotContested, Transactions
 from streams.watchdog import Watchdog
 
@@ -34,20 +39,32 @@ class CannotStart(Exception):
     """Something that the dispatcher needs isn't as it has to be; the text says what to do."""
 
 
-def open_processor(settings: Settings, logger: Any) -> Processor:
+class Instruments(NamedTuple):
+    """What looks on."""
+
+    observer: Observer = UNOBSERVED
+    tracing: Tracing | None = None
+
+
+NOBODY = Instruments()
+
+
+def open_processor(settings: Settings, logger: Any, instruments: Instruments = NOBODY) -> Processor:
     """Connect everything, check that it is fit to run with, and make a processor.
 
     Raises CannotStart, or SlotContested.
     """
     cluster = KafkaCluster(settings, logger=logging.getLogger("librdkafka"))
     try:
-        return _wired(settings, cluster, logger)
+        return _wired(settings, cluster, logger, instruments)
     except BaseException:
         cluster.close()
         raise
 
 
-def _wired(settings: Settings, cluster: KafkaCluster, logger: Any) -> Processor:
+def _wired(
+    settings: Settings, cluster: KafkaCluster, logger: Any, instruments: Instruments
+) -> Processor:
     client_logger = logging.getLogger("librdkafka")
     facts = _first_look(settings, cluster)
     store = RedisStore(
@@ -58,7 +75,10 @@ def _wired(settings: Settings, cluster: KafkaCluster, logger: Any) -> Processor:
     )
     _check_eviction(store, logger)
     transactions = Transactions(
-        lambda: KafkaProducer(settings, logger=client_logger), settings, logger=logger
+        lambda: KafkaProducer(settings, logger=client_logger),
+        settings,
+        logger=logger,
+        observer=instruments.observer,
     )
     try:
         transactions.open()
@@ -76,6 +96,8 @@ def _wired(settings: Settings, cluster: KafkaCluster, logger: Any) -> Processor:
         store=store,
         dead_letter_partitions=facts[settings.topics.dead_letters].partition_count,
         logger=logger,
+        observer=instruments.observer,
+        tracing=instruments.tracing,
     )
 
 
@@ -117,13 +139,63 @@ def run(settings: Settings) -> int:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
-    with Watchdog(settings.stall_max_ms) as watchdog:
-        return _run(settings, watchdog, logger, stopping)
+    with (
+        Watchdog(settings.stall_max_ms) as watchdog,
+        _observed(settings, logger) as observer,
+        _traced(settings) as tracing,
+    ):
+        instruments = Instruments(observer, tracing)
+        return _run(settings, watchdog, instruments, logger, stopping)
 
 
-def _run(settings: Settings, watchdog: Watchdog, logger: Any, stopping: list[int]) -> int:
+@contextmanager
+def _observed(settings: Settings, logger: Any) -> Iterator[Observer]:
+    """Metrics and health over HTTP, if a port is given. Raises Failed if it is taken."""
+    if not settings.metrics_port:
+        yield UNOBSERVED
+        return
+    from streams.metrics.dispatcher import DispatcherMetrics
+    from streams.metrics.server import MetricsServer
+
+    metrics = DispatcherMetrics(settings)
+    health = metrics.health
+    questions = {"/livez": lambda: health.alive, "/readyz": lambda: health.ready}
+    host, port = settings.metrics_host, settings.metrics_port
+    with MetricsServer(metrics.registry, questions, host, port):
+        logger.info("serving metrics", host=host, port=port)
+        yield metrics
+
+
+@contextmanager
+def _traced(settings: Settings) -> Iterator[Tracing | None]:
+    """Traces, if they are switched on. Raises Failed without what they need."""
+    if not settings.tracing:
+        yield None
+        return
+    from streams.tracing import OpenTelemetry
+
     try:
-        processor = open_processor(settings, logger)
+        tracing = OpenTelemetry(settings)
+    except ImportError:
+        raise Failed(
+            "PARTIDOR_TRACING is on, and OpenTelemetry isn't installed: it comes with "
+            "the extra `tracing`"
+        ) from None
+    try:
+        yield tracing
+    finally:
+        tracing.close()
+
+
+def _run(
+    settings: Settings,
+    watchdog: Watchdog,
+    instruments: Instruments,
+    logger: Any,
+    stopping: list[int],
+) -> int:
+    try:
+        processor = open_processor(settings, logger, instruments)
     except (CannotStart, SlotContested) as error:
         logger.error("cannot start", why=str(error))
         return 1

@@ -123,6 +123,9 @@ class GroupConsumer(Protocol):
     def start_from(self, positions: Mapping[TopicPartition, int]) -> bool:
         """Deliver assigned partitions from these offsets on. False: not ready yet, ask again."""
 
+    def known_end(self, place: TopicPartition) -> int | None:
+        """The end of an assigned partition as last fetched, markers included; None: not known."""
+
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Deliver nothing of these until `resume`."""
 

@@ -16,14 +16,13 @@ written. Each of these steps is a quarter faster for following its own kind.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
 from dispatcher.channel import Event, decide, decide_release, evolve
-from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
+from dispatcher.decisions import Decision, Dispatched, DuplicateIgnored, Parked, Rejected
 from dispatcher.encoding import encode_assignments, encode_decision
 from dispatcher.events import (
     BatchReceived,
@@ -36,11 +35,13 @@ from dispatcher.limits import Limits
 from dispatcher.times import timestamp_text
 from schemas.partitioning import partition_of
 from schemas.reasons import Reason
-from streams.broker import InputRecord, KeyValue, TopicPartition
+from streams.broker import InputRecord, KeyValue
 from streams.dead_letters import dead_letter, lead_in, lead_value
+from streams.draft import Draft, Note
 from streams.intake import Refused, read_batch, read_change, read_outcome
 from streams.settings import Settings
 from streams.task import Task
+from streams.tracing import Tracing
 from streams.transactions import Output
 
 TOGETHER_RECORDS_MAX: Final = 64
@@ -62,31 +63,6 @@ class Moved(NamedTuple):
 Read = Callable[[bytes | None, Limits, InputRef, str | None], Received]
 
 
-class Draft:
-    """What one transaction will hold.
-
-    Attributes:
-        records: what goes out without headers, in order for each partition of a topic.
-        letters: what goes out with headers of its own, in order.
-        size: how many records these are.
-        tasks: whose inputs were decided, by partition.
-        leads: how many were dispatched.
-    """
-
-    def __init__(self) -> None:
-        """Empty."""
-        self.records: defaultdict[TopicPartition, list[KeyValue]] = defaultdict(list)
-        self.letters: list[Output] = []
-        self.size = 0
-        self.tasks: dict[int, Task] = {}
-        self.leads = 0
-
-    def outputs(self) -> list[Output]:
-        """All of it."""
-        plain = [Output(*place, records) for place, records in self.records.items() if records]
-        return plain + self.letters
-
-
 class Decider:
     """Decides what waits in tasks.
 
@@ -99,6 +75,7 @@ class Decider:
         settings: Settings,
         *,
         dead_letter_partitions: int,
+        tracing: Tracing | None = None,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -107,6 +84,7 @@ class Decider:
         `wall_ms` is the time in milliseconds since the epoch: what timers go by.
         """
         self._settings = settings
+        self._tracing = tracing
         self._limits = settings.limits.limits()
         self._dead_letters = settings.topics.dead_letters
         # Asked for with each event: names are put together whenever they are.
@@ -172,6 +150,7 @@ class Decider:
         self._emit(task, [(timer.channel.encode(), outcome)], draft)
 
     def _decide_together(self, task: Task, records: Sequence[InputRecord], draft: Draft) -> None:
+        began_ns = time.time_ns() if self._tracing is not None else 0
         events = [self._read(record, task) for record in records]
         decided = []
         for number, (record, event) in enumerate(zip(records, events, strict=True), start=1):
@@ -184,7 +163,9 @@ class Decider:
             outcome = self._decided(task, event, record)
             if isinstance(outcome, Rejected):
                 at_version = task.state(event.channel).state_version
-                self._bury(record, outcome.reason, outcome.detail, draft, state_version=at_version)
+                self._bury(
+                    record, outcome.reason, outcome.detail, draft, of=event, at_version=at_version
+                )
                 continue
             first = outcome[0]
             if isinstance(first, Dispatched | Parked) and first.rejected_leads:
@@ -196,7 +177,7 @@ class Decider:
                 # R13: what this one lets go comes before anything newer of its channel.
                 task.put_back(len(records) - number)
                 break
-        self._emit(task, decided, draft)
+        self._emit(task, decided, draft, records, began_ns)
 
     def _read(self, record: InputRecord, task: Task) -> Received | Refused | Moved:
         read = self._readers[record.topic]
@@ -234,27 +215,65 @@ class Decider:
                 for lead in decision.rejected_leads:
                     raw = lead.raw or lead_in(record.value, lead.place)
                     value = lead_value(event, lead, raw)
-                    self._bury(record, lead.reason, lead.detail, draft, value)
+                    self._bury(record, lead.reason, lead.detail, draft, value, of=event)
 
     def _emit(
-        self, task: Task, decided: Sequence[tuple[bytes, tuple[Decision, ...]]], draft: Draft
+        self,
+        task: Task,
+        decided: Sequence[tuple[bytes, tuple[Decision, ...]]],
+        draft: Draft,
+        records: Sequence[InputRecord] = (),
+        began_ns: int = 0,
     ) -> None:
-        """Write decisions, each with its channel in UTF-8, and the assignments of each."""
+        """Write decisions, each with its channel in UTF-8, and the assignments of each.
+
+        For traces: the `records` that they are about, and when their deciding began.
+        """
         assignments = draft.records[self._assignments, task.partition]
         already = len(assignments)
+        leads = 0
         for key, decisions in decided:
             for decision in decisions:
+                draft.decided[type(decision)] += 1
                 if isinstance(decision, Dispatched):
-                    assignments += [(key, value) for value in encode_assignments(decision)]
+                    own = [(key, value) for value in encode_assignments(decision)]
+                    if self._tracing is None:
+                        assignments += own
+                    else:
+                        leads += len(own)
+                        self._trace(task, decision, own, draft, records, began_ns)
                     if decision.routed:
                         self._send_on(task, decision, draft)
-        leads = len(assignments) - already
+                elif isinstance(decision, Parked | DuplicateIgnored):
+                    draft.note(_noted(decision))
+        leads += len(assignments) - already
         events = [
             (key, encode_decision(decision)) for key, decisions in decided for decision in decisions
         ]
         draft.records[self._decisions, task.partition] += events
         draft.leads += leads
         draft.size += leads + len(events)
+
+    def _trace(
+        self,
+        task: Task,
+        decision: Dispatched,
+        assignments: Sequence[KeyValue],
+        draft: Draft,
+        records: Sequence[InputRecord],
+        began_ns: int,
+    ) -> None:
+        """Have a batch's assignments carry the trace that it came with."""
+        assert self._tracing is not None
+        headers = None
+        for record in () if decision.released else records:
+            if (record.topic, record.offset) == (decision.input.topic, decision.input.offset):
+                traced = self._tracing.batch(record, decision.batch_id, len(assignments), began_ns)
+                draft.traced.append(traced)
+                headers = traced.headers
+        if assignments:
+            place = (self._assignments, task.partition)
+            draft.letters.append(Output(*place, assignments, headers))
 
     def _send_on(self, task: Task, decision: Dispatched, draft: Draft) -> None:
         """What goes on to other channels, on partitions that may be anybody's.
@@ -311,9 +330,18 @@ class Decider:
         detail: str,
         draft: Draft,
         value: bytes | None = None,
-        state_version: int | None = None,
+        *,
+        of: Received | None = None,
+        at_version: int | None = None,
     ) -> None:
+        """`of`: the event, if it could be read; `at_version`: of the state that refuses it."""
         draft.size += 1
+        draft.refused[reason] += 1
+        # The key of what can't be read may be anything.
+        channel = of.channel if of is not None else ""
+        batch_id = of.batch_id if isinstance(of, BatchReceived) else ""
+        place = (record.topic, record.partition, record.offset)
+        draft.note(Note("refused", channel, batch_id, *place, reason.value))
         draft.letters.append(
             dead_letter(
                 record,
@@ -323,6 +351,12 @@ class Decider:
                 partition_count=self._dead_letter_partitions,
                 bytes_max=self._settings.output_bytes_max,
                 value=value,
-                state_version=state_version,
+                state_version=at_version,
             )
         )
+
+
+def _noted(decision: Parked | DuplicateIgnored) -> Note:
+    event = "parked" if isinstance(decision, Parked) else "duplicate ignored"
+    place = (decision.input.topic, decision.input.partition, decision.input.offset)
+    return Note(event, decision.channel, decision.batch_id or "", *place)

@@ -23,13 +23,9 @@ The rules that hold here (design, section 4; the others in the modules that keep
   task is closed dirty.
 """
 
-import os
-import socket
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
-
-import msgspec
 
 from dispatcher.state_records import Record
 from dispatcher.store import RestorePoint, StateStore
@@ -41,17 +37,19 @@ from streams.broker import (
     RebalanceEvent,
     TopicPartition,
 )
-from streams.deciding import Decider, Draft
+from streams.deciding import Decider
+from streams.draft import Draft, tell
 from streams.lifecycle import Life
+from streams.observing import UNOBSERVED, Observer
 from streams.reception import Reception
 from streams.redis_sync import RedisSync, Zombie
 from streams.register import Register
+from streams.reporting import Parts, Reporter
 from streams.restore import Restorer
 from streams.settings import Settings
 from streams.task import Task
+from streams.tracing import Tracing
 from streams.transactions import Aborted, OutcomeUnknown, Output, Transactions
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Processor:
@@ -69,6 +67,8 @@ class Processor:
         store: StateStore,
         dead_letter_partitions: int,
         logger: Any,
+        observer: Observer = UNOBSERVED,
+        tracing: Tracing | None = None,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -84,8 +84,14 @@ class Processor:
         self._wall_ms = wall_ms
         self._sleep = sleep
         self._topics = settings.topics
+        self._observer = observer
         self._redis = RedisSync(
-            store, settings, logger=logger, wall_ms=wall_ms, monotonic=monotonic
+            store,
+            settings,
+            logger=logger,
+            observer=observer,
+            wall_ms=wall_ms,
+            monotonic=monotonic,
         )
         self._restorer = Restorer(
             settings,
@@ -94,6 +100,7 @@ class Processor:
             cluster,
             store,
             logger=logger,
+            observer=observer,
             wall_ms=wall_ms,
             monotonic=monotonic,
         )
@@ -118,6 +125,7 @@ class Processor:
         self._decider = Decider(
             settings,
             dead_letter_partitions=dead_letter_partitions,
+            tracing=tracing,
             wall_ms=wall_ms,
             monotonic=monotonic,
         )
@@ -125,8 +133,10 @@ class Processor:
         self._suspended: dict[int, Task] = {}
         self._starting: dict[int, Task] = {}
         self._ahead = Draft()
-        self._status_at = 0.0
-        self._started_at_ms = wall_ms()
+        parts = Parts(
+            consumer, transactions, self._restorer, self._reception, self._redis, observer
+        )
+        self._reporter = Reporter(settings, parts, wall_ms=wall_ms, monotonic=monotonic)
         self.leads_dispatched = 0
 
     # -- one turn of the loop
@@ -149,9 +159,10 @@ class Processor:
                 self._reception.look()
             self._flush(self.tasks.values())
             self._reception.balance(self.tasks.values())
-            self._write_status()
+            self._reporter.report(self.tasks, self.leads_dispatched)
         except OutcomeUnknown as unknown:
             self._start_over(str(unknown))
+        self._observer.turned()
 
     def close(self) -> None:
         """Stop in good order: Redis flushed for a bounded time, the group left."""
@@ -178,6 +189,7 @@ class Processor:
     def _handle_rebalances(self, events: Iterable[RebalanceEvent]) -> None:
         for event in events:
             self._log.info(f"partitions {event.kind.value}", partitions=sorted(event.partitions))
+            self._observer.rebalanced(event.kind)
             if event.kind is Rebalance.ASSIGNED:
                 self._assigned(event.partitions)
             elif event.kind is Rebalance.REVOKED:
@@ -226,6 +238,7 @@ class Processor:
         self._suspended.clear()
 
     def _leave(self, partition: int) -> None:
+        self._observer.left(partition)
         self._restorer.drop(partition)
         self._starting.pop(partition, None)
         self._reception.forget(partition)
@@ -350,6 +363,8 @@ class Processor:
             self._sleep(0.02)
             return
         for partition, task in draft.tasks.items():
+            if task.in_flight is not None:
+                self._observer.changed(partition, task.in_flight.states.values())
             task.commit(
                 records[partition],
                 stored[self._topics.changelog, partition],
@@ -357,6 +372,11 @@ class Processor:
             )
         self._decider.succeeded()
         self.leads_dispatched += draft.leads
+        self._observer.committed(draft)
+        for traced in draft.traced:
+            traced.end()
+        for note in draft.notes:
+            tell(self._log, note)
 
     def _to_register(self, partition: int, owners: list[Record]) -> list[Output]:
         """The offset of the last one says where the register ends."""
@@ -398,22 +418,3 @@ class Processor:
                     self._register.flush(task)
                 except Zombie as zombie:
                     self._log.error("zombie while handing over", why=str(zombie))
-
-    def _write_status(self) -> None:
-        now = self._monotonic()
-        if now < self._status_at:
-            return
-        interval_ms = self._settings.status_interval_ms
-        self._status_at = now + interval_ms / 1000
-        status = {
-            "slot": self._settings.slot,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "updated_at_ms": self._wall_ms(),
-            "started_at_ms": self._started_at_ms,
-            "leads_dispatched": self.leads_dispatched,
-            "restores": list(self._restorer.recent),
-            "redis": "up" if self._redis.available else "away",
-            "partitions": {str(n): task.life.value for n, task in sorted(self.tasks.items())},
-        }
-        self._redis.write_status(_encode(status), 5 * interval_ms)

@@ -153,6 +153,28 @@ class Reception:
                 self._consumer.resume(sorted(less))
             self._paused = want
 
+    def buffered(self, task: Task) -> dict[str, int]:
+        """Records received and not decided, by topic."""
+        counts = dict.fromkeys(self._inputs, 0)
+        counts[self._roster_topic] = len(task.changes)
+        for each in task.waiting:
+            counts[each.record.topic] += 1
+        for record in self._arrived.get(task.partition, ()):
+            counts[record.topic] += 1
+        return counts
+
+    def behind(self, task: Task) -> dict[str, int]:
+        """Records that Kafka has beyond what was received, by topic, where that is known.
+
+        Markers of transactions count, but for those at the very end.
+        """
+        found = {}
+        for place in self.places(task.partition):
+            end, at = self._consumer.known_end(place), self._positions.get(place)
+            if end is not None and at is not None:
+                found[place[0]] = max(0, end - at)
+        return found
+
     def look(self) -> None:
         """Now and then: is what isn't paused delivered? Raises CallFailed(STOP) if it never is."""
         self._watch.look(

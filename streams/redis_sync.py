@@ -21,6 +21,7 @@ from itertools import islice
 from typing import Any
 
 from dispatcher.store import RestorePoint, StateStore, StoreUnavailable
+from streams.observing import UNOBSERVED, Observer
 from streams.settings import Settings
 from streams.task import Task
 
@@ -38,6 +39,7 @@ class RedisSync:
         settings: Settings,
         *,
         logger: Any,
+        observer: Observer = UNOBSERVED,
         wall_ms: Callable[[], int],
         monotonic: Callable[[], float],
     ) -> None:
@@ -48,6 +50,7 @@ class RedisSync:
         self._wall_ms = wall_ms
         self._monotonic = monotonic
         self._retry_at = 0.0
+        self._observer = observer
         self.available = True
 
     def flush(self, task: Task) -> None:
@@ -59,7 +62,8 @@ class RedisSync:
             return  # nothing was ever committed: there is no prefix to be a copy of
         if copy.unflushed_since is None:
             copy.unflushed_since = self._monotonic()
-        if self._monotonic() < self._retry_at:
+        began_s = self._monotonic()
+        if began_s < self._retry_at:
             return
         point = RestorePoint(
             task.topic_ids[self._settings.topics.changelog], task.changelog_next, self._wall_ms()
@@ -74,6 +78,7 @@ class RedisSync:
             self.available = True
             self._log.info("Redis is back")
         if written:
+            self._observer.applied(self._monotonic() - began_s)
             copy.point = point
             copy.attempted = None
             copy.unflushed.clear()

@@ -43,6 +43,7 @@ from streams.broker import (
     Remedy,
     TopicFacts,
 )
+from streams.observing import UNOBSERVED, Observer
 from streams.partition_copy import group_by_channel, only_at_home
 from streams.settings import Settings
 from streams.task import Task
@@ -93,6 +94,13 @@ class Restore:
         self.not_before = 0.0
         self.waits_for: Step | None = None
 
+    @property
+    def source(self) -> str:
+        """Where its state comes from: memory, redis or changelog."""
+        if self.from_memory:
+            return "memory"
+        return "changelog" if self.whole else "redis"
+
 
 class Restorer:
     """Restores tasks with the ports it is given.
@@ -110,6 +118,7 @@ class Restorer:
         store: StateStore,
         *,
         logger: Any,
+        observer: Observer = UNOBSERVED,
         wall_ms: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -121,6 +130,7 @@ class Restorer:
         self._store = store
         self._log = logger
         self._wall_ms = wall_ms
+        self._observer = observer
         self.recent: deque[dict[str, int | float | str]] = deque(maxlen=RECENT_MAX)
         self._monotonic = monotonic
         self._topics = settings.topics
@@ -145,6 +155,12 @@ class Restorer:
     def busy(self) -> bool:
         """Whether any task is being restored."""
         return bool(self._restores)
+
+    def restoring_s(self, partition: int) -> float | None:
+        """For how long a partition is being restored; None if it isn't."""
+        if partition not in self._restores:
+            return None
+        return self._monotonic() - self._began[partition]
 
     @property
     def waiting(self) -> bool:
@@ -363,18 +379,17 @@ class Restorer:
         task.waiting.clear()
         task.waiting_bytes = 0
         task.rollback()
-        restored = {
+        seconds = self._monotonic() - self._began[task.partition]
+        restored: dict[str, int | float | str] = {
             "partition": task.partition,
             "channels": len(task.states) + len(task.cold),
             "changelog_records": restore.records_read,
-            "source": "memory"
-            if restore.from_memory
-            else "changelog"
-            if restore.whole
-            else "redis",
-            "seconds": round(self._monotonic() - self._began[task.partition], 3),
+            "source": restore.source,
+            "seconds": round(seconds, 3),
         }
         self._log.info("restored", **restored)
+        self._observer.restored(restore.source, seconds, restore.records_read)
+        self._observer.loaded(task.partition, task.states.values())
         self.recent.append({**restored, "at_ms": self._wall_ms()})
 
     def _start_offsets(self, restore: Restore, recorded: dict[str, int]) -> dict[str, int]:

@@ -219,6 +219,23 @@ class Settings(BaseSettings):
     status_interval_ms: int = _setting(
         2_000, "ms", "how often a process writes its partitions' states to Redis", ge=100
     )
+    metrics_port: int = _setting(
+        0,
+        "",
+        "port of `/metrics`, `/livez` and `/readyz`; with `run --processes` that of the first "
+        "process, the others have the next ones; 0: none",
+        ge=0,
+        le=65_535,
+    )
+    metrics_host: str = _setting("127.0.0.1", "", "address that they are served at", min_length=1)
+    loop_age_max_ms: int = _setting(
+        25_000, "ms", "without a turn of the loop; then a process isn't ready", ge=1_000
+    )
+    tracing: bool = _setting(
+        False,
+        "",
+        "whether batches are traced (extra `tracing`); where to, OpenTelemetry's own variables say",
+    )
     log_level: Annotated[str, Field(pattern=r"^(debug|info|warning|error)$")] = _setting(
         "info", "", "debug, info, warning or error"
     )

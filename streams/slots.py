@@ -36,8 +36,9 @@ DISPATCHER: Final[Command] = (*PARTIDOR, "run", "--with-starter")
 class _Slot:
     """One process at a time."""
 
-    def __init__(self, name: str, command: Command, wait_s: float) -> None:
+    def __init__(self, name: str, command: Command, wait_s: float, metrics_port: int) -> None:
         self.name = name
+        self._metrics_port = metrics_port
         self.failures = 0
         self._command = command
         self._least_wait_s = wait_s
@@ -66,7 +67,11 @@ class _Slot:
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
-            env={**os.environ, "PARTIDOR_SLOT": self.name},
+            env={
+                **os.environ,
+                "PARTIDOR_SLOT": self.name,
+                "PARTIDOR_METRICS_PORT": str(self._metrics_port),
+            },
         )
         self._started_at = now
 
@@ -114,7 +119,11 @@ def run_slots(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
     wait_s = settings.restart_wait_ms / 1000
-    slots = [_Slot(f"{settings.slot}-{number}", command, wait_s) for number in range(processes)]
+    port = settings.metrics_port
+    slots = [
+        _Slot(f"{settings.slot}-{number}", command, wait_s, port and port + number)
+        for number in range(processes)
+    ]
     failed = False
     while not stopping and not failed:
         for slot in slots:

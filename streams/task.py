@@ -302,6 +302,20 @@ class Task:
             return False
         return not (self.sticky and self._needs_owners(self.waiting[0].record))
 
+    @property
+    def oldest_ms(self) -> int | None:
+        """The time of the oldest record that isn't committed, milliseconds since 1970.
+
+        Within a topic records count as old as they stand.
+        """
+        firsts = [record.timestamp_ms for record in islice(self.changes, 1)]
+        firsts += [each.record.timestamp_ms for each in islice(self.waiting, 1)]
+        for overlay in (self.overlay, self.in_flight):
+            if overlay is not None:
+                firsts += [record.timestamp_ms for record in overlay.changes[:1]]
+                firsts += [each.record.timestamp_ms for each in overlay.waiting[:1]]
+        return min(firsts, default=None)
+
     def ready(self, now_ms: int) -> bool:
         """Whether anything can be decided, at this time."""
         return (

@@ -39,6 +39,7 @@ from streams.broker import (
     Remedy,
     TopicPartition,
 )
+from streams.observing import UNOBSERVED, Ending, Observer
 from streams.settings import Settings
 
 FENCED_WINDOW_S: Final = 300.0
@@ -83,10 +84,12 @@ class Transactions:
         settings: Settings,
         *,
         logger: Any,
+        observer: Observer = UNOBSERVED,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Makes no producer yet: `open` does."""
+        self._observer = observer
         self._make_producer = make_producer
         self._settings = settings
         self._log = logger
@@ -157,6 +160,26 @@ class Transactions:
         producer = self._producer
         if producer is None:
             raise AssertionError("no producer: open one first")
+        began_s, ending = self._monotonic(), Ending.UNKNOWN
+        try:
+            ends = self._run(producer, outputs, offsets, metadata, meanwhile)
+            ending = Ending.COMMITTED
+        except Aborted:
+            ending = Ending.ABORTED
+            raise
+        finally:
+            records = sum(len(output.records) for output in outputs)
+            self._observer.transaction_ended(ending, self._monotonic() - began_s, records)
+        return ends
+
+    def _run(
+        self,
+        producer: Producer,
+        outputs: Sequence[Output],
+        offsets: Mapping[TopicPartition, int],
+        metadata: bytes,
+        meanwhile: Callable[[], None],
+    ) -> dict[TopicPartition, int]:
         word = _BrokersWord()
         start = self._start(producer)
         try:
@@ -265,6 +288,7 @@ class Transactions:
     def _give_up(self, failed: CallFailed) -> NoReturn:
         """Close the producer: whatever is still on its way will be fenced. Always raises."""
         self.close()
+        self._observer.producer_replaced(fenced=failed.remedy is Remedy.FENCED)
         if failed.remedy is Remedy.FENCED:
             now = self._monotonic()
             self._fenced_at.append(now)

@@ -12,6 +12,7 @@ from streams.cli import (
     dead_letters,
     demo,
     documents,
+    lagging,
     outcomes,
     publishing,
     replaying,
@@ -64,7 +65,7 @@ app.add_typer(rosters.app, name="roster")
 app.add_typer(outcomes.app, name="outcome")
 app.command("watch")(watching.watch)
 app.command("show")(channels.show)
-app.command("lag")(channels.lag)
+app.command("lag")(lagging.lag)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("views")(views.views)
 app.command("explain")(asking.explain)

@@ -1,6 +1,5 @@
-"""`partidor show` and `partidor lag`: how channels and partitions stand."""
+"""`partidor show`: how channels stand."""
 
-import time
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,6 @@ from streams.cli.output import (
     Listing,
     amount,
     friendly,
-    note,
     print_json,
     print_listings,
     time_text,
@@ -156,50 +154,3 @@ def _notes(view: dict[str, Any]) -> None:
         typer.echo(f"BREACH of the promise: {bounds}; {promise['used']:.0%} is used.")
     if view["written_at_ms"] is not None:
         typer.echo(f"As of {time_text(view['written_at_ms'])}.")
-
-
-def lag(
-    lag_max: Annotated[
-        int | None, typer.Option("--max", min=0, help="Exit 1 when a partition's lag is above it.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """How far behind the dispatchers are, per partition of the input topics.
-
-    lag is in records; delay is the age of the first record that isn't
-    processed, in seconds; owner is the member of the consumer group, state what
-    that process says of the partition. Markers of transactions that sources
-    write are no lag when nothing else is left.
-
-    Examples:
-      partidor lag
-      partidor lag --max 10000 --json
-    """
-    import msgspec
-
-    from streams.lag import partition_lags
-
-    settings = load_settings()
-    rows, why_unknown = partition_lags(settings, time.time_ns() // 1_000_000)
-    if why_unknown:
-        note(f"partidor: states are unknown: {why_unknown}")
-    total = sum(row.lag for row in rows)
-    if as_json:
-        partitions = [msgspec.structs.asdict(row) for row in rows]
-        print_json({"group": settings.application_id, "lag": total, "partitions": partitions})
-    else:
-        shown = Listing(
-            f"Group {settings.application_id}: {total:,} records behind",
-            "topic", "partition", "end", "committed", "lag", "delay", "owner", "host", "state",
-            right=["partition", "end", "committed", "lag", "delay"],
-        )  # fmt: skip
-        for row in rows:
-            committed = "-" if row.committed is None else row.committed
-            delay = "?" if row.delay_seconds is None else f"{row.delay_seconds:.1f} s"
-            shown.add(
-                row.topic, row.partition, row.end, committed, row.lag, delay,
-                row.owner or "-", row.host or "-", row.state or "-",
-            )  # fmt: skip
-        print_listings(shown)
-    if lag_max is not None and any(row.lag > lag_max for row in rows):
-        raise typer.Exit(1)

@@ -141,6 +141,14 @@ class KafkaGroupConsumer:
         self._started.update(positions)
         return True
 
+    def known_end(self, place: TopicPartition) -> int | None:
+        """See `broker.GroupConsumer`."""
+        try:
+            _, end = self._consumer.get_watermark_offsets(Partition(*place), cached=True)
+        except KafkaException:
+            return None
+        return end if end >= 0 else None
+
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """See `broker.GroupConsumer`."""
         self._consumer.pause([Partition(topic, number) for topic, number in partitions])

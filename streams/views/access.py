@@ -28,7 +28,7 @@ TOKEN_LENGTH_MIN: Final = 16
 REFUSED_WAIT_S: Final = 1.0
 """How long a wrong token is answered later: so many guesses a second there are, times the next."""
 REFUSALS_AT_ONCE_MAX: Final = 8
-FREE_PATHS: Final = frozenset({"/healthz", "/sign-in"})
+FREE_PATHS: Final = frozenset({"/healthz", "/metrics", "/sign-in"})
 FREE_PREFIX: Final = "/static/"
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 

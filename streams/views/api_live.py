@@ -43,6 +43,11 @@ class ApiLive:
         self._listening = 0
         self._closed = False
 
+    @property
+    def listening(self) -> int:
+        """How many listen."""
+        return self._listening
+
     def close(self) -> None:
         """End every connection, within a look."""
         self._closed = True

@@ -7,12 +7,14 @@ ends with 0. Everything runs on one event loop, but for aiokafka's consumer, whi
 import asyncio
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import faust
 import structlog
+from aiohttp.typedefs import Middleware
 from confluent_kafka.admin import AdminClient
 from faust.app.base import BootStrategy
 
@@ -28,6 +30,7 @@ from streams.views.board import add_board
 from streams.views.credentials import faust_options
 from streams.views.keeping import Keeper
 from streams.views.leads import LeadSink, lead_follower
+from streams.views.metrics import ViewsMetrics
 from streams.views.operations import Operations
 from streams.views.partitions import Views
 from streams.views.quiet import quieten_libraries
@@ -95,12 +98,15 @@ def create_app(
     reader: ViewsReader,
     access: Access,
     data_directory: Path,
+    metrics: ViewsMetrics,
 ) -> ViewsApp:
     """The application, not started. Raises WrongUsage for properties that Faust can't honour."""
     app = ViewsApp(
         f"{settings.application_id}-views",
         **faust_options(settings.kafka, settings.application_id),
-        **_faust_settings(settings, own, access),
+        **_faust_settings(
+            settings, own, (metrics.middleware(), errors_as_json, access.middleware())
+        ),
         datadir=data_directory,
     )
     app.reader = reader
@@ -139,7 +145,9 @@ def create_app(
     return app
 
 
-def _faust_settings(settings: Settings, own: ViewsSettings, access: Access) -> dict[str, Any]:
+def _faust_settings(
+    settings: Settings, own: ViewsSettings, middlewares: Iterable[Middleware]
+) -> dict[str, Any]:
     return {
         "autodiscover": False,
         "broker_session_timeout": own.session_timeout_ms / 1000,
@@ -158,7 +166,7 @@ def _faust_settings(settings: Settings, own: ViewsSettings, access: Access) -> d
         "topic_disable_leader": True,
         "web_bind": own.host,
         "web_port": own.port,
-        "web_application_options": {"middlewares": [errors_as_json, access.middleware()]},
+        "web_application_options": {"middlewares": list(middlewares)},
         "web_graph_enabled": False,
         "web_metrics_enabled": False,
         "web_router_enabled": False,
@@ -219,13 +227,16 @@ async def _serve(
     access: Access,
     data_directory: Path,
 ) -> int:
-    app = create_app(settings, own, reader, access, data_directory)
     answers = _answers(settings, own, reader)
+    live = ApiLive(answers.versions)
+    metrics = ViewsMetrics(reader.views)
+    app = create_app(settings, own, reader, access, data_directory, metrics)
     # Faust's own pages are asked about by name; these paths hold any id, however it is written.
     served = cast("WebDriver", app.web).web_app
-    live = ApiLive(answers.versions)
     add_api(served.router, reader.views, answers, live, own.channels_per_page_max)
     board = add_board(served, answers)
+    metrics.listeners = lambda: live.listening + board.listening
+    served.router.add_get("/metrics", metrics.handler)
     add_sign_in(served.router, access, board)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,6 +2,7 @@
 
 - `/healthz`: 200 once all partitions that this process reads are caught up, else 503; either way
   how far each is.
+- `/metrics`: for Prometheus (see `metrics`), without a token: there is nothing of anybody in it.
 - `/api/...`: see `openapi.ROUTES`, and `/api/openapi.json`, which is made of it.
 
 Until a partition is caught up its channels answer 503: half of the numbers would look like all of

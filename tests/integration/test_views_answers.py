@@ -16,12 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from pydantic import TypeAdapter
 from schemathesis import GenerationMode
 
+from streams.metrics.table import VIEWS
 from streams.own_command import PARTIDOR
 from streams.views.openapi import ROUTES
 from tests.integration.test_cascade import BANK
 from tests.reference import events
 from tests.reference.histories import history
 from tests.support.installation import Installation
+from tests.support.metrics import Exposed
 from tests.views_process import Answer, ViewsProcess
 from tests.views_process.material import facts
 
@@ -254,6 +256,20 @@ def test_attributes_are_told_where_they_are_switched_on(served: Served, tmp_path
             told = telling.body("leads", event["lead_id"], channel="history-1")["assignments"]
             found = {each["assignment_id"]: each["attributes"] for each in told}
             assert found[event["assignment_id"]] == event["attributes"]
+
+
+def test_prometheus_sees_how_far_the_views_are(served: Served) -> None:
+    """Every partition caught up, every channel; requests by class of status, without any path."""
+    seen = Exposed(served.views.port)
+    assert seen.value("partidor_views_partitions", state="caught up") == 4
+    assert seen.value("partidor_views_partitions", state="behind") == 0
+    listed = served.all_pages("channels", "after", "channels", limit=100)
+    assert seen.value("partidor_views_channels") == len(listed)
+    before = seen.value("partidor_views_requests_total", status="4xx")
+    assert served.get("channels", "there-is-none").status == 404
+    assert seen.value("partidor_views_requests_total", status="4xx") == before + 1
+    names = {name for name, _, _ in seen.samples() if name.startswith("partidor_")}
+    assert {metric.exposed for metric in VIEWS} <= names
 
 
 def test_operations_say_how_it_goes(served: Served) -> None:

@@ -181,6 +181,10 @@ class SimConsumer:
         """See `broker.GroupConsumer`."""
         return SimAskedOffsets(self._calls, self._group, partitions, self._timeout_ms)
 
+    def known_end(self, place: TopicPartition) -> int | None:
+        """See `broker.GroupConsumer`."""
+        return self._seen.get(place)
+
     def start_from(self, positions: Mapping[TopicPartition, int]) -> bool:
         """See `broker.GroupConsumer`."""
         if self._rng.random() < 0.1:

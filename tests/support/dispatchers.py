@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ if failpoint := os.environ.pop("PARTIDOR_TEST_FAILPOINT", ""):
     from tests.support import failpoints
     failpoints.install(failpoint)
 from streams.cli import main
-sys.exit(main(["run"]))
+sys.exit(main(sys.argv[1:]))
 """
 CODE = os.pathsep.join(
     map(os.fspath, (Path(streams.__file__).parents[1], Path(__file__).parents[2]))
@@ -45,15 +45,21 @@ LOG_TAIL_CHARACTERS = 3_000
 
 
 class DispatcherProcess:
-    """One `partidor run`; its log lines are kept as JSON."""
+    """One `partidor run`, or another command that goes on; its log lines are kept as JSON."""
 
-    def __init__(self, slot: str, environment: Mapping[str, str], log_path: Path) -> None:
+    def __init__(
+        self,
+        slot: str,
+        environment: Mapping[str, str],
+        log_path: Path,
+        command: Sequence[str] = ("run",),
+    ) -> None:
         """Starts at once. `environment` is added to this process's own."""
         self.slot = slot
         self.log_path = log_path
         with log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _RUN],
+                [sys.executable, "-c", _RUN, *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,

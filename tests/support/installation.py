@@ -5,12 +5,14 @@ Made for one test or one file of tests, on a Kafka and a Redis that others use a
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
 import redis
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.failure import Failed
@@ -127,9 +129,18 @@ class Installation:
 
         `code` is the directory of another version's packages.
         """
-        environment = {
+        environment = self.environment(slot, **settings)
+        if code is not None:
+            environment["PYTHONPATH"] = str(code)
+        log_path = self.directory / f"{self.name}-{len(self.dispatchers)}-slot-{slot}.log"
+        dispatcher = DispatcherProcess(slot, environment, log_path)
+        self.dispatchers.append(dispatcher)
+        return dispatcher
+
+    def environment(self, slot: str = "0", /, **settings: object) -> dict[str, str]:
+        """What a process of this installation is told; settings as `start` takes them."""
+        return {
             **QUICK,
-            **({} if code is None else {"PYTHONPATH": str(code)}),
             "PARTIDOR_APPLICATION_ID": self.name,
             "PARTIDOR_TOPIC_PREFIX": f"{self.name}.",
             "PARTIDOR_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
@@ -139,10 +150,39 @@ class Installation:
             "PARTIDOR_SLOT": slot,
             **{f"PARTIDOR_{name.upper()}": str(value) for name, value in settings.items()},
         }
-        log_path = self.directory / f"{self.name}-{len(self.dispatchers)}-slot-{slot}.log"
-        dispatcher = DispatcherProcess(slot, environment, log_path)
-        self.dispatchers.append(dispatcher)
-        return dispatcher
+
+    @contextmanager
+    def lag_server(self, port: int) -> Iterator[DispatcherProcess]:
+        """`partidor lag --serve` at a port, looking often."""
+        environment = self.environment(metrics_port=port)
+        log_path = self.directory / f"{self.name}-lag.log"
+        command = ("lag", "--serve", "--every", "0.5")
+        process = DispatcherProcess("lag", environment, log_path, command)
+        try:
+            yield process
+        finally:
+            if process.is_running:
+                process.stop()
+
+    @contextmanager
+    def hanging_transaction(self, topic: str, partition: int) -> Iterator[None]:
+        """A transaction of somebody's that holds the partition's readers back until the end."""
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "transactional.id": f"{self.name}-hanging",
+                "transaction.timeout.ms": 300_000,
+                "log_level": 0,
+            }
+        )
+        producer.init_transactions(TOPIC_S)
+        producer.begin_transaction()
+        producer.produce(topic, b"{}", b"hanging", partition)
+        producer.flush(TOPIC_S)
+        try:
+            yield
+        finally:
+            producer.abort_transaction(TOPIC_S)
 
     def started(self, slot: str = "0", /, **settings: object) -> DispatcherProcess:
         """Start a dispatcher that has all partitions to itself, and wait until it has them."""

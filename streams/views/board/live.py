@@ -83,6 +83,11 @@ class Live:
         self._places_taken = 0
         self._closed = False
 
+    @property
+    def listening(self) -> int:
+        """How many tabs are kept up to date."""
+        return self._places_taken
+
     def take_place(self) -> bool:
         """Whether one more tab can be kept up to date; who got a place gives it back."""
         if self._closed or self._places_taken >= CONNECTIONS_MAX:

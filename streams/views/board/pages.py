@@ -87,6 +87,11 @@ class Board:
         """End all live connections; the server waits for them otherwise."""
         self._live.close()
 
+    @property
+    def listening(self) -> int:
+        """How many tabs are kept up to date."""
+        return self._live.listening
+
     async def page_at(self, address: str) -> Page:
         """The page at a path with its query; what is refused is a page too."""
         parts = urlsplit(address)

@@ -1,0 +1,1 @@
+"""What Prometheus reads: the table of all metrics, who fills them, and how they are served."""
