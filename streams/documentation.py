@@ -69,6 +69,18 @@ def _commands(command: object, name: str) -> Iterator[str]:
         yield f"| `{name}` | {' '.join(help_text.split())} |"
 
 
+def metrics_table() -> Iterator[str]:
+    """Every metric, by who serves it."""
+    from streams.metrics.table import TABLES as SERVED
+
+    yield from _head("metric", "kind", "labels", "means")
+    for whose, metrics in SERVED.items():
+        yield f"| *{whose}* | | | |"
+        for metric in metrics:
+            labels = ", ".join(f"`{label}`" for label in metric.labels)
+            yield f"| `{metric.name}` | {metric.kind.value} | {labels} | {metric.meaning} |"
+
+
 def story_table(name: str) -> Iterator[str]:
     """What came of a story, told anew."""
     yield from table_of_story(told(name))
@@ -79,6 +91,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "reasons": reasons_table,
     "settings": settings_table,
     "commands": commands_table,
+    "metrics": metrics_table,
     **{f"story {name}": partial(story_table, name) for name in STORIES},
 }
 

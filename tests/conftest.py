@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from streams.local import Stack
 
 # In the order in which they run: what fails quickly fails first.
-KINDS = ("unit", "simulation", "integration", "browser", "faults", "benchmarks")
+KINDS = ("unit", "simulation", "integration", "browser", "monitoring", "faults", "benchmarks")
 ONLY_WHEN_NAMED = ("benchmarks",)
 REQUIRE_ALL = os.environ.get("PARTIDOR_TEST_REQUIRE") == "all"
 

@@ -1,13 +1,27 @@
 """What Prometheus and the probes see of a dispatcher is what happened."""
 
+import json
+import os
+import signal
+import subprocess
+
 import pytest
 
-from streams.local.ports import free_ports
+from streams.local.ports import accepts_connections, free_ports
 from streams.metrics.table import DISPATCHER
+from streams.own_command import PARTIDOR
 from tests.reference import events
+from tests.support.dispatchers import CODE, DispatcherProcess
 from tests.support.installation import Installation
 from tests.support.metrics import Exposed
 from tests.support.waiting import wait_until
+
+PHONE = "+61 3 5550"
+
+
+def personal(number: int) -> dict[str, object]:
+    """A lead with a number that belongs to somebody."""
+    return {"lead_id": f"L{number}", "attributes": {"phone": f"{PHONE} {number:04}"}}
 
 
 @pytest.fixture
@@ -26,17 +40,18 @@ def test_counts_are_what_happened(installation: Installation, port: int) -> None
         [
             *(events.lead_batch(f"b{number}", 10, "web") for number in range(20)),
             events.lead_batch("b0", 10, "web"),
-            events.lead_batch("nobody", 7, "empty"),
+            events.lead_batch("nobody", [personal(n) for n in range(7)], "empty"),
+            events.lead_batch("half", [personal(1), personal(2), personal(1)], "web"),
             events.change("assignee_left", "stranger", "web", assignee_id="Z"),
         ]
     )
     installation.publisher.send(installation.topics.lead_batches, b"{", b"web")
     installation.wait_until_processed()
     expected = {
-        "partidor_leads_dispatched_total": 200,
-        "partidor_batches_dispatched_total": 20,
+        "partidor_leads_dispatched_total": 202,
+        "partidor_batches_dispatched_total": 21,
         "partidor_duplicates_ignored_total": 1,
-        "partidor_dead_letters_total": 2,
+        "partidor_dead_letters_total": 3,
         "partidor_parked_leads": 7,
         "partidor_channels": 2,
         "partidor_channels_breached": 0,
@@ -60,10 +75,11 @@ def test_counts_are_what_happened(installation: Installation, port: int) -> None
     assert committed == seen.value("partidor_transaction_records_count") > 0
     assert seen.value("partidor_restore_duration_seconds_count") == installation.partitions
     told = {line["reason"] for line in dispatcher.log("refused")}
-    assert told == {"not_a_member", "not_json"}
+    assert told == {"not_a_member", "not_json", "duplicate_lead"}
     (parked,) = dispatcher.log("parked")
     assert (parked["channel"], parked["batch_id"]) == ("empty", "nobody")
     assert {"topic", "partition", "offset"} <= parked.keys()
+    assert not dispatcher.says(PHONE)
 
 
 def test_every_metric_of_the_table_is_there(installation: Installation, port: int) -> None:
@@ -139,3 +155,32 @@ def test_a_transaction_that_stays_open_is_seen_to_get_older(
         wait_until(
             lambda: seen.value("partidor_open_transaction_seconds", **place) == 0, "it is gone"
         )
+
+
+def test_lag_can_be_watched_until_somebody_has_seen_enough(installation: Installation) -> None:
+    """A document for each look; Ctrl-C is a good end."""
+    installation.publish([events.lead_batch("b", 1, "web")])
+    command = [*PARTIDOR, "lag", "--watch", "--json", "--every", "0.5"]
+    environment = {**os.environ, **installation.environment(), "PYTHONPATH": CODE}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stdout is not None
+        looks = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert [look["lag"] for look in looks] == [1, 1]
+    assert len(looks[0]["partitions"]) == 3 * installation.partitions
+
+
+def test_each_of_several_processes_has_a_port_of_its_own(installation: Installation) -> None:
+    """Those behind the first one's."""
+    port = next(at for at in free_ports(20) if not accepts_connections(at + 1))
+    environment = installation.environment(metrics_port=port)
+    log_path = installation.directory / "two.log"
+    command = ("run", "--processes", "2")
+    both = DispatcherProcess("both", environment, log_path, command)
+    try:
+        for seen, slot in ((Exposed(port), "0-0"), (Exposed(port + 1), "0-1")):
+            wait_until(lambda seen=seen: seen.ask("/readyz")[0] == 200, both.log_tail)
+            assert seen.value("partidor_dispatcher_info", slot=slot) == 1
+    finally:
+        assert both.stop() == 0
