@@ -80,6 +80,22 @@ def test_the_demo_runs_on_the_versions_that_are_tested() -> None:
     assert "pytest" not in demo
 
 
+def test_the_image_runs_on_the_versions_that_are_tested() -> None:
+    """Its lock is a part of the tests' lock: what it needs, and nothing to build or test with."""
+    image, build, tests = (
+        locked(ROOT / "deploy" / f"requirements-{name}.lock") for name in ("image", "build", "test")
+    )
+    assert image.items() <= tests.items()
+    # What one tool needs on fewer Pythons than all of them together has another marker there.
+    versions = {name.partition(";")[0]: version for name, version in tests.items()}
+    assert {name.partition(";")[0]: version for name, version in build.items()}.items() <= (
+        versions.items()
+    )
+    assert {"confluent-kafka", "faust-streaming", "opentelemetry-sdk", "jinja2"} <= set(image)
+    assert {"hatchling", "cyclonedx-bom"} <= set(build)
+    assert not {"hatchling", "cyclonedx-bom", "jgo", "pytest", "pip", "setuptools"} & set(image)
+
+
 def test_the_locks_fit_the_project() -> None:
     """`deploy/lock` was run after the last requirement was added."""
     project = PROJECT["project"]

@@ -12,6 +12,7 @@ from streams.cli import (
     dead_letters,
     demo,
     documents,
+    health,
     lagging,
     outcomes,
     publishing,
@@ -66,6 +67,7 @@ app.add_typer(outcomes.app, name="outcome")
 app.command("watch")(watching.watch)
 app.command("show")(channels.show)
 app.command("lag")(lagging.lag)
+app.command("health")(health.health)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("views")(views.views)
 app.command("explain")(asking.explain)
