@@ -59,15 +59,19 @@ def admin_client(settings: Settings) -> AdminClient:
         return AdminClient(_config(settings))
 
 
-def reader(settings: Settings, *, fetch_wait_ms: int = 500) -> Consumer:
+def reader(
+    settings: Settings, *, fetch_wait_ms: int = 500, fetched_kib_max: int = 65_536
+) -> Consumer:
     """A consumer for `assign`: it reads what is committed, joins no group, commits nothing.
 
     `fetch_wait_ms` is how long a broker waits for more at a partition's end; a consumer that is
-    put elsewhere waits so long for the question that it asked there.
+    put elsewhere waits so long for the question that it asked there. `fetched_kib_max` is what it
+    fetches ahead of what it is asked for.
     """
     config = _config(
         settings,
         fetch_wait_max_ms=fetch_wait_ms,
+        queued_max_messages_kbytes=fetched_kib_max,
         group_id=f"{settings.application_id}-cli",
         isolation_level="read_committed",
         auto_offset_reset="earliest",
@@ -165,15 +169,27 @@ def end_offsets(
     return _offsets(admin, settings, places, OffsetSpec.latest())
 
 
+def high_watermarks(
+    admin: AdminClient, settings: Settings, places: Iterable[Place]
+) -> dict[Place, int]:
+    """Where each partition ends, open transactions included."""
+    level = IsolationLevel.READ_UNCOMMITTED
+    return _offsets(admin, settings, places, OffsetSpec.latest(), level)
+
+
 def _offsets(
-    admin: AdminClient, settings: Settings, places: Iterable[Place], spec: OffsetSpec
+    admin: AdminClient,
+    settings: Settings,
+    places: Iterable[Place],
+    spec: OffsetSpec,
+    level: IsolationLevel = IsolationLevel.READ_COMMITTED,
 ) -> dict[Place, int]:
     asked = {TopicPartition(topic, partition): spec for topic, partition in places}
     if not asked:
         return {}
     futures = admin.list_offsets(
         asked,
-        isolation_level=IsolationLevel.READ_COMMITTED,
+        isolation_level=level,
         request_timeout=settings.call_timeout_ms / 1000,
     )
     found = answers(settings, "can't ask for offsets", futures)

@@ -19,6 +19,7 @@ from streams.cli import (
     running,
     simulating,
     topics,
+    verifying,
     views,
     watching,
     what_if,
@@ -69,6 +70,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.command("views")(views.views)
 app.command("explain")(asking.explain)
 app.command("statement")(asking.statement)
+app.command("verify")(verifying.verify)
 app.command("replay")(replaying.replay)
 app.command("what-if")(what_if.what_if)
 app.command("simulate")(simulating.simulate)
