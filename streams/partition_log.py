@@ -68,8 +68,10 @@ class PartitionLog:
         self._consumer.assign([TopicPartition(self.topic, partition, start)])
         silent_since, position = time.monotonic(), start
         while position < end:
-            messages = self._consumer.consume(_AT_ONCE, _POLL_S)
+            # Asked for many, it waits until they are all there.
+            messages = self._consumer.consume(1, _POLL_S)
             if messages:
+                messages += self._consumer.consume(_AT_ONCE, 0)
                 silent_since = time.monotonic()
             elif (time.monotonic() - silent_since) * 1000 > self._settings.call_timeout_ms:
                 raise problem(self._settings, f"nothing can be read of {self.topic}", None)

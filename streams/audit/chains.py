@@ -241,6 +241,17 @@ class Chains:
         if found is not None:
             check.fault(f"the state of version {chain.last}: {found}", where)
 
+    def end(self, channels: Iterable[str]) -> None:
+        """No more decisions of these channels come; what their states say has to be there."""
+        for channel in channels:
+            chain, main = self.by_channel.get(channel), self.mains[channel]
+            if chain is not None and chain.last < main.state_version and not chain.broken:
+                chain.broken = True
+                state = f"the state is version {main.state_version}"
+                text = f"the decisions end with {chain.last}, {state}"
+                where = Where(channel, None, self._decisions, self._partition)
+                self._report.versions.fault(text, where)
+
     def finish(self, last: dict[str, int], partition_of: Any, starts_late: set[int]) -> None:
         """All decisions were seen; `last` are the newest versions that the changelog holds."""
         for channel, (version, where) in self._begins.items():
@@ -249,33 +260,31 @@ class Chains:
                 if chain is not None:
                     chain.broken = True
                 self._report.versions.fault(f"the first decision is {version}", where)
-        for channel, main in self.mains.items():
-            self._finish_channel(channel, main, last, partition_of(channel), starts_late)
-        for channel, chain in self.by_channel.items():
-            if channel not in self.mains and channel not in last and not chain.broken:
-                where = Where(channel, None, self._decisions, partition_of(channel))
-                self._report.state.fault("the changelog holds no state of the channel", where)
+        for channel in self.mains.keys() | self.by_channel.keys():
+            partition = partition_of(channel)
+            where = Where(channel, None, self._decisions, partition)
+            self._finish_channel(channel, last, where, begins_late=partition in starts_late)
 
     def _finish_channel(
-        self, channel: str, main: MainRead, last: dict[str, int], partition: int, late: set[int]
+        self, channel: str, last: dict[str, int], where: Where, *, begins_late: bool
     ) -> None:
-        chain = self.by_channel.get(channel)
-        where = Where(channel, None, self._decisions, partition)
-        if chain is None or (not chain.compared and chain.first > main.state_version):
-            if partition in late:
-                self._report.state.not_told[BEGINS_LATE] += 1
+        chain, main, check = self.by_channel.get(channel), self.mains.get(channel), self._report.state
+        if chain is None:
+            version = self.known(channel)
+            if begins_late or self._ends.get(channel) == version:
+                check.not_told[BEGINS_LATE] += 1
             else:
-                self._report.versions.fault(
-                    f"no decision is there of a channel in version {main.state_version}", where
-                )
+                text = f"no decision is there of a channel in version {version}"
+                self._report.versions.fault(text, where)
         elif chain.broken:
-            self._report.state.not_told[BROKEN] += 1
-        elif chain.last < main.state_version:
-            text = f"the decisions end with {chain.last}, the state is version {main.state_version}"
-            self._report.versions.fault(text, where)
+            check.not_told[BROKEN] += 1
+        elif main is None and channel not in last:
+            check.fault("the changelog holds no state of the channel", where)
         elif chain.last > last.get(channel, 0):
             text = f"the state is version {last.get(channel, 0)}, the decisions go to {chain.last}"
-            self._report.state.fault(text, where)
+            check.fault(text, where)
+        elif main is not None and not chain.compared:
+            check.not_told[BEGINS_LATE] += 1
 
 
 def _belongs(lead: Assigned, decision: Json) -> bool:

@@ -20,6 +20,7 @@ from streams.audit.decision_log import Json
 from streams.audit.findings import Report, Where
 from streams.audit.going_on import went_on
 from streams.audit.groups import Group
+from streams.intake import lead_identity
 
 CUT_INPUTS: Final = "inputs are not kept for so long"
 CUT_DECISIONS: Final = "decisions are not kept for so long"
@@ -288,8 +289,9 @@ class InputAccounts:
             check.fault("leads were decided on that can't be read", self._where(decision))
             return
         check.checked += len(ids)
-        if decision.get("content_hash") != batch_content_hash(ids):
-            text = "other leads were decided on than came, less those that were refused"
+        sequence = [lead_identity(lead) for lead in raw]
+        if decision.get("content_hash") != batch_content_hash(sequence):
+            text = "the leads that were decided on are not those of the input"
             check.fault(text, self._where(decision))
             return
         self._balance.came(batch, len(ids), ids_sum(ids))

@@ -287,6 +287,8 @@ class _Verification:
         end = self._ends[topics.decisions, partition]
         for record in self._read(topics.decisions, partition, end):
             self._decision(partition, record, groups, inputs, begins_late=begins_late)
+        here = [name for name in chains.mains if self._partition_of(name) == partition]
+        chains.end(here)
         self._read_on(partition, changelog_end)
         chains.strays([*groups.strays, *groups.rest()], self._last, begins_late=begins_late)
         input_ends = {topic: self._ends[topic, partition] for topic in topics.inputs}
