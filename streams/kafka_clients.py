@@ -72,6 +72,8 @@ def reader(
         settings,
         fetch_wait_max_ms=fetch_wait_ms,
         queued_max_messages_kbytes=fetched_kib_max,
+        fetch_queue_backoff_ms=20,
+        fetch_error_backoff_ms=50,
         group_id=f"{settings.application_id}-cli",
         isolation_level="read_committed",
         auto_offset_reset="earliest",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_END, KafkaError, Message, TopicPartition
 
 from streams.kafka_clients import problem, reader
 from streams.settings import Settings
@@ -45,6 +45,9 @@ class PartitionLog:
         self._consumer = reader(
             settings, fetch_wait_ms=_FETCH_WAIT_MS, fetched_kib_max=FETCHED_KIB_MAX
         )
+        # It may take the client a second to connect to a partition's leader: several logs that are
+        # opened together wait for that together.
+        self._consumer.assign([TopicPartition(topic, 0, OFFSET_END)])
 
     def __enter__(self) -> Self:
         return self

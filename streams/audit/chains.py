@@ -268,7 +268,11 @@ class Chains:
     def _finish_channel(
         self, channel: str, last: dict[str, int], where: Where, *, begins_late: bool
     ) -> None:
-        chain, main, check = self.by_channel.get(channel), self.mains.get(channel), self._report.state
+        chain, main, check = (
+            self.by_channel.get(channel),
+            self.mains.get(channel),
+            self._report.state,
+        )
         if chain is None:
             version = self.known(channel)
             if begins_late or self._ends.get(channel) == version:

@@ -12,6 +12,7 @@ from streams.cli import (
     dead_letters,
     demo,
     documents,
+    exporting,
     outcomes,
     publishing,
     replaying,
@@ -71,6 +72,7 @@ app.command("views")(views.views)
 app.command("explain")(asking.explain)
 app.command("statement")(asking.statement)
 app.command("verify")(verifying.verify)
+app.command("export")(exporting.export)
 app.command("replay")(replaying.replay)
 app.command("what-if")(what_if.what_if)
 app.command("simulate")(simulating.simulate)
