@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from dispatcher.channel import Event, decide, decide_release, evolve
-from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
+from dispatcher.decisions import Decision, Dispatched, OutcomeRecorded, Parked, Rejected
 from dispatcher.encoding import encode_assignments, encode_decision
 from dispatcher.events import (
     BatchReceived,
@@ -206,7 +206,7 @@ class Decider:
         after = before
         for decision in outcome:
             after = evolve(after, decision)
-            if isinstance(decision, Dispatched):
+            if isinstance(decision, Dispatched | OutcomeRecorded):
                 task.remember(decision)
         task.put(before, after)
         return outcome

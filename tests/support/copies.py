@@ -102,7 +102,7 @@ def check_register(register: Iterable[Record], states: Mapping[str, State]) -> N
     found = {
         key_of(key or b""): (owner.assignee_id, owner.at_ms)
         for key, record in last.items()
-        if (owner := decode_owner(record.value or b"")) is not None
+        if record.value is not None and (owner := decode_owner(record.value)) is not None
     }
     wanted = {
         _owner_key(channel, name, value): (assignee, round(at.timestamp() * 1000))
