@@ -297,9 +297,14 @@ class InputAccounts:
         self._balance.came(batch, len(ids), ids_sum(ids))
 
     def _outcome(self, decision: Json) -> None:
-        """A lead that goes to somebody by an outcome comes with it, as a batch of its own."""
+        """A lead that goes to somebody by an outcome comes with it, as a batch of its own; one that
+        is forgotten waits no longer, and goes to nobody.
+        """
+        unparked = decision.get("unparked_batch_id")
+        if decision["outcome_type"] == "lead_forgotten" and unparked is not None:
+            self._balance.went((decision["channel"], unparked), 1, ids_sum([decision["lead_id"]]))
         prefix = _OUTCOME_BATCHES.get(decision["outcome_type"])
-        if prefix is None or decision.get("unparked_batch_id") is not None:
+        if prefix is None or unparked is not None:
             return
         if prefix == "returned" and not decision.get("dispatched_again"):
             return

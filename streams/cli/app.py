@@ -13,6 +13,7 @@ from streams.cli import (
     demo,
     documents,
     exporting,
+    forgetting,
     outcomes,
     publishing,
     replaying,
@@ -73,6 +74,7 @@ app.command("explain")(asking.explain)
 app.command("statement")(asking.statement)
 app.command("verify")(verifying.verify)
 app.command("export")(exporting.export)
+app.command("forget")(forgetting.forget)
 app.command("replay")(replaying.replay)
 app.command("what-if")(what_if.what_if)
 app.command("simulate")(simulating.simulate)

@@ -47,7 +47,13 @@ CHANGE_FIELDS = {
 """The types of roster changes and what each says; ``changed_by`` and ``reason`` go with all."""
 
 PERSONS = 100
-OUTCOMES = ("lead_returned", "lead_closed", "lead_reassigned", "lead_assigned_manually", "lead_forgotten")
+OUTCOMES = (
+    "lead_returned",
+    "lead_closed",
+    "lead_reassigned",
+    "lead_assigned_manually",
+    "lead_forgotten",
+)
 
 WEIGHT = re.compile(r"[0-9]+(\.[0-9]{1,6})?")
 AMOUNT = re.compile(r"[+-]?[0-9]+(\.[0-9]{1,6})?")
@@ -232,7 +238,11 @@ def _checked_outcome(event: Json, kind: str, channel: str, created_at: str) -> O
     if kind == "lead_forgotten":
         event = {"assignee_id": "-", **event}
         persons = event.get("persons", [])
-        if not isinstance(persons, list) or len(persons) > PERSONS or not all(map(_is_key, persons)):
+        if (
+            not isinstance(persons, list)
+            or len(persons) > PERSONS
+            or not all(map(_is_key, persons))
+        ):
             raise ValueError("persons are keys of the register")
         content |= {"persons": persons, "assignee_id": event["assignee_id"]}
     assignee_id = _field(event, "assignee_id", is_id)
