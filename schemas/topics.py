@@ -105,7 +105,7 @@ LEAD_OUTCOMES: Final = Topic(
     key="channel",
     written_by="telephony systems, supervisors",
     read_by="dispatcher",
-    carries="what became of leads: returned, closed, reassigned, assigned by hand",
+    carries="what became of leads: returned, closed, reassigned, assigned by hand, forgotten",
     retention_ms=30 * DAY_MS,
     holds_outputs=False,
 )
