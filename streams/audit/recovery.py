@@ -5,10 +5,12 @@ In: a state, and when it was exported. Out: events for `roster.changes`, in orde
 What comes back: rules, roster, weights, pauses, terms, routes, and every cumulative error to within
 a millionth of a lead (amounts of corrections have six decimals), which sum to zero. What doesn't:
 the windows that know duplicates, what waits, counts of a day and of open leads, what limits have
-counted; versions begin anew. The promise rests until the errors are worked off.
+counted, and of errors by value what `CORRECTIONS_MAX` corrections can't move. Versions begin anew;
+the promise rests until the errors are worked off.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from dispatcher.eligibility import Eligibility
@@ -20,6 +22,8 @@ from schemas.scalars import MILLIONTHS, weight_text
 Json = dict[str, Any]
 AMOUNT_MAX_MILLIONTHS: Final = 100_000 * MILLIONTHS
 """Of one correction."""
+CORRECTIONS_MAX: Final = 1_000
+"""For one channel: together 100,000,000 of value at least, where leads count by that."""
 
 
 def recovery_changes(state: ChannelState, exported_at: str) -> Iterator[Json]:
@@ -57,7 +61,8 @@ def _changes(state: ChannelState) -> Iterator[Json]:
         name = members[rank].assignee_id
         yield {"type": "assignee_routed", "assignee_id": name, "routes_to": routes_to}
     names = [each.assignee_id for each in members]
-    for name, counter, millionths in moves(names, errors_millionths(state)):
+    found = islice(moves(names, errors_millionths(state)), CORRECTIONS_MAX)
+    for name, counter, millionths in found:
         yield {
             "type": "cumulative_error_corrected",
             "assignee_id": name,
