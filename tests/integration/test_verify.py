@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
+from confluent_kafka import TopicPartition
+
 from schemas.partitioning import partition_of
 from streams.audit.findings import Report
 from streams.audit.verifying import verify
@@ -56,6 +58,47 @@ def test_a_sound_system_is_found_sound_whatever_happened_on_it(installation: Ins
     assert report.is_sound, told(report)
     for check in report.checks:
         assert check.checked, check.name
+
+
+def test_a_system_at_work_is_found_sound_all_the_while(installation: Installation) -> None:
+    """Two dispatchers go on, one of them is killed; what isn't decided yet is no fault."""
+    installation.start("0")
+    other = installation.start("1")
+    installation.publish(rosters(6))
+    looks = 0
+    for part in range(4):
+        installation.publish(day(5_000, 6, seed=part + 1))
+        if part == 2:
+            other.kill()
+        report = verify(installation.settings)
+        assert report.is_sound, told(report)
+        looks += 1
+    installation.wait_until_processed()
+    report = verify(installation.settings)
+    assert report.is_sound, told(report)
+    assert report.leads.checked == looks * 5_000
+
+
+def test_what_retention_has_cut_off_is_said_and_not_called_fine(
+    installation: Installation,
+) -> None:
+    """Leads are kept for less long than decisions; here one batch of them is cut off."""
+    installation.started()
+    for number in range(3):
+        installation.process(
+            [events.roster("r", {"A": "1", "B": "2"}, "web"), events.lead_batch(f"b{number}", 3)]
+        )
+    partition = partition_of(b"web", installation.partitions)
+    topics = installation.topics
+    for topic, offset in ((topics.assignments, 3), (topics.lead_batches, 1)):
+        place = TopicPartition(topic, partition, offset)
+        for future in installation.admin.delete_records([place]).values():
+            future.result(30)
+    report = verify(installation.settings)
+    assert report.is_sound, told(report)
+    verdicts = {check.name: check.verdict for check in report.checks}
+    assert verdicts["assignments"] == verdicts["inputs"] == "ok in part"
+    assert verdicts["versions"] == verdicts["errors"] == verdicts["state"] == "ok"
 
 
 # -- systems with a fault
