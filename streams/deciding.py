@@ -22,7 +22,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from dispatcher.channel import Event, decide, decide_release, evolve
-from dispatcher.decisions import Decision, Dispatched, DuplicateIgnored, Parked, Rejected
+from dispatcher.decisions import (
+    Decision,
+    Dispatched,
+    DuplicateIgnored,
+    OutcomeRecorded,
+    Parked,
+    Rejected,
+)
 from dispatcher.encoding import encode_assignments, encode_decision
 from dispatcher.events import (
     BatchReceived,
@@ -202,7 +209,7 @@ class Decider:
         after = before
         for decision in outcome:
             after = evolve(after, decision)
-            if isinstance(decision, Dispatched):
+            if isinstance(decision, Dispatched | OutcomeRecorded):
                 task.remember(decision)
         task.put(before, after)
         return outcome

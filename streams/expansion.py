@@ -52,6 +52,7 @@ from streams.kafka_clients import (
     described,
     end_offsets,
     first_offsets,
+    high_watermarks,
     partition_counts,
     problem,
     records_between,
@@ -266,13 +267,17 @@ class Expansion:
                 )
             time.sleep(_POLL_S)
 
+    def _nothing_open(self, places: list[Place]) -> bool:
+        stable = end_offsets(self._admin, self._settings, places)
+        return stable == high_watermarks(self._admin, self._settings, places)
+
     def _wait_until_settled(self, plan: Plan) -> None:
         """R1: no transaction of a dispatcher can change anything any more."""
         self._committed = self._stable_offsets(plan)
         places = [*self._places(self._topics.changelog), *self._places(self._topics.register)]
         deadline = time.monotonic() + self._patience_s()
-        while end_offsets(self._admin, self._settings, places) != end_offsets(
-            self._admin, self._settings, places, stable=False
+        while end_offsets(self._admin, self._settings, places) != high_watermarks(
+            self._admin, self._settings, places
         ):
             if time.monotonic() > deadline:
                 raise Failed(

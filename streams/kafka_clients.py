@@ -69,8 +69,9 @@ def reader(settings: Settings, *, fetch_wait_ms: int = 500, ahead_kib: int = 65_
     config = _config(
         settings,
         fetch_wait_max_ms=fetch_wait_ms,
-        fetch_queue_backoff_ms=10,  # when so much is read ahead; a second by default
         queued_max_messages_kbytes=ahead_kib,
+        fetch_queue_backoff_ms=10,  # when so much is read ahead; a second by default
+        fetch_error_backoff_ms=50,
         group_id=f"{settings.application_id}-cli",
         isolation_level="read_committed",
         auto_offset_reset="earliest",
@@ -184,13 +185,18 @@ def first_offsets(
 
 
 def end_offsets(
-    admin: AdminClient, settings: Settings, places: Iterable[Place], *, stable: bool = True
+    admin: AdminClient, settings: Settings, places: Iterable[Place]
 ) -> dict[Place, int]:
-    """Where what can be read of each partition ends: behind the last committed record.
+    """Where what can be read of each partition ends: behind the last committed record."""
+    return _offsets(admin, settings, places, OffsetSpec.latest())
 
-    Not stable: behind the last one of all, those of open transactions too.
-    """
-    return _offsets(admin, settings, places, OffsetSpec.latest(), stable=stable)
+
+def high_watermarks(
+    admin: AdminClient, settings: Settings, places: Iterable[Place]
+) -> dict[Place, int]:
+    """Where each partition ends, open transactions included."""
+    level = IsolationLevel.READ_UNCOMMITTED
+    return _offsets(admin, settings, places, OffsetSpec.latest(), level)
 
 
 def _offsets(
@@ -198,17 +204,14 @@ def _offsets(
     settings: Settings,
     places: Iterable[Place],
     spec: OffsetSpec,
-    *,
-    stable: bool = True,
+    level: IsolationLevel = IsolationLevel.READ_COMMITTED,
 ) -> dict[Place, int]:
     asked = {TopicPartition(topic, partition): spec for topic, partition in places}
     if not asked:
         return {}
     futures = admin.list_offsets(
         asked,
-        isolation_level=(
-            IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
-        ),
+        isolation_level=level,
         request_timeout=settings.call_timeout_ms / 1000,
     )
     found = answers(settings, "can't ask for offsets", futures)

@@ -5,7 +5,7 @@ state, whole and of one moment; the life-cycle state of each partition. Raises F
 can't be asked or holds nothing of what is asked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, cast
 
@@ -120,6 +120,35 @@ class StateReader:
             except msgspec.DecodeError:
                 continue  # expired meanwhile, or written by another version
         return sorted(found, key=lambda status: status.updated_at_ms)
+
+    def points_and_fields(
+        self, partition: int
+    ) -> Iterator[RestorePoint | Mapping[bytes, bytes] | None]:
+        """A partition's hash as it is: its restore point, its fields in parts, the point again.
+
+        Fields have their names in Redis. What changes meanwhile may be as it was at any moment
+        between the two points. Raises Failed.
+        """
+        key = self._hash_of(partition)
+        with _answered():
+            yield self._point(key)
+            cursor = 0
+            while True:
+                cursor, found = cast(
+                    "tuple[int, dict[bytes, bytes]]",
+                    self._redis.hscan(key, cursor, count=_FIELDS_PER_CALL_MAX),
+                )
+                yield found
+                if not cursor:
+                    break
+            yield self._point(key)
+
+    def _point(self, hash_key: str) -> RestorePoint | None:
+        value = cast("bytes | None", self._redis.hget(hash_key, "restore-point"))
+        try:
+            return _decode_point(value) if value else None
+        except msgspec.DecodeError as error:
+            raise Failed(f"the restore point in Redis can't be read: {error}") from None
 
     def _hash_of(self, partition: int | str) -> str:
         """The name of a partition's hash; "*" for a pattern of all."""

@@ -17,9 +17,9 @@ from typing import Final
 
 import msgspec
 
-from dispatcher.decisions import Dispatched
+from dispatcher.decisions import Dispatched, OutcomeRecorded
 from dispatcher.limits import Limits, Room
-from dispatcher.register import Owner, Owners, encode_owner, entries, record_key
+from dispatcher.register import Owner, Owners, entries, record_key, record_value
 from dispatcher.state import ChannelState
 from dispatcher.state_records import (
     APPLIED_OFFSETS_KEY,
@@ -203,7 +203,7 @@ class Task:
             return None
         return _OwnersNow(self, place)
 
-    def remember(self, decision: Dispatched) -> None:
+    def remember(self, decision: Dispatched | OutcomeRecorded) -> None:
         """What the register gets with a decision."""
         for key, owner in entries(decision):
             self.overlay.owners[key] = (record_key(decision.channel, key), owner)
@@ -225,7 +225,7 @@ class Task:
         records.append((APPLIED_OFFSETS_KEY, self._applied_value(applied)))
         self.in_flight = overlay
         self.overlay = Overlay(overlay.releasing, overlay.parked_bytes)
-        owners = [(key, encode_owner(owner)) for key, owner in self.in_flight.owners.values()]
+        owners = [(key, record_value(owner)) for key, owner in self.in_flight.owners.values()]
         return records, applied, list(owners)
 
     def commit(

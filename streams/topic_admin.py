@@ -129,7 +129,7 @@ def differences(admin: AdminClient, settings: Settings) -> list[Difference]:
     """Everything in which the cluster is not as the table and the settings say. Raises Failed."""
     table = dict(settings.topics.table())
     existing = described(admin, settings, table)
-    configs = _topic_configs(admin, settings, list(existing))
+    configs = topic_configs(admin, settings, list(existing))
     found: list[Difference] = []
     for name, topic in table.items():
         if name not in existing:
@@ -183,9 +183,10 @@ def _broker_differences(admin: AdminClient, settings: Settings) -> Iterator[Diff
         yield Difference("brokers", "transaction.max.timeout.ms", expected, longest)
 
 
-def _topic_configs(
+def topic_configs(
     admin: AdminClient, settings: Settings, names: list[str]
 ) -> dict[str, dict[str, str]]:
+    """The settings of topics in force, in Kafka's own words. Raises Failed."""
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
     found = _described_configs(admin, settings, resources)
     return {resource.name: config for resource, config in found.items()}

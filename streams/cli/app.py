@@ -12,6 +12,8 @@ from streams.cli import (
     dead_letters,
     demo,
     documents,
+    exporting,
+    forgetting,
     health,
     lagging,
     outcomes,
@@ -21,6 +23,7 @@ from streams.cli import (
     running,
     simulating,
     topics,
+    verifying,
     views,
     watching,
     what_if,
@@ -72,6 +75,9 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.command("views")(views.views)
 app.command("explain")(asking.explain)
 app.command("statement")(asking.statement)
+app.command("verify")(verifying.verify)
+app.command("export")(exporting.export)
+app.command("forget")(forgetting.forget)
 app.command("replay")(replaying.replay)
 app.command("what-if")(what_if.what_if)
 app.command("simulate")(simulating.simulate)
