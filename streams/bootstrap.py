@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import structlog
+from confluent_kafka import KafkaException
 
 from dispatcher.redis_store import RedisStore
 from dispatcher.store import StoreUnavailable
@@ -39,7 +40,10 @@ def open_processor(settings: Settings, logger: Any) -> Processor:
 
     Raises CannotStart, or SlotContested.
     """
-    cluster = KafkaCluster(settings, logger=logging.getLogger("librdkafka"))
+    try:
+        cluster = KafkaCluster(settings, logger=logging.getLogger("librdkafka"))
+    except KafkaException as error:
+        raise CannotStart(f"{error.args[0].str()} (PARTIDOR_KAFKA__...)") from error
     try:
         return _wired(settings, cluster, logger)
     except BaseException:
@@ -88,6 +92,8 @@ def _first_look(settings: Settings, cluster: KafkaCluster) -> dict[str, TopicFac
         except InputLost as lost:
             raise CannotStart(str(lost)) from lost
         except CallFailed as failed:
+            if cluster.in_vain is not None:
+                raise CannotStart(f"{failed} (Kafka at {settings.bootstrap_servers})") from failed
             if time.monotonic() > deadline:
                 raise CannotStart(
                     f"no answer from Kafka at {settings.bootstrap_servers} within "
