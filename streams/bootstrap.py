@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 from dispatcher.redis_store import RedisStore
 from dispatcher.store import StoreUnavailable
 from streams.broker import CallFailed, InputLost, TopicFacts
+from streams.failure import WrongUsage
 from streams.kafka_broker import (
     KafkaChangelogReader,
     KafkaCluster,
@@ -22,6 +23,7 @@ from streams.kafka_broker import (
 from streams.logs import configure_logs
 from streams.memory import give_back
 from streams.processor import Processor
+from streams.redis_address import checked_redis_address
 from streams.restore import RETRY_WAIT_S
 from streams.settings import Settings
 from streams.topic_checks import checked_facts
@@ -53,9 +55,13 @@ def open_processor(settings: Settings, logger: Any) -> Processor:
 
 def _wired(settings: Settings, cluster: KafkaCluster, logger: Any) -> Processor:
     client_logger = logging.getLogger("librdkafka")
+    try:
+        redis_address = checked_redis_address(settings)
+    except WrongUsage as wrong:
+        raise CannotStart(str(wrong)) from None
     facts = _first_look(settings, cluster)
     store = RedisStore(
-        settings.redis_url.get_secret_value(),
+        redis_address,
         settings.application_id,
         settings.topics.lead_batches,
         settings.redis_timeout_ms,

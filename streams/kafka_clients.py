@@ -63,7 +63,8 @@ class _Admin(AdminClient):
 
     def __init__(self, settings: Settings) -> None:
         self.complaints = Complaints(settings.kafka)
-        super().__init__({**_config(settings), "error_cb": self.complaints})
+        config: dict[str, Any] = {**_config(settings), "error_cb": self.complaints}
+        super().__init__(config)
 
 
 _admins: "weakref.WeakSet[_Admin]" = weakref.WeakSet()

@@ -27,9 +27,11 @@ _AUTHORIZATION: Final = frozenset(
     }
 )
 _STATE: Final = re.compile(r" \(after \d+ms in state .*\)$")
-_CLIENT_CERTIFICATE: Final = re.compile(r"alert (certificate required|handshake failure)", re.I)
+_CLIENT_CERTIFICATE: Final = re.compile(
+    r"alert (certificate required|handshake failure)", re.IGNORECASE
+)
 _CERTIFICATE_REFUSED: Final = re.compile(
-    r"alert (bad certificate|certificate expired|certificate unknown|unknown ca)", re.I
+    r"alert (bad certificate|certificate expired|certificate unknown|unknown ca)", re.IGNORECASE
 )
 
 

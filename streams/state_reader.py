@@ -23,6 +23,7 @@ from dispatcher.state_records import (
 from dispatcher.store import RestorePoint, partition_key, status_key
 from schemas.partitioning import partition_of
 from streams.failure import Failed
+from streams.redis_address import checked_redis_address
 from streams.settings import Settings
 
 _FIELDS_PER_CALL_MAX: Final = 1_000
@@ -86,7 +87,7 @@ class StateReader:
         seconds = settings.call_timeout_ms / 1000
         with _answered():
             self._redis = redis.Redis.from_url(
-                settings.redis_url.get_secret_value(),
+                checked_redis_address(settings),
                 socket_timeout=seconds,
                 socket_connect_timeout=seconds,
             )

@@ -21,6 +21,7 @@ GRACE_S: Final = 1.0
 
 LOOK_S: Final = 0.05
 
+
 class Admin:
     """The client in use, and former ones that are still waiting for answers.
 

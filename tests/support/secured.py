@@ -7,7 +7,7 @@ rule allows, and a Redis with TLS, client certificates and users.
 The principal of a client certificate is the common name alone (`ssl.principal.mapping.rules`).
 """
 
-import datetime
+import datetime as dt
 import os
 import shutil
 import tempfile
@@ -69,8 +69,8 @@ class Authority:
         return path
 
     def _issue(self, name: str, certificate: Path, key: Path, *, expired: bool) -> None:
-        now = datetime.datetime.now(datetime.UTC)
-        day = datetime.timedelta(days=1)
+        now = dt.datetime.now(dt.UTC)
+        day = dt.timedelta(days=1)
         issued = self._ca.issue_cert(
             "localhost",
             HOST,
@@ -138,7 +138,7 @@ class SecuredKafka(KafkaServer):
         self._is_ready = self._answers
 
     def by_certificate(self, name: str) -> dict[str, str]:
-        """librdkafka properties of a client with a certificate of this name."""
+        """Properties of a client with a certificate of this name."""
         certificate, key = self._authority.certificate(name)
         return {
             "bootstrap.servers": self.with_certificate,
@@ -149,7 +149,7 @@ class SecuredKafka(KafkaServer):
         }
 
     def by_password(self, name: str, password: str) -> dict[str, str]:
-        """librdkafka properties of a client that signs in."""
+        """Properties of a client that signs in."""
         return {
             "bootstrap.servers": self.with_password,
             "security.protocol": "SASL_SSL",
