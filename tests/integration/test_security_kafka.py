@@ -211,7 +211,7 @@ def test_every_role_does_its_work_with_the_real_commands(
     assert "ACL User:crm Write topic" in made
     again = done(application.as_administrator(), *create)
     assert "created" not in again
-    assert again.count("was there already") == made.count("created")
+    assert again.count("was there already") == len(made.splitlines())
     team, leads = tmp_path / "team.csv", tmp_path / "leads.csv"
     team.write_text("assignee_id,weight\nA,0.8\nB,1\nC,1.2\n")
     leads.write_text("lead_id\n" + "".join(f"L{n}\n" for n in range(100)))
@@ -228,7 +228,7 @@ def test_every_role_does_its_work_with_the_real_commands(
     )
     try:
         assert received(application, secured, 100) == 100
-        done(application.as_role(Role.TELEPHONY), "outcome", "closed", "web", "L1", "A")
+        done(application.as_role(Role.TELEPHONY), "outcome", "closed", "web", "L1", "--by", "A")
         done(supervisor, "roster", "leave", "web", "nobody")
         wait_until(
             lambda: "not_a_member" in done(operator, "dead-letters", "list"), "a dead letter", 30
@@ -325,8 +325,10 @@ WAYS = (
 )
 
 
-@pytest.mark.parametrize("command", ["topics check", "run", "views"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("command", "way"),
+    [("views", WAYS[0]), *((command, way) for command in ("topics check", "run") for way in WAYS)],
+)
 def test_who_does_not_get_in_is_told_in_one_line_what_to_look_at(
     application: Application, secured: Secured, tmp_path: Path, way: str, command: str
 ) -> None:

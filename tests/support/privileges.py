@@ -44,6 +44,13 @@ REFUSALS: Final = frozenset(
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
+STARTING: Final = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
 _silent = logging.getLogger("tests.privileges")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
@@ -73,6 +80,18 @@ def tried(
 
 
 def _is_allowed(act: Callable[[], object]) -> bool:
+    """A coordinator that is just starting is asked again."""
+    deadline = time.monotonic() + CALL_S
+    while True:
+        try:
+            return _once(act)
+        except KafkaException as error:
+            if error.args[0].code() not in STARTING or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _once(act: Callable[[], object]) -> bool:
     try:
         act()
     except KafkaException as error:

@@ -189,7 +189,7 @@ class SecuredRedis(ServerProcess):
     def __init__(self, directory: Path, program: Path, authority: Authority, password: str) -> None:
         """Not started yet; `password` is the administrator's (the user `default`)."""
         (self.port,) = free_ports(1)
-        self._authority = authority
+        self.authority = authority
         self._password = password
         certificate, key = authority.certificate("redis")
         options = {
@@ -215,10 +215,10 @@ class SecuredRedis(ServerProcess):
 
     def url(self, user: str = "", password: str = "", certificate_of: str = "client") -> str:
         """`rediss://...` for a user with a certificate; without a password if none is given."""
-        certificate, key = self._authority.certificate(certificate_of)
+        certificate, key = self.authority.certificate(certificate_of)
         who = f"{user}:{password}@" if password else f"{user}@" if user else ""
         return (
-            f"rediss://{who}localhost:{self.port}/0?ssl_ca_certs={self._authority.ca}"
+            f"rediss://{who}localhost:{self.port}/0?ssl_ca_certs={self.authority.ca}"
             f"&ssl_certfile={certificate}&ssl_keyfile={key}"
         )
 
