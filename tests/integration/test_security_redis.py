@@ -129,7 +129,7 @@ def test_nobody_gets_at_other_keys_or_commands(secured_redis: SecuredRedis) -> N
         allowed = user.name.endswith("-dispatcher")
         for command in [*forbidden, *([] if allowed else writes)]:
             # Inside a script the refusal is the script's error.
-            with pytest.raises(redis.ResponseError, match="(?i)permission"):
+            with pytest.raises(redis.ResponseError, match=r"(?i)permission"):
                 client.execute_command(*command)
         assert client.hget(ours, "a") == b"ours"
         client.close()
