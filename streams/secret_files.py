@@ -76,7 +76,7 @@ def is_secret(kafka_property: str) -> bool:
     return _SECRET_WORD.search(kafka_property) is not None
 
 
-_USER_INFO: Final = re.compile(r"(?<=://)(?P<user>[^:@/?#]*):.*@")
+_USER_INFO: Final = re.compile(r"(?<=://)(?P<user>[^:@/?#]*):.*@", re.DOTALL)
 _PASSWORD_PARAMETER: Final = re.compile(r"(?<=[?&])(?P<name>[a-z_]*password)=[^&]*", re.IGNORECASE)
 
 

@@ -33,6 +33,7 @@ from streams.roster_files import read_members
 from streams.secret_files import MASK, without_password
 from streams.settings import Settings
 from streams.state_reader import read_statuses
+from streams.views.decision_archive import DecisionArchive
 from streams.views.lead_archive import LeadArchive
 from streams.views.partitions import PartitionStandings
 from streams.views.refusals import _reason
@@ -138,6 +139,7 @@ def decisions(data: bytes) -> None:
                 ledger.apply(decision)
             except Unreadable:
                 ledger = Ledger("web")
+    _Archives.keep(partition)
     try:
         for _ in typed_lines(iter(data.split(b"\n"))):  # type: ignore[arg-type]  # lines are all it takes
             pass
@@ -148,11 +150,19 @@ def decisions(data: bytes) -> None:
 _ARCHIVED_MAX: Final = 10_000
 
 
-class _Archive:
+class _Archives:
     """Kept open: to make one takes longer than to use it."""
 
     archive: LeadArchive | None = None
+    of_decisions: DecisionArchive | None = None
     next_offset = 0
+
+    @classmethod
+    def keep(cls, partition: PartitionStandings) -> None:
+        if cls.of_decisions is None:
+            directory = Path(tempfile.mkdtemp(prefix="partidor-fuzz-"))
+            cls.of_decisions = DecisionArchive(directory, "topic", 0)
+        cls.of_decisions.keep(partition.everything(), whole=True)
 
     @classmethod
     def add(cls, values: list[bytes]) -> None:
@@ -172,7 +182,7 @@ def assignments(data: bytes) -> None:
     """The same for assignments: what `watch` shows, and what the views keep."""
     for line in data.split(b"\n")[:5]:
         _watched(line)
-    _Archive.add(data.split(b"\n")[:5])
+    _Archives.add(data.split(b"\n")[:5])
 
 
 def tables(data: bytes) -> None:
