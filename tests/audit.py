@@ -93,12 +93,11 @@ def main() -> int:
             nobody_asked = True
             continue
         wrong += found.weaknesses
-        asked = count - found.unasked
         if found.unasked:
             nobody_asked = True
             print(f"{lock.name}: of {found.unasked} packages the index used has no advisories")
-        if asked and not found.weaknesses:
-            print(f"{lock.name}: nothing is known against {asked} of its {count} packages")
+        elif not found.weaknesses:
+            print(f"{lock.name}: nothing is known against any of its {count} packages")
     for each in wrong:
         print(each)
     if wrong:
