@@ -65,11 +65,8 @@ def redis_users_table() -> Iterator[str]:
     """The users of Redis."""
     yield from _head("user", "for", "keys", "commands")
     for user in redis_users(Settings.model_construct()):
-        yield (
-            f"| `{user.name}` | {user.used_by} | `{user.keys}` | {', '.join(user.commands)} |".replace(
-                "|get", " get"
-            )
-        )
+        commands = ", ".join(user.commands).replace("|", " ")
+        yield f"| `{user.name}` | {user.used_by} | `{user.keys}` | {commands} |"
 
 
 def settings_table() -> Iterator[str]:

@@ -28,9 +28,16 @@ def checked_redis_address(settings: Settings) -> str:
         raise WrongUsage(f"{_WRONG}: {_which(error)}") from None
     for parameter in _FILES:
         path = pool.connection_kwargs.get(parameter)
-        if path is not None and not os.access(path, os.R_OK):
+        if path is not None and not _is_readable(str(path)):
             raise WrongUsage(f"{_WRONG}: {parameter} names {path}, which can't be read")
     return address
+
+
+def _is_readable(path: str) -> bool:
+    try:
+        return os.access(path, os.R_OK)
+    except ValueError:  # no path can have that in it
+        return False
 
 
 def _which(error: Exception) -> str:

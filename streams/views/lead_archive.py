@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from streams.views.decisions import Count
 from streams.views.sqlite_files import looking_at, opened, transaction
 
 FORMAT: Final = "1"
@@ -57,9 +58,9 @@ class AssignmentRead(msgspec.Struct, frozen=True):
     batch_id: str
     lead_id: str
     assignee_id: str
-    position: int
-    batch_size: int
-    state_version: int
+    position: Count
+    batch_size: Count
+    state_version: Count
     decided_at: str
 
 

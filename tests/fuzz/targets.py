@@ -6,8 +6,9 @@ another one (`AssertionError`).
 """
 
 import json
+import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -267,6 +268,7 @@ def _golden() -> list[bytes]:
     return [path.read_bytes().strip() for path in sorted(directory.rglob("*")) if path.is_file()]
 
 
+_SHORT_BYTES_MAX: Final = 1_500
 BOMBS: Final = (
     b"[" * 5_000,
     b'{"a":' * 5_000,
@@ -380,4 +382,13 @@ FUZZED: Final[Mapping[str, Fuzzed]] = {
 
 def seeds(name: str) -> list[bytes]:
     """What a target begins with: valid inputs, and what blows up careless decoders."""
-    return [*FUZZED[name].seeds(), *BOMBS, b""]
+    valid = FUZZED[name].seeds()
+    return [*valid, *_with_huge_numbers(valid), *BOMBS, b""]
+
+
+def _with_huge_numbers(valid: list[bytes]) -> Iterator[bytes]:
+    """Each number of each short input made larger than 64 bits, one after the other."""
+    for text in valid:
+        if len(text) < _SHORT_BYTES_MAX:
+            for number in re.finditer(rb"(?<=[:,\[])-?\d+(?=[,}\]])", text):
+                yield text[: number.start()] + b"9" * 30 + text[number.end() :]
