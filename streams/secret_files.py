@@ -82,5 +82,5 @@ _PASSWORD_PARAMETER: Final = re.compile(r"(?<=[?&])(?P<name>[a-z_]*password)=[^&
 
 def without_password(url: str) -> str:
     """An address as it may be shown, whatever stands in it and however wrong it is."""
-    url = _USER_INFO.sub(rf"\g<user>:{MASK}@", url)
-    return _PASSWORD_PARAMETER.sub(rf"\g<name>={MASK}", url)
+    url = _PASSWORD_PARAMETER.sub(rf"\g<name>={MASK}", url)
+    return _USER_INFO.sub(rf"\g<user>:{MASK}@", url)
