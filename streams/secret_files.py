@@ -82,5 +82,15 @@ _PASSWORD_PARAMETER: Final = re.compile(r"(?<=[?&])(?P<name>[a-z_]*password)=[^&
 
 def without_password(url: str) -> str:
     """An address as it may be shown, whatever stands in it and however wrong it is."""
-    url = _PASSWORD_PARAMETER.sub(rf"\g<name>={MASK}", url)
-    return _USER_INFO.sub(rf"\g<user>:{MASK}@", url)
+    found = _USER_INFO.search(url)
+    if found is None:
+        return _without_parameters(url)
+    head = f"{url[: found.start()]}{found['user']}:{MASK}"
+    # A password with that in it, or an "@" in a parameter's: what follows may belong to either.
+    if _PASSWORD_PARAMETER.search(found[0]):
+        return head
+    return f"{head}@{_without_parameters(url[found.end() :])}"
+
+
+def _without_parameters(text: str) -> str:
+    return _PASSWORD_PARAMETER.sub(rf"\g<name>={MASK}", text)

