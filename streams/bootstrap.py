@@ -72,7 +72,7 @@ def _wired(settings: Settings, cluster: KafkaCluster, logger: Any) -> Processor:
     )
     try:
         transactions.open()
-    except OutcomeUnknown as unknown:
+    except (OutcomeUnknown, CallFailed) as unknown:
         raise CannotStart(f"no transactional producer: {unknown}") from unknown
     return Processor(
         settings,

@@ -12,6 +12,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError
 
+ALLOWED_HINT: Final = "; `partidor acls kafka` lists what each role is allowed"
 FINAL_AFTER_S: Final = 1.0
 """Of several brokers one may be wrong: so long others have to answer."""
 
@@ -39,7 +40,7 @@ def allowed_by(error: KafkaError) -> str:
     """Where to read what is allowed, for an error about that; else nothing."""
     if error.code() not in _AUTHORIZATION:
         return ""
-    return "; `partidor acls kafka` lists what each role is allowed"
+    return ALLOWED_HINT
 
 
 class Complaints:

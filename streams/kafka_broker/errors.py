@@ -48,6 +48,9 @@ def failure(exception: KafkaException) -> CallFailed:
     """Read librdkafka's error."""
     error = cast("KafkaError", exception.args[0])
     detail = f"{error.name()}: {error.str()}{allowed_by(error)}"
+    if allowed_by(error):
+        # Until somebody changes the ACLs all of it would be decided again and again for nothing.
+        return CallFailed(Remedy.STOP, detail)
     if error.code() in FENCED:
         return CallFailed(Remedy.FENCED, detail)
     if error.fatal():

@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 from confluent_kafka import Consumer
 
-from streams.acl_admin import ensure_acls, grants
+from streams.acl_admin import Grant, ensure_acls, grants
 from streams.acls import MEANINGS, Role, Rule, principals, rules
 from streams.kafka_clients import admin_client
 from streams.settings import Settings
@@ -35,7 +35,8 @@ ONE = {
     "PARTIDOR_MIN_INSYNC_REPLICAS": "1",
     "PARTIDOR_PARTITIONS": "2",
 }
-WRONG_WITHIN_S = 10.0
+WRONG_WITHIN_S = 20.0
+STOPS_WITHIN_S = 15.0
 BEGIN, END = "<!-- tried -->\n", "<!-- end of tried -->"
 
 
@@ -106,7 +107,7 @@ def application(secured: Secured, redis_url: str, tmp_path: Path) -> Application
 def partidor(
     environment: Mapping[str, str], *arguments: str, timeout_s: float = 60.0
 ) -> "subprocess.CompletedProcess[str]":
-    """A command as a process of its own."""
+    """A command as a process of its own; one that doesn't end fails the test."""
     return subprocess.run(
         [sys.executable, "-c", PARTIDOR, *arguments],
         env={**os.environ, "PYTHONPATH": CODE, **environment},
@@ -364,6 +365,52 @@ def test_what_is_not_allowed_names_the_command_that_lists_what_is(
         lines = [line for line in result.stderr.splitlines() if " info " not in line]
         assert "partidor acls kafka" in lines[-1], (role, command, lines)
         assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "operation"),
+    [
+        ("group", "", "Read"),
+        ("topic", ".leads.assignments", "Write"),
+        ("topic", ".roster.changes", "Read"),
+    ],
+)
+def test_a_dispatcher_that_lacks_one_right_stops_and_says_which(
+    application: Application,
+    secured: Secured,
+    tmp_path: Path,
+    kind: str,
+    name: str,
+    operation: str,
+) -> None:
+    """It neither hangs nor tries for ever, wherever on its way the right is asked for."""
+    settings = application.settings(secured.kafka.by_certificate(ADMINISTRATOR))
+    admin = admin_client(settings)
+    ensure_topics(admin, settings)
+    who = {Role.DISPATCHER: ["User:dispatcher"], Role.SOURCE: ["User:source"]}
+    wanted = [
+        grant
+        for grant in grants(list(rules(settings)), who)
+        if (grant.rule.role, grant.rule.kind, grant.rule.name, grant.operation)
+        != (Role.DISPATCHER, kind, application.name + name, operation)
+    ]
+    # What it may not do it may still see, as Read and Write would have let it.
+    seen = Rule(Role.DISPATCHER, kind, application.name + name, False, ("Describe",))
+    ensure_acls(admin, settings, [*wanted, Grant("User:dispatcher", "Describe", seen)])
+    team, leads = tmp_path / "team.csv", tmp_path / "leads.csv"
+    team.write_text("assignee_id,weight\nA,1\n")
+    leads.write_text("lead_id\nL1\n")
+    done(application.as_administrator(), "roster", "replace", "web", str(team))
+    done(application.as_administrator(), "publish", str(leads), "--channel", "web")
+    environment = {**QUICK, **application.as_role(Role.DISPATCHER)}
+    dispatcher = DispatcherProcess("0", environment, tmp_path / "dispatcher.log")
+    try:
+        assert dispatcher.wait(STOPS_WITHIN_S) == 1
+    finally:
+        dispatcher.kill()
+    told = dispatcher.log("cannot start") + dispatcher.log("stopped")
+    assert any("acls kafka" in str(line.get("why")) for line in told), told
+    assert "Traceback" not in dispatcher.log_path.read_text()
 
 
 # -- the document
