@@ -9,6 +9,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -151,6 +152,16 @@ def decisions(data: bytes) -> None:
 _ARCHIVED_MAX: Final = 10_000
 
 
+@cache
+def _scratch_directory() -> "tempfile.TemporaryDirectory[str]":
+    """Removed when this process ends; libFuzzer's ends without, and has a TMPDIR that goes."""
+    return tempfile.TemporaryDirectory(prefix="partidor-fuzz-")
+
+
+def _scratch() -> Path:
+    return Path(_scratch_directory().name)
+
+
 class _Archives:
     """Kept open: to make one takes longer than to use it."""
 
@@ -161,14 +172,14 @@ class _Archives:
     @classmethod
     def keep(cls, partition: PartitionStandings) -> None:
         if cls.of_decisions is None:
-            directory = Path(tempfile.mkdtemp(prefix="partidor-fuzz-"))
+            directory = _scratch()
             cls.of_decisions = DecisionArchive(directory, "topic", 0)
         cls.of_decisions.keep(partition.everything(), whole=True)
 
     @classmethod
     def add(cls, values: list[bytes]) -> None:
         if cls.archive is None:
-            directory = Path(tempfile.mkdtemp(prefix="partidor-fuzz-"))
+            directory = _scratch()
             cls.archive = LeadArchive(directory, "topic", 0)
         offset = cls.next_offset
         cls.next_offset += len(values)
