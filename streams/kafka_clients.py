@@ -7,10 +7,11 @@ The dispatcher's own clients live elsewhere: theirs are transactional and part o
 
 import logging
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import (
     Consumer,
@@ -25,7 +26,11 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec, TopicDescription
 
 from streams.failure import Failed, WrongUsage
+from streams.kafka_complaints import Complaints, allowed_by
 from streams.settings import Settings
+
+LOOK_S: Final = 0.05
+"""How often a client that is waited for is asked what it complains about."""
 
 K = TypeVar("K")
 
@@ -53,10 +58,27 @@ def _known_properties() -> Iterator[None]:
         raise WrongUsage(f"{error.args[0].str()} (PARTIDOR_KAFKA__...)") from None
 
 
+class _Admin(AdminClient):
+    """Tells why it isn't answered. It says so only while it is polled, which `answer` does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.complaints = Complaints(settings.kafka)
+        config: dict[str, Any] = {**_config(settings), "error_cb": self.complaints}
+        super().__init__(config)
+
+
+_admins: "weakref.WeakSet[_Admin]" = weakref.WeakSet()
+_waited_for: list[tuple[list[_Admin], "Future[Any]"]] = []
+"""Questions that were given up before their end: librdkafka aborts the process when their client
+goes before them."""
+
+
 def admin_client(settings: Settings) -> AdminClient:
     """For questions about topics, offsets and groups."""
     with _known_properties():
-        return AdminClient(_config(settings))
+        admin = _Admin(settings)
+    _admins.add(admin)
+    return admin
 
 
 def reader(settings: Settings, *, fetch_wait_ms: int = 500, ahead_kib: int = 65_536) -> Consumer:
@@ -118,9 +140,30 @@ def transactional_producer(settings: Settings, transactional_id: str) -> Produce
     return opened
 
 
+class PartitionCounts(dict[str, int]):
+    """How many partitions topics have, each asked for when it is first wanted.
+
+    Who may write to one topic only may not ask about others. A look-up may raise Failed.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is asked yet."""
+        super().__init__()
+        self._settings = settings
+        self._admin = admin_client(settings)
+
+    def __missing__(self, topic: str) -> int:
+        """Ask, and remember."""
+        self.update(partition_counts(self._admin, self._settings, [topic]))
+        return self[topic]
+
+
 def problem(settings: Settings, what: str, error: KafkaError | None) -> Failed:
     """The one line for a question that the cluster did not answer."""
-    why = error.str() if error is not None else "no answer in time"
+    found = (admin.complaints.why(error) for admin in list(_admins))
+    why = next(filter(None, found), None)
+    if why is None:
+        why = error.str() + allowed_by(error) if error is not None else "no answer in time"
     return Failed(f"{what}: {why} (Kafka at {settings.bootstrap_servers})")
 
 
@@ -132,12 +175,35 @@ def answers(settings: Settings, what: str, futures: Mapping[K, Future[Any]]) -> 
 def answer(settings: Settings, what: str, future: "Future[Any]") -> Any:
     """What the cluster answers. Raises Failed."""
     try:
-        # The request has the same limit; the second is for the client to report it.
-        return future.result(timeout=settings.call_timeout_ms / 1000 + 1)
+        return outcome(settings, what, future)
     except KafkaException as error:
         raise problem(settings, what, error.args[0]) from None
-    except TimeoutError:
-        raise problem(settings, what, None) from None
+
+
+def outcome(settings: Settings, what: str, future: "Future[Any]") -> Any:
+    """As `answer`, but what the cluster says against it is raised as it is: KafkaException.
+
+    Ends early when the client can't sign in: asking on would be in vain.
+    """
+    # The request has the same limit; the second is for the client to report it.
+    deadline = time.monotonic() + settings.call_timeout_ms / 1000 + 1
+    while True:
+        try:
+            return future.result(timeout=LOOK_S)
+        except TimeoutError:
+            if _in_vain(future) or time.monotonic() > deadline:
+                raise problem(settings, what, None) from None
+
+
+def _in_vain(future: "Future[Any]") -> bool:
+    admins = list(_admins)
+    for admin in admins:
+        admin.poll(0)
+    if all(admin.complaints.final is None for admin in admins):
+        return False
+    _waited_for[:] = [waited for waited in _waited_for if not waited[1].done()]
+    _waited_for.append((admins, future))
+    return True
 
 
 def described(
@@ -153,12 +219,10 @@ def described(
     found: dict[str, TopicDescription] = {}
     for name, future in futures.items():
         try:
-            found[name] = future.result(timeout=settings.call_timeout_ms / 1000 + 1)
+            found[name] = outcome(settings, f"can't describe {name}", future)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise problem(settings, f"can't describe {name}", error.args[0]) from None
-        except TimeoutError:
-            raise problem(settings, f"can't describe {name}", None) from None
     return found
 
 

@@ -100,5 +100,5 @@ def _watched(value: bytes | None) -> Watched | None:
     try:
         shown = _decode(value or b"")
         return Watched(msgspec.json.format(value or b"", indent=-1), shown)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from streams.cli import (
+    acls,
     asking,
     assigning,
     channels,
@@ -64,6 +65,7 @@ def partidor(
 
 app.command("run")(running.run)
 app.add_typer(topics.app, name="topics")
+app.add_typer(acls.app, name="acls")
 app.command("publish")(publishing.publish)
 app.add_typer(rosters.app, name="roster")
 app.add_typer(outcomes.app, name="outcome")

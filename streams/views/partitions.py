@@ -125,6 +125,10 @@ class PartitionStandings:
             # An input's time is its source's; a clock that is ahead must not bring tomorrow.
             at_ms = min(decided_ms, timestamp_ms) if timestamp_ms > 0 else decided_ms
             standing = fold(known, decision, at_ms)
+            delay_ms = max(0, timestamp_ms - decided_ms) if timestamp_ms > 0 else None
+            activity = self.activities.get(decision.channel) or Activity()
+            if standing is not known:
+                activity = activity.after(_happened(standing, decision, at_ms, delay_ms))
         except (ValueError, ArithmeticError, LookupError) as error:
             self.unreadable += 1
             log.error("unreadable decision", partition=self.number, offset=offset, why=str(error))
@@ -141,13 +145,9 @@ class PartitionStandings:
         if standing is known:
             return
         self.channels[decision.channel] = standing
-        delay_ms = max(0, timestamp_ms - decided_ms) if timestamp_ms > 0 else None
+        self.activities[decision.channel] = activity
         if delay_ms is not None:
             self.delays.add(timestamp_ms, delay_ms)
-        activity = self.activities.get(decision.channel) or Activity()
-        self.activities[decision.channel] = activity.after(
-            _happened(standing, decision, at_ms, delay_ms)
-        )
         self.changes += 1
         self._unkept.add(decision.channel)
         indexed = Indexed(
