@@ -306,6 +306,7 @@ class Decider:
             )
         )
         draft.size += 1
+        draft.sent_on += 1
 
     def _check_place(self, record: InputRecord, channel: str, task: Task) -> Moved | None:
         """Where the record belongs, if that is elsewhere since the topics were expanded.
