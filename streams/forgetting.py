@@ -200,20 +200,22 @@ class Search:
     def _in_changelog(self) -> tuple[dict[str, int], list[Trace]]:
         """What waits now, and records that compaction hasn't taken away yet."""
         topic = self._settings.topics.changelog
-        kept: dict[bytes, tuple[int, LogRecord]] = {}
+        kept: dict[tuple[int, bytes], LogRecord] = {}
         older: list[Trace] = []
         for partition, record in self._records(topic):
             key = record.key or b""
-            before = kept.get(key)
-            if before is not None and self._parked(key, before[1].value):
-                older.append(self._trace(topic, *before, channel_of(key)))
-            kept[key] = (partition, record)
+            before = kept.get((partition, key))
+            if before is not None and self._parked(key, before.value):
+                older.append(self._trace(topic, partition, before, channel_of(key)))
+            kept[partition, key] = record
         waiting: dict[str, int] = {}
         grouped: dict[str, dict[bytes, bytes]] = {}
-        for key, (_, record) in kept.items():
+        for (partition, key), record in kept.items():
+            channel = channel_of(key)
             if record.value is None or key == APPLIED_OFFSETS_KEY:
                 continue
-            channel = channel_of(key)
+            if partition_of(channel.encode(), self._counts[topic]) != partition:
+                continue
             if self._wants(channel):
                 grouped.setdefault(channel, {})[key] = record.value
             if count := self._parked(key, record.value):
@@ -257,17 +259,18 @@ class Search:
             for channel, keys in self.person_keys().items()
             for key in keys
         }
-        last: dict[bytes, tuple[int, LogRecord]] = {}
+        last: dict[tuple[int, bytes], LogRecord] = {}
         traces: list[Trace] = []
         for partition, record in self._records(topic) if wanted else ():
             key = record.key or b""
             if key not in wanted:
                 continue
-            if key in last and last[key][1].value is not None:
-                traces.append(self._trace(topic, *last[key], wanted[key][0]))
-            last[key] = (partition, record)
+            before = last.get((partition, key))
+            if before is not None and before.value is not None:
+                traces.append(self._trace(topic, partition, before, wanted[key][0]))
+            last[partition, key] = record
         live: dict[str, list[str]] = {}
-        for name, (_, record) in last.items():
+        for (_, name), record in last.items():
             if record.value is not None:
                 channel, person = wanted[name]
                 live.setdefault(channel, []).append(person)

@@ -8,8 +8,8 @@ has to be there. What was decided later is held against what came before it, and
 assignments may come after the end that was asked for.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from streams.audit.batch_checks import batch_found
 from streams.audit.changelog_copy import MainRead, members_differ
@@ -27,37 +27,72 @@ _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
 class Chain:
-    """A channel's decisions so far.
+    """A channel's decisions on one partition so far.
 
     Attributes:
         ledger: after the last of them.
-        last: its version; 0 before the first.
-        first: the version at which the log begins.
-        broken: whether one is missing, or came again.
+        first, last: versions; where the first stands.
+        begins_late: whether retention has cut off what its log held before.
     """
 
-    def __init__(self, channel: str) -> None:
+    def __init__(self, ledger: Ledger, first: int, where: Where, *, begins_late: bool) -> None:
         """Before the first decision that the log holds."""
-        self.ledger = Ledger(channel)
-        self.last = 0
-        self.first = 0
-        self.broken = False
-        self.compared = False
+        self.ledger = ledger
+        self.first = self.last = first
+        self.where = where
+        self.begins_late = begins_late
+
+
+class Stretch(NamedTuple):
+    """The decisions of a channel that one partition holds, by version, ends included."""
+
+    first: int
+    last: int
+    where: Where
+    begins_late: bool
 
 
 class Chains:
-    """All channels whose decisions were seen."""
+    """All channels whose decisions were seen.
 
-    def __init__(self, report: Report, decisions_topic: str, assignments_topic: str) -> None:
-        """Nothing seen."""
+    Topics may have been expanded: then a channel's decisions stand in stretches on several
+    partitions, which together have to be one chain.
+    """
+
+    def __init__(
+        self,
+        report: Report,
+        decisions_topic: str,
+        assignments_topic: str,
+        partition_of: Callable[[str], int],
+    ) -> None:
+        """Nothing seen; `partition_of` says where a channel belongs now."""
         self._report = report
         self._decisions = decisions_topic
         self._assignments = assignments_topic
-        self.by_channel: dict[str, Chain] = {}
+        self._partition_of = partition_of
+        self._partition = 0
+        # Of the partition that is walked.
+        self._chains: dict[str, Chain] = {}
+        self._stretches: dict[str, list[Stretch]] = {}
+        self._carried: dict[str, Ledger] = {}
+        self._broken: set[str] = set()
+        self._compared: set[str] = set()
         self.mains: dict[str, MainRead] = {}
-        # A log that begins with a later version than 1, though nothing was cut off.
-        self._begins: dict[str, tuple[int, Where]] = {}
-        self._ends: dict[str, int] = {}
+
+    def begin(self, partition: int) -> None:
+        """The decisions of another partition come."""
+        self._end_partition()
+        self._partition = partition
+
+    def _end_partition(self) -> None:
+        for channel, chain in self._chains.items():
+            stretch = Stretch(chain.first, chain.last, chain.where, chain.begins_late)
+            self._stretches.setdefault(channel, []).append(stretch)
+            if self._partition_of(channel) != self._partition:
+                # It goes on elsewhere.
+                self._carried[channel] = chain.ledger
+        self._chains.clear()
 
     def known(self, channel: str) -> int:
         """The version up to which everything of a channel has to be there."""
@@ -66,12 +101,11 @@ class Chains:
 
     def is_broken(self, channel: str) -> bool:
         """Whether a decision of it is missing, or came again."""
-        chain = self.by_channel.get(channel)
-        return chain is not None and chain.broken
+        return channel in self._broken
 
     def is_past(self, key: tuple[str, int]) -> bool:
-        """Whether a decision has gone by."""
-        chain = self.by_channel.get(key[0])
+        """Whether a decision of this partition has gone by."""
+        chain = self._chains.get(key[0])
         return chain is not None and chain.last >= key[1]
 
     # -- versions
@@ -79,33 +113,31 @@ class Chains:
     def turn_to(self, decision: Json, where: Where, *, begins_late: bool) -> Chain | None:
         """The chain that the decision continues; None if it is one that was there before."""
         channel, version = decision["channel"], decision["state_version"]
-        check = self._report.versions
-        check.checked += 1
-        chain = self.by_channel.get(channel)
-        if chain is not None and chain.last and version <= chain.last:
-            chain.broken = True
-            check.fault(f"decision {version} comes again after {chain.last}", where)
-            return None
+        self._report.versions.checked += 1
+        chain = self._chains.get(channel)
         if chain is None:
-            chain = self.by_channel[channel] = Chain(channel)
-            chain.first = version
-            if version > 1 and begins_late:
-                check.not_told[BEGINS_LATE] += 1
-            elif version > 1:
-                self._begins[channel] = (version, where)
+            ledger = self._carried.pop(channel, None)
+            if ledger is None or ledger.state_version != version - 1:
+                ledger = Ledger(channel)
+            chain = Chain(ledger, version, where, begins_late=begins_late)
+            self._chains[channel] = chain
+        elif version <= chain.last:
+            self._again(channel, version, chain.last, where)
+            return None
         elif version != chain.last + 1:
-            chain.broken = True
-            missing = version - chain.last - 1
-            text = f"decision {version} follows {chain.last}: {missing} missing between them"
-            check.fault(text, where)
+            self._missing(channel, version, chain.last, where)
         chain.last = version
         return chain
 
-    def other_partition(self, channels: Iterable[str]) -> None:
-        """These channels are kept elsewhere from here on: their topics were expanded."""
-        for channel in channels:
-            chain = self.by_channel.pop(channel)
-            self._ends[channel] = max(self._ends.get(channel, 0), chain.last)
+    def _again(self, channel: str, version: int, last: int, where: Where) -> None:
+        self._broken.add(channel)
+        self._report.versions.fault(f"decision {version} comes again after {last}", where)
+
+    def _missing(self, channel: str, version: int, last: int, where: Where) -> None:
+        self._broken.add(channel)
+        missing = version - last - 1
+        text = f"decision {version} follows {last}: {missing} missing between them"
+        self._report.versions.fault(text, where)
 
     # -- errors and assignments
 
@@ -195,22 +227,18 @@ class Chains:
         elif lacks is not None:
             check.not_told[lacks] += 1
 
-    _partition: int | None = None
-
-    def begin(self, partition: int) -> None:
-        """The decisions of another partition come."""
-        self._partition = partition
-
     def _at(self, group: Group, batch_id: str, partition: int | None) -> Where:
         return Where(group.key[0], batch_id, self._assignments, partition, group.offset)
 
-    def strays(self, groups: Iterable[Group], last: dict[str, int], *, begins_late: bool) -> None:
+    def strays(
+        self, groups: Iterable[Group], last: Mapping[str, int], *, begins_late: bool
+    ) -> None:
         """Assignments that no decision asked for; `last` are the newest versions of channels."""
         for group in groups:
             channel, version = group.key
             at = self._at(group, group.leads[0].batch_id, self._partition)
-            chain = self.by_channel.get(channel)
-            if chain is not None and chain.broken:
+            chain = self._chains.get(channel)
+            if self.is_broken(channel):
                 self._report.assignments.not_told[BROKEN] += 1
             elif begins_late and (chain is None or version < chain.first):
                 self._report.assignments.not_told[BEGINS_LATE] += 1
@@ -223,10 +251,12 @@ class Chains:
 
     def _compare_with_state(self, chain: Chain, where: Where) -> None:
         """When the decision that the state is of has been applied."""
-        main, ledger = self.mains.get(chain.ledger.channel), chain.ledger
-        if main is None or main.state_version != chain.last or chain.broken:
+        ledger = chain.ledger
+        channel = ledger.channel
+        main = self.mains.get(channel)
+        if main is None or main.state_version != chain.last or self.is_broken(channel):
             return
-        chain.compared = True
+        self._compared.add(channel)
         check = self._report.state
         if not ledger.complete:
             check.not_told[BEGINS_LATE] += 1
@@ -241,53 +271,71 @@ class Chains:
         if found is not None:
             check.fault(f"the state of version {chain.last}: {found}", where)
 
-    def end(self, channels: Iterable[str]) -> None:
-        """No more decisions of these channels come; what their states say has to be there."""
-        for channel in channels:
-            chain, main = self.by_channel.get(channel), self.mains[channel]
-            if chain is not None and chain.last < main.state_version and not chain.broken:
-                chain.broken = True
-                state = f"the state is version {main.state_version}"
-                text = f"the decisions end with {chain.last}, {state}"
-                where = Where(channel, None, self._decisions, self._partition)
-                self._report.versions.fault(text, where)
+    def end(self) -> None:
+        """No more decisions come on this partition; what states say has to be there."""
+        for channel, chain in self._chains.items():
+            if self._partition_of(channel) == self._partition:
+                self._ends_early(channel, chain.last)
 
-    def finish(self, last: dict[str, int], partition_of: Any, starts_late: set[int]) -> None:
-        """All decisions were seen; `last` are the newest versions that the changelog holds."""
-        for channel, (version, where) in self._begins.items():
-            if self._ends.get(channel, 0) != version - 1:
-                chain = self.by_channel.get(channel)
-                if chain is not None:
-                    chain.broken = True
-                self._report.versions.fault(f"the first decision is {version}", where)
-        for channel in self.mains.keys() | self.by_channel.keys():
-            partition = partition_of(channel)
-            where = Where(channel, None, self._decisions, partition)
-            self._finish_channel(channel, last, where, begins_late=partition in starts_late)
+    def _ends_early(self, channel: str, last: int) -> None:
+        version = self.known(channel)
+        if last < version and not self.is_broken(channel):
+            self._broken.add(channel)
+            where = Where(channel, None, self._decisions, self._partition_of(channel))
+            text = f"the decisions end with {last}, the state is version {version}"
+            self._report.versions.fault(text, where)
+
+    def finish(self, last: Mapping[str, int], starts_late: Collection[int]) -> None:
+        """All decisions were seen.
+
+        Args:
+            last: the newest versions that the changelog holds, by channel.
+            starts_late: partitions where retention has cut off the beginning of the decisions.
+        """
+        self._end_partition()
+        for channel, stretches in self._stretches.items():
+            self._join(channel, sorted(stretches, key=lambda each: each[:2]))
+        for channel in self.mains.keys() | self._stretches.keys():
+            self._finish_channel(channel, last, starts_late)
+
+    def _join(self, channel: str, stretches: Sequence[Stretch]) -> None:
+        """Whether the stretches of a channel are one chain from its first decision on."""
+        last = 0
+        for number, each in enumerate(stretches):
+            if each.first > last + 1 and each.begins_late:
+                self._report.versions.not_told[BEGINS_LATE] += 1
+            elif each.first <= last:
+                self._again(channel, each.first, last, each.where)
+            elif each.first > last + 1 and not number:
+                self._broken.add(channel)
+                self._report.versions.fault(f"the first decision is {each.first}", each.where)
+            elif each.first > last + 1:
+                self._missing(channel, each.first, last, each.where)
+            last = max(last, each.last)
 
     def _finish_channel(
-        self, channel: str, last: dict[str, int], where: Where, *, begins_late: bool
+        self, channel: str, last: Mapping[str, int], starts_late: Collection[int]
     ) -> None:
-        chain, main, check = (
-            self.by_channel.get(channel),
-            self.mains.get(channel),
-            self._report.state,
-        )
-        if chain is None:
-            version = self.known(channel)
-            if begins_late or self._ends.get(channel) == version:
+        main, check = self.mains.get(channel), self._report.state
+        partition = self._partition_of(channel)
+        where = Where(channel, None, self._decisions, partition)
+        newest = max((each.last for each in self._stretches.get(channel, ())), default=0)
+        if not newest:
+            if partition in starts_late:
                 check.not_told[BEGINS_LATE] += 1
             else:
-                text = f"no decision is there of a channel in version {version}"
+                text = f"no decision is there of a channel in version {self.known(channel)}"
                 self._report.versions.fault(text, where)
-        elif chain.broken:
+            return
+        self._ends_early(channel, newest)
+        if self.is_broken(channel):
             check.not_told[BROKEN] += 1
         elif main is None and channel not in last:
             check.fault("the changelog holds no state of the channel", where)
-        elif chain.last > last.get(channel, 0):
-            text = f"the state is version {last.get(channel, 0)}, the decisions go to {chain.last}"
+        elif newest > last.get(channel, 0):
+            text = f"the state is version {last.get(channel, 0)}, the decisions go to {newest}"
             check.fault(text, where)
-        elif main is not None and not chain.compared:
+        elif main is not None and channel not in self._compared:
             check.not_told[BEGINS_LATE] += 1
 
 

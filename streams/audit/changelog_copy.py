@@ -41,6 +41,7 @@ class Waits(NamedTuple):
     channel: str
     batch_id: str
     topic: str
+    partition: int
     offset: int
     leads: int
     ids: int
@@ -48,6 +49,7 @@ class Waits(NamedTuple):
 
 class _InputRead(msgspec.Struct):
     topic: str
+    partition: int
     offset: int
 
 
@@ -132,8 +134,9 @@ class ChangelogFold:
                 ids = ids_sum(lead_id for lead_id, _ in parked.leads)
                 at = parked.input
                 self.waits[key] = Waits(
-                    channel_of(key), parked.batch_id, at.topic, at.offset, len(parked.leads), ids
-                )
+                    channel_of(key), parked.batch_id, at.topic, at.partition, at.offset,
+                    len(parked.leads), ids,
+                )  # fmt: skip
         elif b"/" not in key:
             if value is None:
                 self.mains.pop(channel_of(key), None)

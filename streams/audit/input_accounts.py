@@ -8,12 +8,14 @@ Within a topic inputs are decided in the order of their offsets, so each topic i
 the decisions. An input that is passed over without a decision has to be a dead letter.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
 from dispatcher.events import batch_content_hash
+from schemas.partitioning import partition_of
 from streams.audit.balance import Balance, ids_sum
 from streams.audit.chains import BROKEN
 from streams.audit.decision_log import Json
@@ -129,6 +131,57 @@ class Cursor:
         return record
 
 
+class InputPlaces:
+    """Where inputs stand, those too that came to where their channel was before an expansion.
+
+    Such an input is written once more, to where its channel is now (R16), in the transaction that
+    passes it by: that one is decided.
+
+    Attributes:
+        awaited: how often each was sent on and wasn't seen yet where it belongs; as hashes.
+    """
+
+    def __init__(
+        self,
+        starts: Mapping[tuple[str, int], int],
+        count: int,
+        former_counts: Sequence[int],
+    ) -> None:
+        """Where each partition's log begins; how many partitions there are, and were."""
+        self._starts = starts
+        self._count = count
+        self._former_counts = former_counts
+        self.awaited: Counter[tuple[str, int, int]] = Counter()
+
+    def is_kept(self, topic: str, partition: int, offset: int) -> bool:
+        """Whether an input's log goes back to it."""
+        return offset >= self._starts.get((topic, partition), 0)
+
+    def is_sent_on(self, record: Input, partition: int) -> bool:
+        """Whether it stands where its channel was before."""
+        key = record.key
+        if not self._former_counts or key is None or self._belongs(key) == partition:
+            return False
+        return any(partition_of(key, count) == partition for count in self._former_counts)
+
+    def _belongs(self, key: bytes) -> int:
+        return partition_of(key, self._count)
+
+    def send_on(self, topic: str, record: Input) -> None:
+        """One that has to stand once more where it belongs."""
+        self.awaited[self._named(topic, record)] += 1
+
+    def _named(self, topic: str, record: Input) -> tuple[str, int, int]:
+        content = hash((record.key, record.value, record.timestamp_ms))
+        return topic, self._belongs(record.key or b""), content
+
+    def arrived(self, topic: str, record: Input) -> None:
+        """One that stands where it belongs."""
+        name = self._named(topic, record)
+        if self.awaited.get(name):
+            self.awaited[name] -= 1
+
+
 class InputAccounts:
     """The inputs of one partition."""
 
@@ -140,6 +193,7 @@ class InputAccounts:
         partition: int,
         cursors: Mapping[str, Cursor],
         lead_batches: str,
+        places: "InputPlaces",
         known: Callable[[str], int],
         is_broken: Callable[[str], bool],
         *,
@@ -148,6 +202,7 @@ class InputAccounts:
         """`known` says up to which version of a channel all has to be there, `is_broken` whether
         its decisions are no chain: then nothing can be told of its inputs.
         """
+        self._places = places
         self._report = report
         self._balance = balance
         self._letters = letters
@@ -159,11 +214,6 @@ class InputAccounts:
         # Where decisions are cut off, what was decided before the first of a topic is unknown.
         self._begun = dict.fromkeys(cursors, not decisions_cut)
         self._previous: dict[str, Json] = {}
-
-    @property
-    def channels(self) -> Iterable[str]:
-        """Of which there were decisions."""
-        return self._previous.keys()
 
     def decision(self, decision: Json, group: Group | None, *, beyond: bool) -> None:
         """The next decision; `group` are its assignments where all were seen."""
@@ -183,11 +233,15 @@ class InputAccounts:
         source = decision["input"]
         topic, offset = source["topic"], source["offset"]
         cursor, check = self._cursors.get(topic), self._report.inputs
+        first = _is_first(decision, previous, self._lead_batches)
         if cursor is None or source["partition"] != self._partition:
-            check.fault("the decision names an input of another partition", self._where(decision))
+            # What is let go by it may have moved here since.
+            if first:
+                text = "the decision names an input of another partition"
+                check.fault(text, self._where(decision))
             return None
         self._pass(topic, offset)
-        if not _is_first(decision, previous, self._lead_batches):
+        if not first:
             return None
         check.checked += 1
         if offset < cursor.start:
@@ -208,9 +262,13 @@ class InputAccounts:
     def _pass(self, topic: str, offset: int) -> None:
         check = self._report.inputs
         for record in self._cursors[topic].upto(offset):
+            whole = self._letters.whole(topic, self._partition, record.offset)
+            if not whole and self._places.is_sent_on(record, self._partition):
+                self._places.send_on(topic, record)
+                continue
             self._passed(topic, record)
             channel = (record.key or b"").decode(errors="replace")
-            if self._letters.whole(topic, self._partition, record.offset):
+            if whole:
                 check.checked += 1
             elif self._is_broken(channel):
                 check.not_told[BROKEN] += 1
@@ -272,8 +330,7 @@ class InputAccounts:
         if previous is None or previous["type"] != "batch_released":
             return False
         source = previous["parked_input"]
-        cursor = self._cursors.get(source["topic"])
-        return cursor is None or source["offset"] < cursor.start
+        return not self._places.is_kept(source["topic"], source["partition"], source["offset"])
 
     def _came(self, batch: tuple[str, str], decision: Json, record: Input) -> None:
         check = self._report.leads

@@ -39,6 +39,7 @@ from streams.audit.input_accounts import (
     DeadLetters,
     Input,
     InputAccounts,
+    InputPlaces,
 )
 from streams.dead_letters import HEADER_PREFIX
 from streams.failure import Failed
@@ -102,7 +103,9 @@ class _Verification:
         self._topics = settings.topics
         self._report = Report(findings_max)
         self._balance = Balance(batches_open_max)
-        self._chains = Chains(self._report, self._topics.decisions, self._topics.assignments)
+        self._chains = Chains(
+            self._report, self._topics.decisions, self._topics.assignments, self._partition_of
+        )
         self._admin: AdminClient = admin_client(settings)
         self._letters = DeadLetters()
         # By partition, as the changelog says when it was read first.
@@ -110,6 +113,7 @@ class _Verification:
         self._waits: dict[int, list[Waits]] = {}
         self._last: dict[str, int] = {}
         self._topic_ids: dict[str, str] = {}
+        self._former_counts: tuple[int, ...] = ()
 
     def run(self, begins: Callable[[int], Advance]) -> Report:
         topics = [name for name, _ in self._topics.table()]
@@ -139,8 +143,10 @@ class _Verification:
             )
             others = [topic for topic in self._walked() if topic != self._topics.decisions]
             self._ends |= high_watermarks(self._admin, self._settings, self._places(others))
+            self._input_places = InputPlaces(self._starts, self._partitions, self._former_counts)
             for partition in range(self._partitions):
                 self._walk(partition, changelog_ends[partition])
+            self._look_for_sent_on()
         self._finish(committed)
         return self._report
 
@@ -170,10 +176,16 @@ class _Verification:
             where = Where(key.decode(errors="replace"), None, topic, partition, offset)
             self._report.state.fault("a changelog record can't be read", where)
         self._check_redis(partition, copy, why_unknown, fold, end)
-        self._chains.mains |= fold.mains
-        self._last |= {name: main.state_version for name, main in fold.mains.items()}
+        for name, main in fold.mains.items():
+            if self._partition_of(name) != partition:
+                where = Where(name, None, topic, partition)
+                self._report.state.fault("a state stands where its channel doesn't belong", where)
+                continue
+            self._chains.mains[name] = main
+            self._last[name] = main.state_version
         self._waits[partition] = list(fold.waits.values())
         if fold.applied is not None:
+            self._former_counts = fold.applied.formers
             self._check_applied(partition, fold)
             self._applied[partition] = {
                 name: each.next_offset for name, each in fold.applied.inputs.items()
@@ -282,23 +294,20 @@ class _Verification:
         cursors = {topic: self._cursor(topic, partition) for topic in topics.inputs}
         inputs = InputAccounts(
             self._report, self._balance, self._letters, partition, cursors, topics.lead_batches,
-            chains.known, chains.is_broken, decisions_cut=begins_late,
+            self._input_places, chains.known, chains.is_broken, decisions_cut=begins_late,
         )  # fmt: skip
         end = self._ends[topics.decisions, partition]
         for record in self._read(topics.decisions, partition, end):
             self._decision(partition, record, groups, inputs, begins_late=begins_late)
-        here = [name for name in chains.mains if self._partition_of(name) == partition]
-        chains.end(here)
+        chains.end()
         self._read_on(partition, changelog_end)
         chains.strays([*groups.strays, *groups.rest()], self._last, begins_late=begins_late)
         input_ends = {topic: self._ends[topic, partition] for topic in topics.inputs}
         inputs.finish(self._applied.get(partition, {}), input_ends)
         for waits in self._waits.pop(partition):
-            cursor = cursors.get(waits.topic)
-            if waits.leads and cursor is not None and waits.offset >= cursor.start:
+            place = (waits.topic, waits.partition, waits.offset)
+            if waits.leads and self._input_places.is_kept(*place):
                 self._balance.went((waits.channel, waits.batch_id), waits.leads, waits.ids)
-        moved = [name for name in chains.by_channel if self._partition_of(name) != partition]
-        chains.other_partition([name for name in moved if name in inputs.channels])
 
     def _decision(
         self,
@@ -348,6 +357,24 @@ class _Verification:
             if b"/" not in key and record.value is not None:
                 self._last[channel_of(key)] = _decode_version(record.value).state_version
 
+    def _look_for_sent_on(self) -> None:
+        """What came to where a channel was before an expansion stands once more where it is now."""
+        places = self._input_places
+        for topic, partition in sorted({name[:2] for name in places.awaited}):
+            end = high_watermarks(self._admin, self._settings, [(topic, partition)])
+            for record in self._read(topic, partition, end[topic, partition]):
+                places.arrived(
+                    topic, Input(record.offset, record.timestamp_ms, record.key, record.value)
+                )
+        check = self._report.inputs
+        for (topic, partition, _), count in places.awaited.items():
+            check.checked += 1
+            if count and self._starts[topic, partition]:
+                check.not_told[CUT_INPUTS] += count
+            elif count:
+                where = Where(topic=topic, partition=partition)
+                check.fault(f"{count} inputs were to be sent on, and don't stand here", where)
+
     def _partition_of(self, channel: str) -> int:
         return partition_of(channel.encode(), self._partitions)
 
@@ -356,7 +383,7 @@ class _Verification:
     def _finish(self, committed: Mapping[Place, int]) -> None:
         topics = self._topics
         late = {n for n in range(self._partitions) if self._starts[topics.decisions, n]}
-        self._chains.finish(self._last, self._partition_of, late)
+        self._chains.finish(self._last, late)
         self._uneven()
         self._check_offsets(committed)
         watched = [place for place in self._starts if place[0] != topics.changelog]

@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 
 from schemas.partitioning import partition_of
+from streams.audit.verifying import verify
 from tests.reference import events
 from tests.support import oracle
 from tests.support.expansions import expand, partidor
@@ -41,6 +42,14 @@ def placed(installation: Installation, topic: str, batch_id: str) -> list[Record
     return [each for each in installation.read(topic) if each.event.get("batch_id") == batch_id]
 
 
+def check_verified(installation: Installation) -> None:
+    """`partidor verify` finds nothing wrong where decisions stand on two partitions."""
+    report = verify(installation.settings)
+    found = [f"{check.name}: {each}" for check in report.checks for each in check.findings]
+    assert report.is_sound, found
+    assert report.versions.verdict == report.leads.verdict == "ok"
+
+
 def test_a_channel_keeps_its_state_on_its_new_partition(installation: Installation) -> None:
     """Errors, duplicates windows, parked leads: all of it goes on where the key hashes to now."""
     mover = a_channel(BEFORE, AFTER)
@@ -59,6 +68,7 @@ def test_a_channel_keeps_its_state_on_its_new_partition(installation: Installati
     installation.publisher.flush()
     installation.started("after")
     outcome = oracle.check(installation)
+    check_verified(installation)
     assert len(outcome.assignments) == 4_003 + len(many)
 
 
@@ -86,6 +96,7 @@ def test_an_expansion_to_what_is_no_multiple_moves_states_both_ways(
     installation.publish(one_batch_each(CHANNELS, "stale"))
     installation.started("after")
     outcome = oracle.check(installation)
+    check_verified(installation)
     assert len(outcome.assignments) == 600 + 9 + 10 * CHANNELS
     assert outcome.sent_on
     sent, arrived = sorted(placed(installation, topic, "late"), key=lambda each: each.headers == ())

@@ -4,10 +4,15 @@ import json
 from fractions import Fraction
 
 from dispatcher.limits import Limits
+from dispatcher.state_records import ParkedNumbers
+from schemas.partitioning import partition_of
 from streams.audit.balance import Balance, ids_sum
+from streams.audit.chains import Chains
+from streams.audit.changelog_copy import MainRead
 from streams.audit.checking import Assigned
 from streams.audit.findings import Report, Where
 from streams.audit.groups import AHEAD_MAX, Groups
+from streams.audit.input_accounts import Input, InputPlaces
 from streams.audit.recovery import moves, recovery_changes
 from streams.replay import Replay
 from tests.reference.histories import history
@@ -98,6 +103,50 @@ def test_where_the_log_begins_late_earlier_decisions_have_no_assignments() -> No
     assert not groups.begun(("web", 6))
     assert groups.begun(("web", 7))
     assert groups.late_key == ("web", 7)
+
+
+def test_what_was_sent_on_after_an_expansion_is_awaited_where_it_belongs() -> None:
+    """Once for each time; what stands elsewhere is not taken for it."""
+    before, after = 4, 6
+    name = next(
+        key
+        for key in (b"channel-%d" % number for number in range(100))
+        if partition_of(key, before) != partition_of(key, after)
+    )
+    places = InputPlaces({}, after, [before])
+    late = Input(7, 1_000, name, b"late")
+    assert places.is_sent_on(late, partition_of(name, before))
+    assert not places.is_sent_on(late, partition_of(name, after))
+    places.send_on("leads.batches", late)
+    places.arrived("leads.batches", late._replace(offset=1, value=b"another"))
+    assert list(places.awaited.values()) == [1]
+    places.arrived("leads.batches", late._replace(offset=2))
+    assert list(places.awaited.values()) == [0]
+
+
+def stretches_told(*stretches: tuple[int, int]) -> tuple[list[str], bool]:
+    """What is found of a channel whose decisions stand on several partitions, from 1 to 9."""
+    report = Report()
+    chains = Chains(report, "decisions", "assignments", lambda _: 0)
+    chains.mains["web"] = MainRead("web", 9, 0, [], ParkedNumbers(0, 0, 0, 0))
+    for partition, (first, last) in enumerate(stretches, start=1):
+        chains.begin(partition)
+        for version in range(first, last + 1):
+            decision = {"channel": "web", "state_version": version}
+            chains.turn_to(decision, Where("web"), begins_late=False)
+    chains.finish({"web": 9}, ())
+    return [each.what for each in report.versions.findings], chains.is_broken("web")
+
+
+def test_stretches_of_a_channel_on_several_partitions_are_one_chain() -> None:
+    """In whatever order partitions are looked at; what is missing or came again is told."""
+    assert stretches_told((5, 9), (1, 4)) == ([], False)
+    assert stretches_told((1, 4), (5, 9)) == ([], False)
+    found, is_broken = stretches_told((6, 9), (1, 4))
+    assert (found, is_broken) == (["decision 6 follows 4: 1 missing between them"], True)
+    assert stretches_told((4, 9), (1, 4))[0] == ["decision 4 comes again after 4"]
+    assert stretches_told((2, 9))[0] == ["the first decision is 2"]
+    assert stretches_told((1, 4), (5, 8))[1]
 
 
 def test_what_could_not_be_told_is_never_called_fine() -> None:
