@@ -28,7 +28,7 @@ def ask(url: str, timeout_s: float) -> tuple[int, str]:
         answer = connection.getresponse()
         text = answer.read(ANSWER_BYTES_MAX).decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
-        raise Failed(f"{url} doesn't answer: {error or type(error).__name__}") from None
+        raise Failed(f"{url} doesn't answer: {str(error) or type(error).__name__}") from None
     finally:
         connection.close()
     return answer.status, text.partition("\n")[0]
