@@ -1,4 +1,5 @@
-"""What is decided about an outcome: a lead returned, closed, reassigned, or assigned by hand.
+"""What is decided about an outcome: a lead returned, closed, reassigned, assigned by hand,
+or forgotten.
 
 - R10 An outcome whose id is among the channel's last 1,000 is a duplicate if its content is the
   same, and a dead letter if it isn't.
@@ -11,6 +12,7 @@
   given. If it was parked, it leaves the queue.
 - Where leads are divided by value, "one lead" is the value that the outcome's attributes say;
   without a valid one it is a dead letter.
+- Forgotten: a lead that is parked leaves the queue, and goes to nobody. Nothing else moves.
 - A lead that goes to somebody by its outcome goes out as a batch of that lead alone; that is a
   decision of its own, which follows at once.
 - An assignee who left is no obstacle to say what became of a lead: there is nobody to credit then.
@@ -40,7 +42,7 @@ from dispatcher.roster import CannotApply, Roster
 from dispatcher.share_limits import Counts
 from dispatcher.state import ChannelState
 from dispatcher.values import ONE_LEAD, InvalidValue, lead_value, measured
-from schemas.inputs import LeadAssignedManually, LeadReassigned, LeadReturned
+from schemas.inputs import LeadAssignedManually, LeadForgotten, LeadReassigned, LeadReturned
 from schemas.reasons import Reason
 from schemas.scalars import MILLIONTHS, UNITS_PER_LEAD
 
@@ -125,7 +127,11 @@ def _recorded(state: ChannelState, event: OutcomeReceived) -> OutcomeRecorded:
                 parking = _without(parking, found)
             else:
                 lead_value = _value(state, event)
-    gives_up = not isinstance(outcome, LeadAssignedManually) and member
+        case LeadForgotten():
+            if (found := _waiting(parking, outcome.lead_id)) is not None:
+                unparked_batch_id = found.entry.batch_id
+                parking = _without(parking, found)
+    gives_up = not isinstance(outcome, LeadAssignedManually | LeadForgotten) and member
     if eligibility is not None and gives_up:
         eligibility = eligibility.given_up(roster.rank(outcome.assignee_id))
     if eligibility is not None and (credited or (isinstance(outcome, LeadReassigned) and member)):

@@ -15,7 +15,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from dispatcher.state_records import APPLIED_OFFSETS_KEY, Record
+from dispatcher.state_records import Record
 from dispatcher.store import (
     OwnerEntry,
     OwnersFound,
@@ -24,12 +24,11 @@ from dispatcher.store import (
     Slice,
     StoreUnavailable,
     partition_key,
+    record_field,
+    record_key_of,
     status_key,
 )
 
-CHANNEL_FIELD: Final = b"channels/"
-APPLIED_OFFSETS_FIELD: Final = b"applied-offsets"
-RESTORE_POINT_FIELD: Final = b"restore-point"
 STAGED_LIFETIME_MS: Final = 600_000
 
 _APPLY: Final = """
@@ -127,7 +126,9 @@ class RedisStore:
                 self._redis.hscan(self._key(partition), cursor, count=count),
             )
         records = {
-            key: value for field, value in found.items() if (key := _record_key(field)) is not None
+            key: value
+            for field, value in found.items()
+            if (key := record_key_of(field)) is not None
         }
         return Slice(records, next_cursor or None)
 
@@ -140,9 +141,12 @@ class RedisStore:
     ) -> RestorePoint | None:
         """See `StateStore`."""
         sets = [
-            part for key, value in records if value is not None for part in (_field(key), value)
+            part
+            for key, value in records
+            if value is not None
+            for part in (record_field(key), value)
         ]
-        deletes = [_field(key) for key, value in records if value is None]
+        deletes = [record_field(key) for key, value in records if value is None]
         arguments = [_point(expected), _encode(new), len(sets) // 2, *sets, *deletes]
         with _unavailable():
             found = self._redis.eval(_APPLY, 1, self._key(partition), *arguments)  # type: ignore[arg-type]
@@ -158,7 +162,9 @@ class RedisStore:
         first: bool,
     ) -> None:
         """See `StateStore`."""
-        fields = [text for k, value in records if value is not None for text in (_field(k), value)]
+        fields = [
+            text for k, value in records if value is not None for text in (record_field(k), value)
+        ]
         begins = b"first" if first else b"next"
         arguments = [_encode(new), begins, STAGED_LIFETIME_MS, *fields]
         with _unavailable():
@@ -236,16 +242,6 @@ class _unavailable:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, redis.RedisError | OSError):
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
-
-
-def _field(key: bytes) -> bytes:
-    return APPLIED_OFFSETS_FIELD if key == APPLIED_OFFSETS_KEY else CHANNEL_FIELD + key
-
-
-def _record_key(field: bytes) -> bytes | None:
-    if field.startswith(CHANNEL_FIELD):
-        return field[len(CHANNEL_FIELD) :]
-    return APPLIED_OFFSETS_KEY if field == APPLIED_OFFSETS_FIELD else None
 
 
 def _point(point: RestorePoint | RegisterPoint | None) -> bytes:

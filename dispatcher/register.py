@@ -17,11 +17,12 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
-from dispatcher.decisions import Dispatched
+from dispatcher.decisions import Dispatched, OutcomeRecorded
 from dispatcher.eligibility import Sticky
 from dispatcher.requirements import Requirement, fields_of
 from dispatcher.state_records import channel_key
 from dispatcher.times import milliseconds
+from schemas.inputs import LeadForgotten
 from schemas.topics import DAY_MS
 
 KEYS_REMEMBERED_MAX: Final = 1_024
@@ -118,8 +119,17 @@ def with_owners(
     return found
 
 
-def entries(decision: Dispatched) -> Iterator[tuple[str, Owner]]:
-    """What the register remembers of a dispatched batch, by key; of equals the last counts."""
+FORGOTTEN: Final = Owner("", 0, 0, "", "")
+"""In place of an owner that is to be forgotten; it never counts. On the topic it is a tombstone."""
+
+
+def entries(decision: Dispatched | OutcomeRecorded) -> Iterator[tuple[str, Owner]]:
+    """What the register remembers, or forgets, by key; of equals the last counts."""
+    if isinstance(decision, OutcomeRecorded):
+        outcome = decision.received.outcome
+        if isinstance(outcome, LeadForgotten):
+            yield from ((key, FORGOTTEN) for key in outcome.persons)
+        return
     if decision.sticky is None:
         return
     at_ms, days = milliseconds(decision.decided_at), decision.sticky.days
@@ -143,3 +153,13 @@ def key_of(record_key: bytes) -> str:
 
 encode_owner: Final = msgspec.json.Encoder().encode
 decode_owner: Final = msgspec.json.Decoder(Owner).decode
+
+
+def record_value(owner: Owner) -> bytes | None:
+    """What stands on the register's topic."""
+    return None if owner == FORGOTTEN else encode_owner(owner)
+
+
+def owner_of(value: bytes | None) -> Owner:
+    """Read it back."""
+    return FORGOTTEN if value is None else decode_owner(value)

@@ -41,6 +41,10 @@ Record = tuple[bytes, bytes | None]
 """A key and a value; None deletes."""
 
 
+PARKED_ENTRIES_MAX: Final = 10_000_000
+"""In a channel; what says that it has more isn't a state."""
+
+
 class AppliedInput(msgspec.Struct, frozen=True):
     """How far an input partition is applied: everything below `next_offset` is in the state."""
 
@@ -49,11 +53,23 @@ class AppliedInput(msgspec.Struct, frozen=True):
 
 
 class AppliedOffsets(msgspec.Struct, frozen=True):
-    """A partition's record of what is applied, and of the topics that it was true for (R2, R3)."""
+    """A partition's record of what is applied, and of the topics that it was true for (R2, R3).
+
+    Attributes:
+        partition_count: where keys hash to.
+        former_counts: those of before expansions, oldest first. A version that doesn't know them
+            leaves them out of what it writes.
+    """
 
     partition_count: int
     inputs: dict[str, AppliedInput]
     schema_version: int = 1
+    former_counts: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def formers(self) -> tuple[int, ...]:
+        """`former_counts`; () where there are none."""
+        return () if isinstance(self.former_counts, msgspec.UnsetType) else self.former_counts
 
 
 class _Window(msgspec.Struct, frozen=True):
@@ -75,8 +91,11 @@ class ParkedNumbers(msgspec.Struct, frozen=True, omit_defaults=True):
     runs: list[tuple[int, int]] | None = None
 
     def numbers(self) -> Iterator[int]:
-        """Of the entries, ascending."""
-        for first, end in [(self.first, self.next)] if self.runs is None else self.runs:
+        """Of the entries, ascending. Raises msgspec.DecodeError for more than there can be."""
+        runs = [(self.first, self.next)] if self.runs is None else self.runs
+        if sum(max(0, end - first) for first, end in runs) > PARKED_ENTRIES_MAX:
+            raise msgspec.DecodeError(f"more than {PARKED_ENTRIES_MAX} parked batches")
+        for first, end in runs:
             yield from range(first, end)
 
 
@@ -269,6 +288,18 @@ def read_state(records: Mapping[bytes, bytes]) -> ChannelState:
 
     Raises msgspec.DecodeError or KeyError when they are not what `changed_records` writes.
     """
+    try:
+        return _read_state(records)
+    except (ValueError, TypeError, ArithmeticError, AssertionError, StopIteration) as error:
+        if isinstance(error, msgspec.DecodeError):
+            raise
+        # Valid JSON of the right form that no state can have: only a stranger can have written it.
+        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from None
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deep") from None
+
+
+def _read_state(records: Mapping[bytes, bytes]) -> ChannelState:
     main_key = next(key for key in records if b"/" not in key)
     main = _decode_main(records[main_key])
     routes = main.routes or {}
@@ -307,6 +338,9 @@ def _read_window(
     window: _Window, prefix: bytes, records: Mapping[bytes, bytes]
 ) -> Recent[str, Seen]:
     open_segment = window.next // SEGMENT_LENGTH
+    if not 0 <= window.next - window.first <= SEGMENTS * SEGMENT_LENGTH:
+        # Segments are reused: it would go round and round through those that are there.
+        raise msgspec.DecodeError(f"a window from {window.first} to {window.next}")
     entries = list(_numbered(open_segment * SEGMENT_LENGTH, window.open))
     for segment in range(window.first // SEGMENT_LENGTH, open_segment):
         stored = _decode_segment(records[prefix + b"%d" % (segment % SEGMENTS)])
@@ -341,5 +375,8 @@ def applied_offsets_value(applied: AppliedOffsets) -> bytes:
 
 
 def read_applied_offsets(value: bytes) -> AppliedOffsets:
-    """Read it back."""
-    return _decode_applied(value)
+    """Read it back. Raises msgspec.DecodeError."""
+    try:
+        return _decode_applied(value)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(type(error).__name__) from None

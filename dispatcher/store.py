@@ -14,11 +14,14 @@ The rules that a store keeps (design, R7 and R8):
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from dispatcher.state_records import Record
+from dispatcher.state_records import APPLIED_OFFSETS_KEY, Record
+
+CHANNEL_FIELD: Final = b"channels/"
+APPLIED_OFFSETS_FIELD: Final = b"applied-offsets"
 
 
 class RestorePoint(msgspec.Struct, frozen=True):
@@ -153,6 +156,18 @@ def partition_key(application_id: str, lead_batches_topic: str, partition: int |
     `partition` may be "*", for a pattern of all.
     """
     return f"partidor:{application_id}:{{{lead_batches_topic}-{partition}}}"
+
+
+def record_field(key: bytes) -> bytes:
+    """Under which field of the hash a changelog record is kept."""
+    return APPLIED_OFFSETS_FIELD if key == APPLIED_OFFSETS_KEY else CHANNEL_FIELD + key
+
+
+def record_key_of(field: bytes) -> bytes | None:
+    """The key of the changelog record in a field; None for what is no record."""
+    if field.startswith(CHANNEL_FIELD):
+        return field[len(CHANNEL_FIELD) :]
+    return APPLIED_OFFSETS_KEY if field == APPLIED_OFFSETS_FIELD else None
 
 
 def status_key(application_id: str, slot: str) -> str:

@@ -46,6 +46,7 @@ EVENTS: Final[dict[str, type[BaseModel]]] = {
     "lead_closed": inputs.LeadClosed,
     "lead_reassigned": inputs.LeadReassigned,
     "lead_assigned_manually": inputs.LeadAssignedManually,
+    "lead_forgotten": inputs.LeadForgotten,
     "lead_assigned": outputs.LeadAssigned,
     "batch_dispatched": outputs.BatchDispatched,
     "roster_changed": outputs.RosterChanged,
@@ -79,6 +80,7 @@ EVENTS_ON: Final[dict[str, tuple[str, ...]]] = {
         "lead_closed",
         "lead_reassigned",
         "lead_assigned_manually",
+        "lead_forgotten",
     ),
     ASSIGNMENTS.name: ("lead_assigned",),
     DECISIONS.name: (

@@ -18,6 +18,7 @@ RETURN_RULES_MAX: Final = 100
 LIMITS_MAX: Final = 20
 ANY_REASON: Final = "*"
 STICKY_ATTRIBUTES_MAX: Final = 5
+PERSONS_MAX: Final = 100
 STICKY_DAYS_MAX: Final = 90
 
 SchemaVersion = Annotated[int, Field(ge=1, strict=True)]
@@ -382,12 +383,38 @@ class LeadAssignedManually(LeadOutcomeEvent):
     attributes: dict[str, Any] = Field(default_factory=dict)
 
 
+PersonKey = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+"""What the lead register knows a person by: 128 bits of a hash, in hex."""
+
+
+class LeadForgotten(LeadOutcomeEvent):
+    """Whose lead it is wants nothing of it kept: if it waits, it leaves the queue for good.
+
+    Nothing else changes: what it counted for its assignee stays counted. Of leads with that id the
+    oldest that waits goes. The register forgets who had the leads of `persons`.
+    """
+
+    type: Literal["lead_forgotten"]
+    assignee_id: Id = Field(default="-", description="nobody: it isn't about who has it")
+    persons: list[PersonKey] = Field(
+        default_factory=list,
+        max_length=PERSONS_MAX,
+        description="keys of the lead register: no attribute, and no value of one",
+    )
+
+
 LeadOutcome = Annotated[
-    LeadReturned | LeadClosed | LeadReassigned | LeadAssignedManually,
+    LeadReturned | LeadClosed | LeadReassigned | LeadAssignedManually | LeadForgotten,
     Field(discriminator="type"),
 ]
 OUTCOME_TYPES: Final = frozenset(
-    {"lead_returned", "lead_closed", "lead_reassigned", "lead_assigned_manually"}
+    {
+        "lead_returned",
+        "lead_closed",
+        "lead_reassigned",
+        "lead_assigned_manually",
+        "lead_forgotten",
+    }
 )
 LEAD_OUTCOME: TypeAdapter[LeadOutcome] = TypeAdapter(LeadOutcome)
 """Validates any outcome by its `type`."""

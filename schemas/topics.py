@@ -65,6 +65,9 @@ class Topic:
             "max.message.bytes": str(bytes_max),
             "message.timestamp.type": "CreateTime",
         }
+        if self.compacted or self.retention_ms is None:
+            # What was replaced or removed, perhaps because somebody asked for it, goes by then.
+            settings["max.compaction.lag.ms"] = str(COMPACTION_LAG_MAX_MS)
         if self.retention_ms is None:
             # A tombstone must outlive the longest pause of a Redis that still remembers (R8).
             settings["delete.retention.ms"] = str(DELETE_RETENTION_MS)
@@ -75,6 +78,9 @@ class Topic:
 
 DELETE_RETENTION_MS: Final = 7 * DAY_MS
 """How long the changelog keeps tombstones; a Redis older than half of it is not believed (R8)."""
+
+COMPACTION_LAG_MAX_MS: Final = 7 * DAY_MS
+"""After how long at most a compacted topic lets go of what was replaced."""
 
 LEAD_BATCHES: Final = Topic(
     name="leads.batches",
@@ -99,7 +105,7 @@ LEAD_OUTCOMES: Final = Topic(
     key="channel",
     written_by="telephony systems, supervisors",
     read_by="dispatcher",
-    carries="what became of leads: returned, closed, reassigned, assigned by hand",
+    carries="what became of leads: returned, closed, reassigned, assigned by hand, forgotten",
     retention_ms=30 * DAY_MS,
     holds_outputs=False,
 )

@@ -100,7 +100,7 @@ def read_assign_state(data: bytes | None) -> AssignState:
         return AssignState({})
     try:
         stored = _decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Failed(f"not a state file of `partidor assign`: {error}") from None
     if stored.schema_version != 1:
         raise Failed(f"the state file has version {stored.schema_version}; this program knows 1")

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import structlog
+from confluent_kafka import KafkaException
 
 from dispatcher.redis_store import RedisStore
 from dispatcher.store import StoreUnavailable
 from streams.broker import CallFailed, InputLost, TopicFacts
-from streams.failure import Failed
+from streams.failure import Failed, WrongUsage
 from streams.kafka_broker import (
     KafkaChangelogReader,
     KafkaCluster,
@@ -25,6 +26,7 @@ from streams.logs import configure_logs
 from streams.memory import give_back
 from streams.observing import UNOBSERVED, Observer
 from streams.processor import Processor
+from streams.redis_address import checked_redis_address
 from streams.restore import RETRY_WAIT_S
 from streams.settings import Settings
 from streams.topic_checks import checked_facts
@@ -54,7 +56,10 @@ def open_processor(settings: Settings, logger: Any, instruments: Instruments = N
 
     Raises CannotStart, or SlotContested.
     """
-    cluster = KafkaCluster(settings, logger=logging.getLogger("librdkafka"))
+    try:
+        cluster = KafkaCluster(settings, logger=logging.getLogger("librdkafka"))
+    except KafkaException as error:
+        raise CannotStart(f"{error.args[0].str()} (PARTIDOR_KAFKA__...)") from error
     try:
         return _wired(settings, cluster, logger, instruments)
     except BaseException:
@@ -66,9 +71,13 @@ def _wired(
     settings: Settings, cluster: KafkaCluster, logger: Any, instruments: Instruments
 ) -> Processor:
     client_logger = logging.getLogger("librdkafka")
+    try:
+        redis_address = checked_redis_address(settings)
+    except WrongUsage as wrong:
+        raise CannotStart(str(wrong)) from None
     facts = _first_look(settings, cluster)
     store = RedisStore(
-        settings.redis_url.get_secret_value(),
+        redis_address,
         settings.application_id,
         settings.topics.lead_batches,
         settings.redis_timeout_ms,
@@ -82,7 +91,7 @@ def _wired(
     )
     try:
         transactions.open()
-    except OutcomeUnknown as unknown:
+    except (OutcomeUnknown, CallFailed) as unknown:
         raise CannotStart(f"no transactional producer: {unknown}") from unknown
     return Processor(
         settings,
@@ -110,6 +119,8 @@ def _first_look(settings: Settings, cluster: KafkaCluster) -> dict[str, TopicFac
         except InputLost as lost:
             raise CannotStart(str(lost)) from lost
         except CallFailed as failed:
+            if cluster.in_vain is not None:
+                raise CannotStart(f"{failed} (Kafka at {settings.bootstrap_servers})") from failed
             if time.monotonic() > deadline:
                 raise CannotStart(
                     f"no answer from Kafka at {settings.bootstrap_servers} within "

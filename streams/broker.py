@@ -166,8 +166,9 @@ class Producer(Protocol):
         records: Sequence[KeyValue],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
+        timestamp_ms: int | None = None,
     ) -> int:
-        """Add records, in order; all have the same headers.
+        """Add records, in order; all have the same headers, and the time of now if none is given.
 
         `on_offset` is told the offset of the first one, or UNKNOWN_OFFSET, before `flush` returns.
 

@@ -7,18 +7,29 @@ For each task: releases under way first (R13), then timers that are due, then ro
 batches and outcomes whose rosters are all there (R5), in the order in which they came. A draft ends
 with the first events that make it long or late enough; the rest waits for the next transaction.
 
+- R16 A record that stands where its key belonged before the topics were expanded is not decided: it
+  goes on to where its key belongs now, as it is, in the transaction that commits its offset. There
+  it is in place, so it goes on once. Its time goes with it: decisions go by it.
+
 Batches are decided some at a time: all are read, then all are decided, in order, then all are
 written. Each of these steps is a quarter faster for following its own kind.
 """
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from dispatcher.channel import Event, decide, decide_release, evolve
-from dispatcher.decisions import Decision, Dispatched, DuplicateIgnored, Parked, Rejected
+from dispatcher.decisions import (
+    Decision,
+    Dispatched,
+    DuplicateIgnored,
+    OutcomeRecorded,
+    Parked,
+    Rejected,
+)
 from dispatcher.encoding import encode_assignments, encode_decision
 from dispatcher.events import (
     BatchReceived,
@@ -48,6 +59,14 @@ SHORTER_AFTER_FAILURE: Final = 8
 """Three failures make five hundred times as short: fewer would be taken for a rival (R6)."""
 
 Received = BatchReceived | ChangeReceived | OutcomeReceived
+
+
+class Moved(NamedTuple):
+    """The partition that a record belongs to since its topic was expanded."""
+
+    partition: int
+
+
 Read = Callable[[bytes | None, Limits, InputRef, str | None], Received]
 
 
@@ -139,11 +158,14 @@ class Decider:
 
     def _decide_together(self, task: Task, records: Sequence[InputRecord], draft: Draft) -> None:
         began_ns = time.time_ns() if self._tracing is not None else 0
-        events = [self._read(record, task.partition_count) for record in records]
+        events = [self._read(record, task) for record in records]
         decided = []
         for number, (record, event) in enumerate(zip(records, events, strict=True), start=1):
             if isinstance(event, Refused):
                 self._bury(record, event.reason, event.detail, draft)
+                continue
+            if isinstance(event, Moved):
+                self._send_to_its_place(record, event, draft)
                 continue
             outcome = self._decided(task, event, record)
             if isinstance(outcome, Rejected):
@@ -164,15 +186,15 @@ class Decider:
                 break
         self._emit(task, decided, draft, records, began_ns)
 
-    def _read(self, record: InputRecord, partition_count: int) -> Received | Refused:
+    def _read(self, record: InputRecord, task: Task) -> Received | Refused | Moved:
         read = self._readers[record.topic]
         reference = InputRef(record.topic, record.partition, record.offset)
         try:
             event = read(record.value, self._limits, reference, timestamp_text(record.timestamp_ms))
-            self._check_place(record, event.channel, partition_count)
+            moved = self._check_place(record, event.channel, task)
         except Refused as refusal:
             return refusal
-        return event
+        return moved or event
 
     def _decided(
         self, task: Task, event: Event, record: InputRecord | None = None
@@ -187,7 +209,7 @@ class Decider:
         after = before
         for decision in outcome:
             after = evolve(after, decision)
-            if isinstance(decision, Dispatched):
+            if isinstance(decision, Dispatched | OutcomeRecorded):
                 task.remember(decision)
         task.put(before, after)
         return outcome
@@ -271,22 +293,43 @@ class Decider:
             draft.records[place].append((key, batch.value))
         draft.size += len(decision.routed)
 
-    def _check_place(self, record: InputRecord, channel: str, partition_count: int) -> None:
-        """Raises Refused: wrong_key, wrong_partition."""
+    def _send_to_its_place(self, record: InputRecord, moved: Moved, draft: Draft) -> None:
+        """R16: the same bytes, key, headers and time."""
+        content = [(record.key, record.value)]
+        draft.letters.append(
+            Output(
+                record.topic,
+                moved.partition,
+                content,
+                record.headers or None,
+                timestamp_ms=record.timestamp_ms if record.timestamp_ms > 0 else None,
+            )
+        )
+        draft.size += 1
+        draft.sent_on += 1
+
+    def _check_place(self, record: InputRecord, channel: str, task: Task) -> Moved | None:
+        """Where the record belongs, if that is elsewhere since the topics were expanded.
+
+        Raises Refused: wrong_key, wrong_partition.
+        """
         key = record.key
         if key != channel.encode():
             given = "no key" if record.key is None else "another key"
             raise Refused(
                 Reason.WRONG_KEY, f"the record has {given}; the key has to be the channel, in UTF-8"
             )
-        partition = partition_of(key, partition_count)
-        if record.partition != partition:
-            raise Refused(
-                Reason.WRONG_PARTITION,
-                f"the key belongs on partition {partition}, the record is on {record.partition}: "
-                "set the producer's partitioner to murmur2_random (librdkafka) or leave it at the "
-                "default (Java)",
-            )
+        partition = partition_of(key, task.partition_count)
+        if record.partition == partition:
+            return None
+        if any(record.partition == partition_of(key, count) for count in task.former_counts):
+            return Moved(partition)
+        raise Refused(
+            Reason.WRONG_PARTITION,
+            f"the key belongs on partition {partition}, the record is on {record.partition}: "
+            "set the producer's partitioner to murmur2_random (librdkafka) or leave it at the "
+            "default (Java)",
+        )
 
     def _bury(
         self,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from schemas.reasons import MEANINGS
 from schemas.topics import DAY_MS, TOPICS
+from streams.acls import MEANINGS as MEANINGS_OF_ROLES
+from streams.acls import redis_users, rules
 from streams.rehearsal.report import story_table as table_of_story
 from streams.rehearsal.stories import STORIES, told
 from streams.settings import Settings, rows
@@ -37,6 +39,34 @@ def reasons_table() -> Iterator[str]:
     yield from _head("reason", "means")
     for reason, meaning in MEANINGS.items():
         yield f"| `{reason}` | {meaning} |"
+
+
+def roles_table() -> Iterator[str]:
+    """What each role is allowed in Kafka, and its user of Redis."""
+    yield from _head("role", "for", "allowed in Kafka")
+    settings = Settings.model_construct()
+    for role, meaning in MEANINGS_OF_ROLES.items():
+        allowed: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for rule in rules(settings):
+            if rule.role is role:
+                allowed.setdefault((rule.kind, rule.operations), []).append(f"`{rule.pattern}`")
+        cells = (
+            f"{_several(kind, names)} {', '.join(names)}: {', '.join(operations)}"
+            for (kind, operations), names in allowed.items()
+        )
+        yield f"| {role.value} | {meaning} | {'; '.join(cells)} |"
+
+
+def _several(kind: str, names: list[str]) -> str:
+    return f"{kind}s" if len(names) > 1 else kind
+
+
+def redis_users_table() -> Iterator[str]:
+    """The users of Redis."""
+    yield from _head("user", "for", "keys", "commands")
+    for user in redis_users(Settings.model_construct()):
+        commands = ", ".join(user.commands).replace("|", " ")
+        yield f"| `{user.name}` | {user.used_by} | `{user.keys}` | {commands} |"
 
 
 def settings_table() -> Iterator[str]:
@@ -89,6 +119,8 @@ def story_table(name: str) -> Iterator[str]:
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "topics": topics_table,
     "reasons": reasons_table,
+    "roles": roles_table,
+    "users of Redis": redis_users_table,
     "settings": settings_table,
     "commands": commands_table,
     "metrics": metrics_table,

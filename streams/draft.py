@@ -53,6 +53,7 @@ class Draft:
         leads: how many were dispatched.
         decided: how many decisions of each kind.
         refused: how many dead letters for each reason.
+        sent_on: how many records went on to where they belong since an expansion (R16).
         traced: batches with spans, which end with it.
         notes: what people may want to read of it in a log, the first of it.
     """
@@ -68,6 +69,7 @@ class Draft:
         self.refused: defaultdict[Reason, int] = defaultdict(int)
         self.notes: list[Note] = []
         self.traced: list[Traced] = []
+        self.sent_on = 0
 
     def note(self, note: "Note") -> None:
         """For the log, once it is committed; what is too much is only counted."""

@@ -320,6 +320,11 @@ def _judged(
     return valid.lead_id, given
 
 
+def lead_identity(raw: msgspec.Raw) -> str:
+    """What stands for a lead, as JSON, in the content of its batch (R10)."""
+    return _identity(_lead_fields(raw), raw)
+
+
 def _identity(fields: dict[str, msgspec.Raw] | None, raw: msgspec.Raw) -> str:
     """What stands for a lead in the content of its batch: its id, or the JSON of what has none."""
     lead_id = _value(fields["lead_id"]) if fields and "lead_id" in fields else None

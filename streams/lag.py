@@ -104,19 +104,24 @@ NOTHING_THERE_MS = -1
 
 
 def _owners(admin: Any, settings: Settings) -> dict[Place, tuple[str, str]]:
+    return {
+        (assigned.topic, assigned.partition): (member.client_id, member.host.lstrip("/"))
+        for member in group_members(admin, settings)
+        for assigned in (member.assignment.topic_partitions if member.assignment else ())
+    }
+
+
+def group_members(admin: Any, settings: Settings) -> list[Any]:
+    """The members of the dispatchers' group, as the admin client describes them. Raises Failed."""
     futures = admin.describe_consumer_groups(
         [settings.application_id], request_timeout=settings.call_timeout_ms / 1000
     )
     future = futures[settings.application_id]
     if _is_unknown_group(future.exception(timeout=settings.call_timeout_ms / 1000 + 1)):
         # A group that never was has no members; newer brokers call that an error.
-        return {}
+        return []
     group = answer(settings, "can't ask for the group's members", future)
-    return {
-        (assigned.topic, assigned.partition): (member.client_id, member.host.lstrip("/"))
-        for member in group.members
-        for assigned in (member.assignment.topic_partitions if member.assignment else ())
-    }
+    return list(group.members)
 
 
 def _is_unknown_group(error: BaseException | None) -> bool:

@@ -5,7 +5,13 @@ it ends. Out: seconds. While the second one lies before the first and stays wher
 open transaction begins there, and no committed reader gets past it, whoever wrote since.
 """
 
-from streams.kafka_clients import Place, admin_client, end_offsets, partition_counts
+from streams.kafka_clients import (
+    Place,
+    admin_client,
+    end_offsets,
+    high_watermarks,
+    partition_counts,
+)
 from streams.settings import Settings
 
 
@@ -23,7 +29,7 @@ class OpenTransactions:
         counts = partition_counts(admin, settings, names)
         places = [(name, number) for name in names for number in range(counts[name])]
         # In this order: what is committed meanwhile looks like nothing open, and never the reverse.
-        ends = end_offsets(admin, settings, places, committed=False)
+        ends = high_watermarks(admin, settings, places)
         stable = end_offsets(admin, settings, places)
         return {place: self._open_s(place, stable[place], ends[place], now_s) for place in places}
 

@@ -1,7 +1,8 @@
 """A partition's records outside of memory: the copy in Redis, and how records are sorted out."""
 
-from dispatcher.state_records import APPLIED_OFFSETS_KEY, channel_of
+from dispatcher.state_records import APPLIED_OFFSETS_KEY, AppliedOffsets, channel_of
 from dispatcher.store import RestorePoint
+from schemas.partitioning import partition_of
 
 
 class RedisCopy:
@@ -31,6 +32,20 @@ def group_by_channel(records: dict[bytes, bytes]) -> dict[str, dict[bytes, bytes
         if key != APPLIED_OFFSETS_KEY:
             grouped.setdefault(channel_of(key), {})[key] = value
     return grouped
+
+
+def only_at_home(
+    channels: dict[str, dict[bytes, bytes]], partition: int, recorded: AppliedOffsets | None
+) -> dict[str, dict[bytes, bytes]]:
+    """Without the channels whose keys don't hash here by the recorded count: they moved away."""
+    if recorded is None:
+        return channels
+    count = recorded.partition_count
+    return {
+        channel: parts
+        for channel, parts in channels.items()
+        if partition_of(channel.encode(), count) == partition
+    }
 
 
 def is_busy(parts: dict[bytes, bytes]) -> bool:

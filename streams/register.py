@@ -18,7 +18,15 @@ from typing import Any
 
 from dispatcher.events import InputRef
 from dispatcher.limits import Limits
-from dispatcher.register import Owner, decode_owner, encode_owner, key_of, person_keys
+from dispatcher.register import (
+    FORGOTTEN,
+    Owner,
+    decode_owner,
+    encode_owner,
+    key_of,
+    owner_of,
+    person_keys,
+)
 from dispatcher.store import (
     OwnerEntry,
     RegisterPoint,
@@ -171,7 +179,7 @@ class Register:
         entries = [
             OwnerEntry(key, encode_owner(owner), lifetime_ms)
             for key, owner in owners.items()
-            if (lifetime_ms := owner.at_ms + owner.days * DAY_MS + LIFETIME_BEYOND_MS - now_ms) > 0
+            if (lifetime_ms := _lifetime_ms(owner, now_ms)) > 0
         ]
         topic_id = task.topic_ids[self._topic]
         expected = (task.redis.point, known.point)
@@ -287,5 +295,12 @@ class Register:
             self._away([task], f"Redis is away: {error}")
 
 
+def _lifetime_ms(owner: Owner, now_ms: int) -> int:
+    """How long Redis keeps an entry; one that is forgotten takes the place of what was there."""
+    if owner == FORGOTTEN:
+        return 1
+    return owner.at_ms + owner.days * DAY_MS + LIFETIME_BEYOND_MS - now_ms
+
+
 def _owner_in(record: ChangelogRecord) -> dict[str, Owner]:
-    return {} if record.value is None else {key_of(record.key): decode_owner(record.value)}
+    return {key_of(record.key): owner_of(record.value)}

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from dispatcher.channel import Event, decide, decide_release, evolve
-from dispatcher.decisions import Decision, Dispatched, Parked, Rejected
+from dispatcher.decisions import Decision, Dispatched, OutcomeRecorded, Parked, Rejected
 from dispatcher.encoding import encode_assignments, encode_decision
 from dispatcher.events import (
     BatchReceived,
@@ -143,7 +143,7 @@ class Replay:
         self.parked_bytes += state.parking.size_bytes - before.parking.size_bytes
         self.states[event.channel] = state
         for decision in decisions:
-            if isinstance(decision, Dispatched):
+            if isinstance(decision, Dispatched | OutcomeRecorded):
                 self.owners.update(entries(decision))
         return decisions
 

@@ -13,7 +13,8 @@ The rules (design, section 4):
 - R2 The changelog says which input offsets are applied; inputs below are skipped. No committed
   offset but such a record: go on from the record. Input that is gone, or topics that are not the
   recorded ones: stop, an operator decides. Neither offset nor record: the earliest.
-- R3 Partition counts differ, between the topics or from the recorded count: stop.
+- R3 Partition counts differ, between the topics or from the recorded count: stop. After an
+  expansion, channels that moved away and are still there are left out.
 - R7 Redis is read in slices, with the restore point before and after: the same, or again.
 - R8 A restore point beyond the changelog's end, of another topic id, or older than half of the
   changelog's `delete.retention.ms`: treated as absent.
@@ -43,7 +44,7 @@ from streams.broker import (
     TopicFacts,
 )
 from streams.observing import UNOBSERVED, Observer
-from streams.partition_copy import group_by_channel
+from streams.partition_copy import group_by_channel, only_at_home
 from streams.settings import Settings
 from streams.task import Task
 from streams.topic_checks import check_recorded, checked_facts, start_offset
@@ -355,7 +356,11 @@ class Restorer:
                     partition=task.partition,
                 )
             task.has_records = recorded is not None
-            task.load(group_by_channel(restore.records))
+            task.former_counts = recorded.formers if recorded else ()
+            channels = group_by_channel(restore.records)
+            if task.former_counts:
+                channels = only_at_home(channels, task.partition, recorded)
+            task.load(channels)
             copy = task.redis
             copy.point = restore.point
             copy.attempted = None

@@ -3,15 +3,24 @@
 Settings come from the environment (`PARTIDOR_...`, nested names behind `__`) and, below that,
 from the TOML file that `PARTIDOR_SETTINGS_FILE` names. Any librdkafka property passes through as
 `PARTIDOR_KAFKA__` and its name with underscores for dots, for example
-`PARTIDOR_KAFKA__SASL_MECHANISM`.
+`PARTIDOR_KAFKA__SASL_MECHANISM`. A secret may stand in a file instead, which `..._FILE` names:
+see `streams.secret_files`.
 """
 
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,11 +30,17 @@ from pydantic_settings import (
 
 from dispatcher.limits import Limits
 from schemas.topics import TopicNames, output_bytes_max
+from streams.secret_files import (
+    KAFKA_SECRETS,
+    MASK,
+    is_secret,
+    with_files,
+    without_password,
+)
 
 ENVIRONMENT_PREFIX = "PARTIDOR_"
 SETTINGS_FILE_VARIABLE = "PARTIDOR_SETTINGS_FILE"
-_SECRET_WORD = re.compile(r"password|secret|token|\bkey\b|sasl\.oauthbearer\.config|jaas")
-_URL_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
+REDIS_SECRETS = ("redis_url", "redis_password")
 _DEFAULT_LIMITS = Limits()
 KAFKA_DEFAULTS = {
     "bootstrap.servers": "localhost:9092",
@@ -101,10 +116,18 @@ class Settings(BaseSettings):
     kafka: dict[str, str] = _setting(
         KAFKA_DEFAULTS,
         "",
-        "librdkafka properties, underscores for dots (PARTIDOR_KAFKA__BOOTSTRAP_SERVERS)",
+        "librdkafka properties, underscores for dots (PARTIDOR_KAFKA__BOOTSTRAP_SERVERS); of a "
+        "secret one the file that holds it (PARTIDOR_KAFKA__SASL_PASSWORD_FILE)",
     )
     redis_url: SecretStr = _setting(
         "redis://localhost:6379/0", "", "where states are kept for a fast start, and read"
+    )
+    redis_url_file: Path | None = _setting(None, "", "file that holds `redis_url`, in its place")
+    redis_password: SecretStr | None = _setting(
+        None, "", "of the user that `redis_url` names without a password"
+    )
+    redis_password_file: Path | None = _setting(
+        None, "", "file that holds `redis_password`, in its place"
     )
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = _setting(
         "", "", "stands before every topic name"
@@ -243,13 +266,26 @@ class Settings(BaseSettings):
         "console", "", "console or json"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_secrets(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        read = with_files(given, REDIS_SECRETS, prefix=ENVIRONMENT_PREFIX)
+        # The names of the files stay to be shown; what they hold is not.
+        return {**given, **read}
+
     @field_validator("kafka", mode="before")
     @classmethod
     def _with_dots(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
         given = {str(k).lower().replace("_", "."): str(v) for k, v in value.items()}
-        return {**KAFKA_DEFAULTS, **given}
+        prefix = f"{ENVIRONMENT_PREFIX}KAFKA__"
+        return {
+            **KAFKA_DEFAULTS,
+            **with_files(given, KAFKA_SECRETS, prefix=prefix, separator="."),
+        }
 
     @classmethod
     def settings_customise_sources(
@@ -278,6 +314,18 @@ class Settings(BaseSettings):
         return self.kafka["bootstrap.servers"]
 
     @property
+    def redis_address(self) -> str:
+        """`redis_url` with the password in it: a secret."""
+        url = self.redis_url.get_secret_value()
+        if self.redis_password is None:
+            return url
+        parts = urlsplit(url)
+        who, _, where = parts.netloc.rpartition("@")
+        user = who.partition(":")[0]
+        password = quote(self.redis_password.get_secret_value(), safe="")
+        return urlunsplit(parts._replace(netloc=f"{user}:{password}@{where}"))
+
+    @property
     def transactional_id(self) -> str:
         """Of this process: the application and its stable slot (R6)."""
         return f"{self.application_id}-{self.slot}"
@@ -286,6 +334,16 @@ class Settings(BaseSettings):
     def output_bytes_max(self) -> int:
         """What output topics and the client must take in one record (R11)."""
         return output_bytes_max(self.limits.input_bytes_max, self.limits.roster_bytes_max)
+
+
+def complaint(place: Sequence[int | str], message: str, file: str = "") -> str:
+    """What is wrong with a setting, by the name of its variable; `file` holds settings, too."""
+    text = message.removeprefix("Value error, ")
+    if text.startswith(ENVIRONMENT_PREFIX):
+        return text  # it says itself which one
+    variable = ENVIRONMENT_PREFIX + "__".join(str(p).upper().replace(".", "_") for p in place)
+    in_file = f" (or {'.'.join(map(str, place))} in {file})" if file else ""
+    return f"{variable}{in_file}: {message}"
 
 
 class SettingRow(NamedTuple):
@@ -321,18 +379,24 @@ def rows(settings: Settings) -> Iterator[SettingRow]:
                     field.default.get(key, ""),
                     "",
                     field.description or "",
-                    "********" if _SECRET_WORD.search(key) else text,
+                    MASK if is_secret(key) else text,
                 )
         else:
-            text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            text = "" if value is None else _shown(name, value)
             yield SettingRow(
                 name,
                 f"{ENVIRONMENT_PREFIX}{name.upper()}",
-                str(field.default),
+                "" if field.default is None else str(field.default),
                 _unit(field),
                 field.description or "",
-                _URL_PASSWORD.sub("********", text),
+                text,
             )
+
+
+def _shown(name: str, value: Any) -> str:
+    if not isinstance(value, SecretStr):
+        return str(value)
+    return without_password(value.get_secret_value()) if name.endswith("_url") else MASK
 
 
 def _unit(field: Any) -> str:

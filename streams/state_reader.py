@@ -5,7 +5,7 @@ state, whole and of one moment; the life-cycle state of each partition. Raises F
 can't be asked or holds nothing of what is asked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, cast
 
@@ -23,6 +23,7 @@ from dispatcher.state_records import (
 from dispatcher.store import RestorePoint, partition_key, status_key
 from schemas.partitioning import partition_of
 from streams.failure import Failed
+from streams.redis_address import checked_redis_address
 from streams.settings import Settings
 
 _FIELDS_PER_CALL_MAX: Final = 1_000
@@ -77,6 +78,17 @@ _decode_status = msgspec.json.Decoder(DispatcherStatus).decode
 _decode_point = msgspec.json.Decoder(RestorePoint).decode
 
 
+def read_statuses(values: Iterable[bytes | None]) -> list[DispatcherStatus]:
+    """What can be read of them; the newest last."""
+    found = []
+    for value in values:
+        try:
+            found.append(_decode_status(value or b""))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue  # expired meanwhile, or written by another version
+    return sorted(found, key=lambda status: status.updated_at_ms)
+
+
 class StateReader:
     """Redis as `partidor show` and `partidor lag` see it."""
 
@@ -86,7 +98,7 @@ class StateReader:
         seconds = settings.call_timeout_ms / 1000
         with _answered():
             self._redis = redis.Redis.from_url(
-                settings.redis_url.get_secret_value(),
+                checked_redis_address(settings),
                 socket_timeout=seconds,
                 socket_connect_timeout=seconds,
             )
@@ -113,13 +125,36 @@ class StateReader:
             pattern = status_key(self._settings.application_id, "*")
             keys = list(self._redis.scan_iter(match=pattern, count=_KEYS_PER_SCAN))
             values = cast("list[bytes | None]", self._redis.mget(keys) if keys else [])
-        found = []
-        for value in values:
-            try:
-                found.append(_decode_status(value or b""))
-            except msgspec.DecodeError:
-                continue  # expired meanwhile, or written by another version
-        return sorted(found, key=lambda status: status.updated_at_ms)
+        return read_statuses(values)
+
+    def points_and_fields(
+        self, partition: int
+    ) -> Iterator[RestorePoint | Mapping[bytes, bytes] | None]:
+        """A partition's hash as it is: its restore point, its fields in parts, the point again.
+
+        Fields have their names in Redis. What changes meanwhile may be as it was at any moment
+        between the two points. Raises Failed.
+        """
+        key = self._hash_of(partition)
+        with _answered():
+            yield self._point(key)
+            cursor = 0
+            while True:
+                cursor, found = cast(
+                    "tuple[int, dict[bytes, bytes]]",
+                    self._redis.hscan(key, cursor, count=_FIELDS_PER_CALL_MAX),
+                )
+                yield found
+                if not cursor:
+                    break
+            yield self._point(key)
+
+    def _point(self, hash_key: str) -> RestorePoint | None:
+        value = cast("bytes | None", self._redis.hget(hash_key, "restore-point"))
+        try:
+            return _decode_point(value) if value else None
+        except msgspec.DecodeError as error:
+            raise Failed(f"the restore point in Redis can't be read: {error}") from None
 
     def _hash_of(self, partition: int | str) -> str:
         """The name of a partition's hash; "*" for a pattern of all."""

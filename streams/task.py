@@ -15,9 +15,11 @@ from heapq import heappop, heappush
 from itertools import islice, takewhile
 from typing import Final
 
-from dispatcher.decisions import Dispatched
+import msgspec
+
+from dispatcher.decisions import Dispatched, OutcomeRecorded
 from dispatcher.limits import Limits, Room
-from dispatcher.register import Owner, Owners, encode_owner, entries, record_key
+from dispatcher.register import Owner, Owners, entries, record_key, record_value
 from dispatcher.state import ChannelState
 from dispatcher.state_records import (
     APPLIED_OFFSETS_KEY,
@@ -45,6 +47,7 @@ class Task:
     Attributes:
         states: committed states in memory; `cold`: records of channels not asked for yet.
         applied: per input topic, the next offset to apply (committed).
+        partition_count: of the topics; `former_counts` before they were expanded.
         changelog_next: the offset behind this task's last committed changelog record.
         has_records: whether the changelog holds anything of this partition.
         changes: roster changes that wait to be decided.
@@ -68,6 +71,7 @@ class Task:
         self.applied: dict[str, int] = {}
         self.topic_ids: dict[str, str] = {}
         self.partition_count = 0
+        self.former_counts: tuple[int, ...] = ()
         self.changelog_next = 0
         self.has_records = False
         self.changes: deque[InputRecord] = deque()
@@ -199,7 +203,7 @@ class Task:
             return None
         return _OwnersNow(self, place)
 
-    def remember(self, decision: Dispatched) -> None:
+    def remember(self, decision: Dispatched | OutcomeRecorded) -> None:
         """What the register gets with a decision."""
         for key, owner in entries(decision):
             self.overlay.owners[key] = (record_key(decision.channel, key), owner)
@@ -221,7 +225,7 @@ class Task:
         records.append((APPLIED_OFFSETS_KEY, self._applied_value(applied)))
         self.in_flight = overlay
         self.overlay = Overlay(overlay.releasing, overlay.parked_bytes)
-        owners = [(key, encode_owner(owner)) for key, owner in self.in_flight.owners.values()]
+        owners = [(key, record_value(owner)) for key, owner in self.in_flight.owners.values()]
         return records, applied, list(owners)
 
     def commit(
@@ -271,7 +275,10 @@ class Task:
         inputs = {
             topic: AppliedInput(self.topic_ids[topic], offset) for topic, offset in applied.items()
         }
-        return applied_offsets_value(AppliedOffsets(self.partition_count, inputs))
+        former_counts = self.former_counts or msgspec.UNSET
+        return applied_offsets_value(
+            AppliedOffsets(self.partition_count, inputs, former_counts=former_counts)
+        )
 
     # -- inputs that wait
 

@@ -12,6 +12,7 @@ from confluent_kafka.admin import (
     AdminClient,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
     NewTopic,
     ResourceType,
     TopicDescription,
@@ -79,11 +80,31 @@ def ensure_topics(admin: AdminClient, settings: Settings) -> list[str]:
             raise problem(settings, f"can't create {name}", None) from None
         else:
             created.append(name)
-    _wait_until_led(admin, settings, list(futures))
+    wait_until_led(admin, settings, list(futures))
     return created
 
 
-def _wait_until_led(admin: AdminClient, settings: Settings, names: list[str]) -> None:
+def raise_partitions(admin: AdminClient, settings: Settings, name: str, count: int) -> None:
+    """Give a topic so many partitions, and wait until the new ones take records. Raises Failed.
+
+    Nothing is done where it has them already.
+    """
+    if partition_counts(admin, settings, [name])[name] < count:
+        seconds = settings.call_timeout_ms / 1000
+        futures = admin.create_partitions(
+            [NewPartitions(name, count)], operation_timeout=seconds, request_timeout=seconds
+        )
+        answer(settings, f"can't add partitions to {name}", futures[name])
+    deadline = time.monotonic() + settings.call_timeout_ms / 1000
+    # A broker may answer for a moment what it knew before.
+    while partition_counts(admin, settings, [name])[name] < count:
+        if time.monotonic() > deadline:
+            raise problem(settings, f"{name} doesn't get its partitions", None)
+        time.sleep(LEADER_POLL_SECONDS)
+    wait_until_led(admin, settings, [name])
+
+
+def wait_until_led(admin: AdminClient, settings: Settings, names: list[str]) -> None:
     """Ask until the leader of each partition answers, for at most `call_timeout_ms`. Raises Failed.
 
     A broker names leaders a moment before they lead. An idempotent producer that has several
@@ -108,7 +129,7 @@ def differences(admin: AdminClient, settings: Settings) -> list[Difference]:
     """Everything in which the cluster is not as the table and the settings say. Raises Failed."""
     table = dict(settings.topics.table())
     existing = described(admin, settings, table)
-    configs = _topic_configs(admin, settings, list(existing))
+    configs = topic_configs(admin, settings, list(existing))
     found: list[Difference] = []
     for name, topic in table.items():
         if name not in existing:
@@ -162,9 +183,10 @@ def _broker_differences(admin: AdminClient, settings: Settings) -> Iterator[Diff
         yield Difference("brokers", "transaction.max.timeout.ms", expected, longest)
 
 
-def _topic_configs(
+def topic_configs(
     admin: AdminClient, settings: Settings, names: list[str]
 ) -> dict[str, dict[str, str]]:
+    """The settings of topics in force, in Kafka's own words. Raises Failed."""
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
     found = _described_configs(admin, settings, resources)
     return {resource.name: config for resource, config in found.items()}

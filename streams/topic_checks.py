@@ -28,7 +28,10 @@ def checked_facts(settings: Settings, cluster: Cluster) -> dict[str, TopicFacts]
     }
     if len(set(counts.values())) != 1:
         listed = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise InputLost(f"partition counts differ, so a channel would be split: {listed}")
+        raise InputLost(
+            f"partition counts differ, so a channel would be split: {listed}. If an expansion was "
+            f"begun, `partidor topics expand --partitions {max(counts.values())}` ends it"
+        )
     for name, topic in settings.topics.table():
         taken = int(facts[name].config.get("max.message.bytes", settings.output_bytes_max))
         if topic.holds_outputs and taken < settings.output_bytes_max:
@@ -49,7 +52,9 @@ def check_recorded(
     if recorded.partition_count != count:
         raise InputLost(
             f"the state was made with {recorded.partition_count} partitions, the topics have "
-            f"{count}: keys hash elsewhere now. Restore the topics, or start with a new "
+            f"{count}: keys hash elsewhere now. Where there are more than before, stop all "
+            f"dispatchers and run `partidor topics expand --partitions {count}`: it moves the "
+            "states to where keys hash to. Else restore the topics, or start with a new "
             "application id once the backlog is done"
         )
     for topic, applied in recorded.inputs.items():

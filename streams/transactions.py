@@ -52,6 +52,7 @@ class Output(NamedTuple):
     Attributes:
         headers: of each record.
         reported: whether to report the offset at which a record was stored; then it is one.
+        timestamp_ms: of each record, milliseconds since the epoch; None for now.
     """
 
     topic: str
@@ -59,6 +60,7 @@ class Output(NamedTuple):
     records: Sequence[KeyValue]
     headers: Headers | None = None
     reported: bool = False
+    timestamp_ms: int | None = None
 
 
 class Aborted(Exception):
@@ -234,7 +236,12 @@ class Transactions:
             records = output.records
             while records:
                 taken = producer.produce(
-                    output.topic, output.partition, records, output.headers, on_offset
+                    output.topic,
+                    output.partition,
+                    records,
+                    output.headers,
+                    on_offset,
+                    output.timestamp_ms,
                 )
                 records = records[taken:]
                 if taken:

@@ -5,13 +5,13 @@ assignment as it comes, as the bytes that were written and as what a table shows
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from schemas.partitioning import partition_of
+from streams.former_partitions import former_counts, partitions_in_time
 from streams.kafka_clients import (
     Place,
     admin_client,
@@ -59,7 +59,10 @@ class Watch:
         admin = admin_client(settings)
         topic = settings.topics.assignments
         count = partition_counts(admin, settings, [topic])[topic]
-        partitions = range(count) if channel is None else [partition_of(channel.encode(), count)]
+        partitions: Iterable[int] = range(count)
+        if channel is not None:
+            formers = former_counts(admin, settings, channel) if from_beginning else ()
+            partitions = partitions_in_time(channel, (*formers, count))
         places: list[Place] = [(topic, partition) for partition in partitions]
         find = first_offsets if from_beginning else end_offsets
         self._starts = find(admin, settings, places)
@@ -97,5 +100,5 @@ def _watched(value: bytes | None) -> Watched | None:
     try:
         shown = _decode(value or b"")
         return Watched(msgspec.json.format(value or b"", indent=-1), shown)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

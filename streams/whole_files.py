@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import stat
 import tempfile
 import time
@@ -35,7 +36,7 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_directory(target.parent)
+    _sync(target.parent)
 
 
 def _mode(path: Path) -> int:
@@ -48,8 +49,9 @@ def _mode(path: Path) -> int:
         return 0o666 & ~mask
 
 
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Of a file or a directory: what was written of it is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -84,3 +86,28 @@ def _taken(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextmanager
+def whole_directory(path: Path) -> Iterator[Path]:
+    """A directory that is there with all its files, synced, or not at all; only its owner reads it.
+
+    What is yielded stands beside it until then. Raises Failed where something is there already.
+    """
+    target = path.resolve()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise Failed(f"{path} is there already, and not empty; name another directory")
+    if not target.parent.is_dir():
+        raise Failed(f"there is no directory {target.parent} to write {target.name} to")
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            _sync(file)
+        _sync(temporary)
+        # An empty directory is replaced by it; a file or a full one never is.
+        temporary.replace(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync(target.parent)

@@ -7,6 +7,8 @@ there. Out: every difference, in the decision's own words for its fields. Pure.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from dispatcher.requirements import required_of
 from schemas.scalars import decimal_text, weight_millionths, weight_text
 from streams.audit.decision_log import Json, has_rules
@@ -37,6 +39,33 @@ class Assigned(NamedTuple):
     state_version: int
     decided_at: str
     attributes: str
+
+
+class _AssignedRead(msgspec.Struct, frozen=True):
+    channel: str
+    batch_id: str
+    lead_id: str
+    assignee_id: str
+    position: int
+    batch_size: int
+    state_version: int
+    decided_at: str
+    attributes: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_decode_assigned = msgspec.json.Decoder(_AssignedRead).decode
+
+
+def assigned_in(value: bytes) -> Assigned | None:
+    """The assignment in a record or line; None for what is none."""
+    try:
+        read = _decode_assigned(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return Assigned(
+        read.channel, read.batch_id, read.lead_id, read.assignee_id, read.position,
+        read.batch_size, read.state_version, read.decided_at, bytes(read.attributes).decode(),
+    )  # fmt: skip
 
 
 def differences(decision: Json, again: Recomputed) -> list[Difference]:

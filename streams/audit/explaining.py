@@ -12,12 +12,11 @@ they ask, and not kept.
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from streams.audit.checking import (
     Assigned,
     Difference,
     Place,
+    assigned_in,
     differences,
     order_differences,
     own_differences,
@@ -27,6 +26,7 @@ from streams.audit.decision_log import Json, Ledger, Unreadable, decision_of, is
 from streams.audit.going_on import (
     GoneOn,
     as_assigned,
+    counts_differ,
     gone_on,
     place_gone_on,
     places_with_gaps,
@@ -41,19 +41,6 @@ BATCHES_OPEN_MAX: Final = 64
 """Batches whose assignments are held until the last of them comes."""
 
 
-class _AssignedRead(msgspec.Struct, frozen=True):
-    channel: str
-    batch_id: str
-    lead_id: str
-    assignee_id: str
-    position: int
-    batch_size: int
-    state_version: int
-    decided_at: str
-    attributes: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-_decode_assigned = msgspec.json.Decoder(_AssignedRead).decode
 _Key = tuple[str, int]
 """Channel and state version: what the assignments of a batch share."""
 
@@ -79,20 +66,14 @@ class Inquiry:
 
     def assignment(self, value: bytes) -> None:
         """The next `lead_assigned`; what isn't one is passed over."""
-        try:
-            read = _decode_assigned(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return
-        if self._channel not in (None, read.channel):
+        read = assigned_in(value)
+        if read is None or self._channel not in (None, read.channel):
             return
         key = (read.channel, read.state_version)
         batch = self._found.get(key)
         if batch is None:
             batch = self._open.setdefault(key, {})
-        batch[read.position] = Assigned(
-            read.channel, read.batch_id, read.lead_id, read.assignee_id, read.position,
-            read.batch_size, read.state_version, read.decided_at, bytes(read.attributes).decode(),
-        )  # fmt: skip
+        batch[read.position] = read
         if read.lead_id == self.lead_id:
             self._found[key] = self._open.pop(key, batch)
         elif len(self._open) > BATCHES_OPEN_MAX or len(batch) == read.batch_size:
@@ -213,7 +194,7 @@ def _explanation(
         else:
             found += order_differences(again, leads, where)
             told |= in_group(again, where[leads.index(lead)], lead)
-    found += _counts_differ(leads, decision) if gone is None else []
+    found += counts_differ(leads, decision) if gone is None else []
     found += routed_differences(decision)
     told["checked"] = False if found else None if not_known else True
     told["differences"] = [each._asdict() for each in found]
@@ -246,23 +227,6 @@ def _place_gone_on(
 ) -> list[Place] | None:
     place = place_gone_on(gone, lead, decision, again, names)
     return None if place is None else [place]
-
-
-def _counts_differ(leads: Sequence[Assigned], decision: Json) -> list[Difference]:
-    """Whether everybody received as many assignments as the decision says."""
-    if len(leads) + went_on(decision) != decision["batch_size"]:
-        return []  # some are gone, or not there yet
-    received: dict[str, int] = {}
-    for row in decision.get("routed") or ():
-        received[row["assignee_id"]] = received.get(row["assignee_id"], 0) + row["leads"]
-    for lead in leads:
-        received[lead.assignee_id] = received.get(lead.assignee_id, 0) + 1
-    stated = {row["assignee_id"]: row["assigned"] for row in decision["shares"] if row["assigned"]}
-    return [
-        Difference(f"assigned of {each}", str(stated.get(each, 0)), str(received.get(each, 0)))
-        for each in sorted(stated.keys() | received.keys())
-        if stated.get(each, 0) != received.get(each, 0)
-    ]
 
 
 def _again(ledger: Ledger, decision: Json) -> Json | None:

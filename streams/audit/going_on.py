@@ -142,6 +142,23 @@ def went_on(decision: Json) -> int:
     return sum(int(row["leads"]) for row in decision.get("routed") or ())
 
 
+def counts_differ(leads: Sequence[Assigned], decision: Json) -> list[Difference]:
+    """Whether everybody received as many assignments as the decision says."""
+    if len(leads) + went_on(decision) != decision["batch_size"]:
+        return []  # some are gone, or not there yet
+    received: dict[str, int] = {}
+    for row in decision.get("routed") or ():
+        received[row["assignee_id"]] = received.get(row["assignee_id"], 0) + row["leads"]
+    for lead in leads:
+        received[lead.assignee_id] = received.get(lead.assignee_id, 0) + 1
+    stated = {row["assignee_id"]: row["assigned"] for row in decision["shares"] if row["assigned"]}
+    return [
+        Difference(f"assigned of {each}", str(stated.get(each, 0)), str(received.get(each, 0)))
+        for each in sorted(stated.keys() | received.keys())
+        if stated.get(each, 0) != received.get(each, 0)
+    ]
+
+
 def routed_differences(decision: Json) -> Iterator[Difference]:
     """Who is routed has as many leads in the batches that went on as they were assigned."""
     sent: dict[str, int] = {}

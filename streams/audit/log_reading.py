@@ -4,7 +4,8 @@ In: settings and a channel, or a file. Out: the values of `leads.assignments` an
 `dispatch.decisions`, as bytes, in order within a partition.
 
 Topics are read committed, without a group, up to where they ended when the question was asked,
-and within a bound of seconds. Assignments' ends are asked first: the decision of everything that
+and within a bound of seconds. Of a channel that moved when the topics were expanded, what was
+written before that comes first. Assignments' ends are asked first: the decision of everything that
 is read of them was committed with it, so it is read too.
 """
 
@@ -14,8 +15,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from schemas.partitioning import partition_of
 from streams.failure import Failed
+from streams.former_partitions import former_counts, in_time, partitions_in_time
 from streams.kafka_clients import (
     Place,
     admin_client,
@@ -61,6 +62,7 @@ class TopicLog:
         admin = admin_client(settings)
         topics = (settings.topics.assignments, settings.topics.decisions)
         self._counts = partition_counts(admin, settings, topics)
+        self._formers = former_counts(admin, settings, channel)
         self._starts: dict[Place, int] = {}
         self._ends: dict[Place, int] = {}
         for topic in topics:
@@ -78,15 +80,17 @@ class TopicLog:
 
         A channel that is not on a partition which was opened has none.
         """
-        wanted = set(channels)
-        places = self._places(self._settings.topics.decisions, wanted)
-        for value in self._values([place for place in places if place in self._starts]):
-            try:
-                head = _decode_head(value)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                continue  # only a stranger can have sent it
-            if head.channel in wanted:
-                yield value
+        topic = self._settings.topics.decisions
+        for partition, wanted in in_time(sorted(set(channels)), self._all_counts(topic)):
+            if (topic, partition) not in self._starts:
+                continue
+            for value in self._values([(topic, partition)]):
+                try:
+                    head = _decode_head(value)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    continue  # only a stranger can have sent it
+                if head.channel in wanted:
+                    yield value
 
     def batches(self, channels: Iterable[str]) -> Iterator[bytes]:
         """The lead batches on the partitions of these channels. Raises Failed."""
@@ -99,10 +103,19 @@ class TopicLog:
         return self._values(places)
 
     def _places(self, topic: str, channels: Iterable[str] | None) -> list[Place]:
-        count = self._counts[topic]
         if channels is None:
-            return [(topic, partition) for partition in range(count)]
-        return sorted({(topic, partition_of(channel.encode(), count)) for channel in channels})
+            return [(topic, partition) for partition in range(self._counts[topic])]
+        counts = self._all_counts(topic)
+        return sorted(
+            {
+                (topic, partition)
+                for channel in channels
+                for partition in partitions_in_time(channel, counts)
+            }
+        )
+
+    def _all_counts(self, topic: str) -> tuple[int, ...]:
+        return (*self._formers, self._counts[topic])
 
     def _values(self, places: Iterable[Place]) -> Iterator[bytes]:
         starts = {place: self._starts[place] for place in places}

@@ -164,7 +164,7 @@ def _roster_change(ledger: Ledger, decision: Json, assignee_id: str) -> list[Mov
     place = ids.index(assignee_id)
     rounding = _leads(units[place]) - Fraction(exact[place], ledger.denominator)
     found = [Movement(f"rounding: {what}", adjustment=rounding)] if rounding else []
-    if _measured_otherwise(ledger, decision):
+    if measured_otherwise(ledger, decision):
         words = f"{what}: leads are measured otherwise, errors begin at 0"
         return [*found, Movement(words, adjustment=-_leads(units[place]))]
     if decision["change_type"] == "cumulative_error_corrected":
@@ -182,7 +182,7 @@ def _roster_change(ledger: Ledger, decision: Json, assignee_id: str) -> list[Mov
     return found
 
 
-def _measured_otherwise(ledger: Ledger, decision: Json) -> bool:
+def measured_otherwise(ledger: Ledger, decision: Json) -> bool:
     """Whether leads count something else from here on; errors are 0 then."""
     if decision["change_type"] != "channel_configured":
         return False

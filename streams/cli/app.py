@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from streams.cli import (
+    acls,
     asking,
     assigning,
     channels,
@@ -12,6 +13,8 @@ from streams.cli import (
     dead_letters,
     demo,
     documents,
+    exporting,
+    forgetting,
     health,
     lagging,
     outcomes,
@@ -21,6 +24,7 @@ from streams.cli import (
     running,
     simulating,
     topics,
+    verifying,
     views,
     watching,
     what_if,
@@ -61,6 +65,7 @@ def partidor(
 
 app.command("run")(running.run)
 app.add_typer(topics.app, name="topics")
+app.add_typer(acls.app, name="acls")
 app.command("publish")(publishing.publish)
 app.add_typer(rosters.app, name="roster")
 app.add_typer(outcomes.app, name="outcome")
@@ -72,6 +77,9 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.command("views")(views.views)
 app.command("explain")(asking.explain)
 app.command("statement")(asking.statement)
+app.command("verify")(verifying.verify)
+app.command("export")(exporting.export)
+app.command("forget")(forgetting.forget)
 app.command("replay")(replaying.replay)
 app.command("what-if")(what_if.what_if)
 app.command("simulate")(simulating.simulate)

@@ -187,7 +187,7 @@ def statement(
 
     if as_csv and as_json:
         raise WrongUsage("--csv or --json, not both")
-    writer = StatementWriter(channel, assignee, _moment(from_, 0), _moment(to, DAY_MS - 1))
+    writer = StatementWriter(channel, assignee, moment(from_, 0), moment(to, DAY_MS - 1))
     _read_statement(writer, file, channel, timeout)
     try:
         found = writer.finish()
@@ -206,7 +206,7 @@ def statement(
     raise typer.Exit(0 if _verdict(found, quiet=as_json or as_csv) else 1)
 
 
-def _moment(text: str | None, of_day_ms: int) -> int | None:
+def moment(text: str | None, of_day_ms: int) -> int | None:
     """A time in milliseconds since 1970; of a day in UTC the moment so many of them into it."""
     from dispatcher.times import milliseconds
     from schemas.scalars import is_timestamp

@@ -40,15 +40,12 @@ def load_settings() -> "Settings":
 
 def _wrong_settings(error: "ValidationError", file: str) -> str:
     """Each wrong setting by the name of its variable."""
-    from streams.settings import ENVIRONMENT_PREFIX
+    from streams.settings import complaint
 
-    complaints = []
-    for complaint in error.errors(include_url=False, include_input=False):
-        path = [str(part).upper().replace(".", "_") for part in complaint["loc"]]
-        variable = ENVIRONMENT_PREFIX + "__".join(path)
-        in_file = f" (or {'.'.join(map(str, complaint['loc']))} in {file})" if file else ""
-        complaints.append(f"{variable}{in_file}: {complaint['msg']}")
-    return "; ".join(complaints)
+    return "; ".join(
+        complaint(each["loc"], each["msg"], file)
+        for each in error.errors(include_url=False, include_input=False)
+    )
 
 
 def _unparsed(message: str) -> str:

@@ -130,3 +130,35 @@ def progress_bar(what: str, total: int) -> Iterator[Advance]:
             progress.update(task, advance=steps, leads=so_far, rate=rate)
 
         yield advance
+
+
+Passed = Callable[[int], None]
+"""Told how many offsets were passed."""
+
+
+def nobody_looks(total: int) -> Passed:
+    """In place of a bar's beginning."""
+    del total
+    return lambda _: None
+
+
+@contextmanager
+def offsets_bar(what: str) -> Iterator[Callable[[int], Passed]]:
+    """A bar on stderr of offsets that are passed; nothing where nobody looks at it.
+
+    Called with how many there are, it gives what is told of each step.
+    """
+    if not sys.stderr.isatty():
+        yield nobody_looks
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+
+        def begins(total: int) -> Passed:
+            task = progress.add_task(what, total=total)
+            return lambda count: progress.update(task, advance=count)
+
+        yield begins

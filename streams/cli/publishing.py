@@ -106,12 +106,11 @@ def _send(
     events: "Iterator[EventLine]", total: int, settings: "Settings", *, as_json: bool
 ) -> None:
     from streams.delivery import Delivery
-    from streams.kafka_clients import admin_client, partition_counts
+    from streams.kafka_clients import PartitionCounts
     from streams.publishing import send_lines
 
     topics = settings.topics
-    names = list(topics.inputs)
-    delivery = Delivery(settings, partition_counts(admin_client(settings), settings, names))
+    delivery = Delivery(settings, PartitionCounts(settings))
     counts: dict[str, Any] = {"lead_batches": 0, "leads": 0, "roster_changes": 0, "outcomes": 0}
     with progress_bar("publishing", total) as advance:
 

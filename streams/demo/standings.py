@@ -91,7 +91,8 @@ def _served(running: Running, channel: str) -> Document | None:
 
 
 def _fetched(url: str) -> Document:
-    with urllib.request.urlopen(url, timeout=HTTP_TIMEOUT_S) as answer:
+    # The views that the demo started.
+    with urllib.request.urlopen(url, timeout=HTTP_TIMEOUT_S) as answer:  # nosec B310
         return msgspec.json.decode(answer.read(), type=Document)
 
 

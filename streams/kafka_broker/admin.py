@@ -6,16 +6,20 @@ minutes later. Why the former one is kept for a while: dropped with a question s
 librdkafka aborts the process.
 """
 
+import time
 from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Any, Final
 
 from confluent_kafka.admin import AdminClient
 
+from streams.kafka_complaints import Complaints
 from streams.settings import Settings
 
 GRACE_S: Final = 1.0
 """A question ends by its own time-out; only then, a little later, we stop waiting for it."""
+
+LOOK_S: Final = 0.05
 
 
 class Admin:
@@ -24,6 +28,7 @@ class Admin:
     Attributes:
         timeout_s: Of the next question: twice as long after each that failed, as a new client has
             to find its way first, which on a slow network is all that there was time for.
+        complaints: why the client in use isn't answered, if it isn't.
     """
 
     def __init__(self, config: dict[str, Any], settings: Settings, *, logger: Any) -> None:
@@ -33,11 +38,27 @@ class Admin:
         self._timeout_most_s = settings.call_timeout_ms / 1000
         self.timeout_s = self._first_timeout_s
         self._logger = logger
+        self._properties = settings.kafka
         self._former: list[tuple[AdminClient, list[Future[Any]]]] = []
         self.client = self._made()
 
     def _made(self) -> AdminClient:
-        return AdminClient(self._config, logger=self._logger)
+        self.complaints = Complaints(self._properties)
+        # What it logs are the same complaints, many times over.
+        config = {"log_level": 0, **self._config, "error_cb": self.complaints}
+        return AdminClient(config, logger=self._logger)
+
+    def result(self, future: "Future[Any]") -> Any:
+        """The answer to a question. Raises TimeoutError, earlier when waiting is in vain."""
+        deadline = time.monotonic() + self.timeout_s + GRACE_S
+        while True:
+            try:
+                return future.result(LOOK_S)
+            except TimeoutError:
+                # It complains only while it is polled.
+                self.client.poll(0)
+                if self.complaints.final is not None or time.monotonic() > deadline:
+                    raise
 
     def renew(self, futures: Iterable["Future[Any]"]) -> None:
         """After a failure: another client. `futures` are the questions that were asked of this."""

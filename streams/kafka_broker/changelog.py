@@ -5,7 +5,8 @@ from typing import Any, cast
 from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import TopicPartition as Partition
 
-from streams.broker import ChangelogRecord
+from streams.broker import CallFailed, ChangelogRecord, Remedy
+from streams.kafka_complaints import allowed_by
 from streams.settings import Settings
 
 
@@ -60,6 +61,8 @@ class KafkaChangelogReader:
                 self._ends[partition] = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._ends[partition] = offset
+            elif allowed_by(error):
+                raise CallFailed(Remedy.STOP, f"{error.name()}: {error.str()}{allowed_by(error)}")
             else:
                 self._log.warning("changelog: %s: %s", error.name(), error.str())
         return records

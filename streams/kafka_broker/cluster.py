@@ -9,20 +9,32 @@ from confluent_kafka import TopicPartition as Partition
 from confluent_kafka.admin import ConfigResource, OffsetSpec, ResourceType
 
 from streams.broker import CallFailed, Remedy, TopicFacts, TopicPartition
-from streams.kafka_broker.admin import GRACE_S, Admin
+from streams.kafka_broker.admin import Admin
+from streams.kafka_complaints import allowed_by
 from streams.settings import Settings
 
 
 class KafkaCluster:
-    """See `broker.Cluster`."""
+    """See `broker.Cluster`.
+
+    Attributes:
+        in_vain: why the last question will not be answered the next time either; None if it may.
+    """
 
     def __init__(self, settings: Settings, *, logger: Any) -> None:
         """Connects with the first question."""
+        self.in_vain: str | None = None
         config = {"client.id": settings.transactional_id, **settings.kafka}
         self._admin = Admin(config, settings, logger=logger)
 
-    def _unanswered(self, why: str, futures: "Iterable[Future[Any]]") -> CallFailed:
+    def _unanswered(
+        self, error: Exception | None, why: str, futures: "Iterable[Future[Any]]"
+    ) -> CallFailed:
         """A question failed. The next one is asked by a new client."""
+        complaints = self._admin.complaints
+        cause = error.args[0] if isinstance(error, KafkaException) else None
+        self.in_vain = complaints.final or (allowed_by(cause).strip("; ") if cause else "") or None
+        why = complaints.why(cause) or why + (allowed_by(cause) if cause else "")
         self._admin.renew(futures)
         return CallFailed(Remedy.RETRY, why)
 
@@ -47,17 +59,17 @@ class KafkaCluster:
                 asked, isolation_level=level, request_timeout=self._admin.timeout_s
             )
             found = {
-                (partition.topic, partition.partition): self._result(future).offset
+                (partition.topic, partition.partition): self._admin.result(future).offset
                 for partition, future in futures.items()
             }
         except KafkaException as exception:
-            raise self._unanswered(str(exception), futures.values()) from exception
+            raise self._unanswered(exception, str(exception), futures.values()) from exception
         except TimeoutError as error:
-            raise self._unanswered("no answer about offsets", futures.values()) from error
+            raise self._unanswered(error, "no answer about offsets", futures.values()) from error
         # When a connection breaks under the question, librdkafka gives no error but the offset
         # "invalid". Taken for the end of a log, it makes a restore leave the changelog out (R1).
         if any(offset < 0 for offset in found.values()):
-            raise self._unanswered("the question about offsets was cut off", futures.values())
+            raise self._unanswered(None, "the question about offsets was cut off", futures.values())
         self._admin.was_answered()
         return found
 
@@ -86,9 +98,9 @@ class KafkaCluster:
                         {key: str(entry.value) for key, entry in config.items()},
                     )
         except KafkaException as exception:
-            raise self._unanswered(str(exception), futures) from exception
+            raise self._unanswered(exception, str(exception), futures) from exception
         except TimeoutError as error:
-            raise self._unanswered("no answer about topics", futures) from error
+            raise self._unanswered(error, "no answer about topics", futures) from error
         self._admin.was_answered()
         return facts
 
@@ -99,12 +111,9 @@ class KafkaCluster:
         """
         del self._admin
 
-    def _result(self, future: "Future[Any]") -> Any:
-        return future.result(self._admin.timeout_s + GRACE_S)
-
     def _answer(self, future: "Future[Any]") -> Any:
         try:
-            return self._result(future)
+            return self._admin.result(future)
         except KafkaException as exception:
             if exception.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return None

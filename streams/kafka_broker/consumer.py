@@ -24,6 +24,7 @@ from streams.broker import (
 )
 from streams.kafka_broker.errors import NOT_READY, OFFSET_GONE, failure
 from streams.kafka_broker.group_offsets import AskedOffsets, GroupOffsets
+from streams.kafka_complaints import allowed_by
 from streams.settings import Settings
 
 _GENERATION_AT: Final = slice(7, 11)
@@ -119,8 +120,10 @@ class KafkaGroupConsumer:
                     f"{at[0]} partition {at[1]} offset {message.offset()}: {error.str()}; input "
                     "was deleted before it was processed, or the topic was replaced"
                 )
-        elif error.fatal() or error.code() == KafkaError._FATAL:
-            raise CallFailed(Remedy.STOP, f"{error.name()}: {error.str()}")
+        elif error.fatal() or error.code() == KafkaError._FATAL or allowed_by(error):
+            raise CallFailed(
+                Remedy.STOP, f"{error.name()}: {error.str().rstrip('.')}{allowed_by(error)}"
+            )
         else:
             self._log.warning("consumer: %s: %s", error.name(), error.str())
 

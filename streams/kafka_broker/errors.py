@@ -10,6 +10,7 @@ from typing import Final, cast
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.broker import CallFailed, Remedy
+from streams.kafka_complaints import allowed_by
 
 FENCED: Final = frozenset(
     {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}
@@ -46,7 +47,10 @@ TRY_AGAIN: Final = frozenset(
 def failure(exception: KafkaException) -> CallFailed:
     """Read librdkafka's error."""
     error = cast("KafkaError", exception.args[0])
-    detail = f"{error.name()}: {error.str()}"
+    detail = f"{error.name()}: {error.str()}{allowed_by(error)}"
+    if allowed_by(error):
+        # Until somebody changes the ACLs all of it would be decided again and again for nothing.
+        return CallFailed(Remedy.STOP, detail)
     if error.code() in FENCED:
         return CallFailed(Remedy.FENCED, detail)
     if error.fatal():

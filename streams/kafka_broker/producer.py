@@ -20,6 +20,7 @@ from streams.broker import (
 )
 from streams.kafka_broker.bounded_calls import BoundedCalls
 from streams.kafka_broker.errors import TRY_AGAIN, failure
+from streams.kafka_complaints import ALLOWED_HINT
 from streams.settings import Settings
 
 
@@ -35,12 +36,17 @@ class _ConnectionLog:
         self._logger = logger
         self._lowest_level = lowest_level
         self.failures = 0
+        self.refused: str | None = None
 
     def log(self, level: int, text: str, *arguments: Any) -> None:
         """As `logging.Logger.log`; librdkafka's facility is the first argument."""
         # A bootstrap address gives way to the broker behind it: nothing was on its way there.
         if arguments[:1] == ("FAIL",) and "_DESTROY_BROKER" not in str(arguments[-1]):
             self.failures += 1
+        # That a topic may not be written to is told to nobody else before the commit, which isn't
+        # tried when records are missing.
+        if arguments[:1] == ("TXNERR",) and "AUTHORIZATION_FAILED" in str(arguments[-1]):
+            self.refused = str(arguments[-1])
         if level >= self._lowest_level:
             self._logger.log(level, text, *arguments)
 
@@ -95,10 +101,11 @@ class KafkaProducer:
         records: Sequence[KeyValue],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
+        timestamp_ms: int | None = None,
     ) -> int:
         """See `broker.Producer`."""
-        if headers or len(records) == 1:
-            return self._produce_each(topic, partition, records, headers, on_offset)
+        if headers or timestamp_ms is not None or len(records) == 1:
+            return self._produce_each(topic, partition, records, headers, on_offset, timestamp_ms)
         messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
         if on_offset is not None:
             messages[0]["callback"] = _told(on_offset)
@@ -118,8 +125,11 @@ class KafkaProducer:
         records: Sequence[KeyValue],
         headers: Headers | None,
         on_offset: OnOffset | None,
+        timestamp_ms: int | None,
     ) -> int:
         optional: dict[str, Any] = {}
+        if timestamp_ms is not None:
+            optional["timestamp"] = timestamp_ms
         if headers:
             optional["headers"] = list(headers)
         for taken, (key, value) in enumerate(records):
@@ -159,7 +169,11 @@ class KafkaProducer:
 
     def flush(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
-        if self._bounded_call("flush", timeout_ms):
+        left = self._bounded_call("flush", timeout_ms)
+        if self._connections.refused is not None:
+            detail = f"{self._connections.refused}{ALLOWED_HINT}"
+            raise CallFailed(Remedy.STOP, detail)
+        if left:
             raise CallFailed(Remedy.RETRY, "records are still on their way")
 
     def commit(self, timeout_ms: int) -> None:

@@ -55,6 +55,7 @@ class DispatcherMetrics(Observer):
         self._duplicates = table.DUPLICATES.make(registry)
         letters = table.DEAD_LETTERS.make(registry)
         self._dead_letters = {reason: letters.labels(reason.value) for reason in Reason}
+        self._sent_on = table.SENT_ON.make(registry)
         transactions = table.TRANSACTIONS.make(registry)
         self._transactions = {each: transactions.labels(each.value) for each in Ending}
         self._transaction_duration = table.TRANSACTION_DURATION.make(registry)
@@ -103,6 +104,7 @@ class DispatcherMetrics(Observer):
     def committed(self, draft: Draft) -> None:
         """See `Observer`."""
         self._leads.inc(draft.leads)
+        self._sent_on.inc(draft.sent_on)
         for kind, count in draft.decided.items():
             self._count(kind, count)
         for reason, count in draft.refused.items():

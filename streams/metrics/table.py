@@ -77,6 +77,11 @@ DUPLICATES = Metric(
 DEAD_LETTERS = Metric(
     "partidor_dead_letters_total", Kind.COUNTER, "inputs and leads refused, by reason", ("reason",)
 )
+SENT_ON = Metric(
+    "partidor_records_sent_on_total",
+    Kind.COUNTER,
+    "inputs sent on to where their keys belong since the topics were expanded",
+)
 
 # Transactions.
 TRANSACTIONS = Metric(
@@ -185,7 +190,7 @@ RESTORING = Metric(
 )
 
 DISPATCHER: Final = (
-    BUILD, PROCESS, LEADS, BATCHES, DECISIONS, DUPLICATES, DEAD_LETTERS,
+    BUILD, PROCESS, LEADS, BATCHES, DECISIONS, DUPLICATES, DEAD_LETTERS, SENT_ON,
     TRANSACTIONS, TRANSACTION_DURATION, TRANSACTION_RECORDS, FENCED, REPLACED,
     REBALANCES, PARTITIONS, LAG, DELAY, LOOP_AGE, READY,
     CHANNELS, BOUND_USED, BREACHED, CORRECTED, PARKED, PARKED_AGE,

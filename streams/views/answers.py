@@ -46,7 +46,7 @@ from streams.views.lead_questions import (
 from streams.views.operations import Operations
 from streams.views.partitions import PartitionStandings
 from streams.views.reading import ViewsReader
-from streams.views.standings import ChannelStanding
+from streams.views.standings import ChannelStanding, DecisionInShort
 
 OF_LEAD_MAX: Final = 50
 """Assignments of one lead, and outcomes, on a partition."""
@@ -90,8 +90,8 @@ class ViewsAnswers:
         if channel is None:
             return sum(held.changes for held in self._reader.views.partitions.values())
         try:
-            return self._held(channel).channels[channel].state_version
-        except (KeyError, BadQuestion, CatchingUp, Elsewhere):
+            return self._channel(channel)[0].state_version
+        except (NotThere, BadQuestion, CatchingUp, Elsewhere):
             return -1
 
     def versions(self, channel: str | None) -> dict[str, int]:
@@ -102,7 +102,7 @@ class ViewsAnswers:
             name: standing.state_version
             for held in self._reader.views.partitions.values()
             if held.caught_up
-            for name, standing in held.channels.items()
+            for name, standing in self._reader.views.served(held).items()
         }
 
     async def channels(self, after: str = "", limit: int = 50, find: str = "") -> Json:
@@ -112,7 +112,7 @@ class ViewsAnswers:
         if not views.caught_up:
             raise CatchingUp("catching up")
         wanted = find.casefold()
-        names = (each for held in views.partitions.values() for each in held.channels)
+        names = [each for held in views.partitions.values() for each in views.served(held)]
         found = [name for name in names if wanted in name.casefold()]
         page = heapq.nsmallest(limit + 1, (name for name in found if name > after))
         now_ms = self._clock_ms()
@@ -123,7 +123,7 @@ class ViewsAnswers:
         return {
             "channels": summaries,
             "next_after": page[limit - 1] if len(page) > limit else None,
-            "total": sum(len(held.channels) for held in views.partitions.values()),
+            "total": len(names),
             "found": len(found),
             "partitions_here": sorted(views.partitions),
             "partition_count": views.partition_count,
@@ -144,14 +144,15 @@ class ViewsAnswers:
         """A page of a channel's decisions in short, newest first."""
         _at_most(limit, ROWS_PER_PAGE_MAX)
         self._channel(channel)
-        held = self._held(channel)
-        newest = [each for each in reversed(held.newest(channel)) if _is_below(each, before)]
-        found = [each.in_short for each in newest[: limit + 1]]
-        if len(found) <= limit:
-            path = self._reader.keeper.path(held.number)
-            below = found[-1].state_version if found else before
-            more = limit + 1 - len(found)
-            found += await _looked_up(decision_archive.page, path, channel, below, more)
+        found: list[DecisionInShort] = []
+        for held in self._holders(channel):
+            newest = [each for each in reversed(held.newest(channel)) if _is_below(each, before)]
+            found += [each.in_short for each in newest[: limit + 1 - len(found)]]
+            if len(found) <= limit:
+                path = self._reader.keeper.path(held.number)
+                below = found[-1].state_version if found else before
+                more = limit + 1 - len(found)
+                found += await _looked_up(decision_archive.page, path, channel, below, more)
         page = found[:limit]
         return {
             "channel": channel,
@@ -203,7 +204,7 @@ class ViewsAnswers:
         return {
             "channel": channel,
             "assignee_id": assignee_id,
-            "assignments": await self._told(page),
+            "assignments": await self._told([(held.number, each) for each in page]),
             "next_before": page[-1].offset if len(found) > limit else None,
         }
 
@@ -211,14 +212,15 @@ class ViewsAnswers:
         """Each time that a lead was assigned, why, and what became of it."""
         numbers = sorted(self._reader.views.partitions)
         if channel is not None:
-            numbers = [self._held(channel).number]
-        kept: list[KeptAssignment] = []
+            numbers = [held.number for held in self._holders(channel)]
+        kept: list[tuple[int, KeptAssignment]] = []
         outcomes: list[Json] = []
         for number in numbers:
             path = lead_archive.path_of(self._reader.leads.directory, number)
-            kept += await _looked_up(lead_archive.of_lead, path, lead_id, OF_LEAD_MAX)
+            leads = await _looked_up(lead_archive.of_lead, path, lead_id, OF_LEAD_MAX)
+            kept += [(number, each) for each in leads]
             outcomes += await self._outcomes(self._reader.views.partitions[number], lead_id)
-        kept = [each for each in kept if channel in (None, each.channel)]
+        kept = [each for each in kept if channel in (None, each[1].channel)]
         outcomes = [each for each in outcomes if channel in (None, each["channel"])]
         if not kept and not outcomes:
             if not self._reader.followers[0].caught_up:
@@ -227,7 +229,7 @@ class ViewsAnswers:
                 "no assignment of this lead is there: it may wait, be a dead letter, or be older"
                 " than what Kafka keeps"
             )
-        assigned = [(each.channel, each.state_version) for each in kept]
+        assigned = [(each.channel, each.state_version) for _, each in kept]
         places = Places(self._assignments_place, self._stretch_up_to)
         try:
             told = await asyncio.to_thread(explained, lead_id, assigned, self._log, places)
@@ -271,27 +273,34 @@ class ViewsAnswers:
             raise CatchingUp("catching up")
         return held
 
-    def _channel(self, channel: str) -> tuple[ChannelStanding, Activity, int]:
+    def _holders(self, channel: str) -> list[PartitionStandings]:
+        """Where a channel's records are: its partition, then those of before an expansion."""
         held = self._held(channel)
-        standing = held.channels.get(channel)
-        if standing is None:
-            raise NotThere("no such channel")
-        return standing, held.activities.get(channel, Activity()), held.number
+        return [
+            held,
+            *(each for each in self._reader.views.holders(channel) if each is not held),
+        ]
+
+    def _channel(self, channel: str) -> tuple[ChannelStanding, Activity, int]:
+        for held in self._holders(channel):
+            if (standing := held.channels.get(channel)) is not None:
+                return standing, held.activities.get(channel, Activity()), held.number
+        raise NotThere("no such channel")
 
     def _decision_place(self, channel: str, state_version: int) -> Stretch | None:
         """The one record of a decision; from any thread."""
-        held = self._held(channel)
-        offset = self._offset_of(held, channel, state_version)
-        if offset is None:
-            return None
-        return Stretch(self._settings.topics.decisions, held.number, offset, offset)
+        for held in self._holders(channel):
+            offset = self._offset_of(held, channel, state_version)
+            if offset is not None:
+                return Stretch(self._settings.topics.decisions, held.number, offset, offset)
+        return None
 
     def _stretch_up_to(self, channel: str, state_version: int) -> Stretch | None:
         """The records from where a decision can be followed up to it; from any thread."""
         one = self._decision_place(channel, state_version)
         if one is None:
             return None
-        held = self._held(channel)
+        held = self._reader.views.partitions[one.partition]
         newest = [
             Passed(short.state_version, each.offset, each.lists_everyone, short.batch_id)
             for each in reversed(held.newest(channel))
@@ -315,10 +324,12 @@ class ViewsAnswers:
 
     def _assignments_place(self, channel: str, state_version: int) -> Stretch | None:
         """The records of a batch's assignments; from any thread."""
-        number = self._held(channel).number
-        path = lead_archive.path_of(self._reader.leads.directory, number)
-        found = lead_archive.stretch_of(path, channel, state_version)
-        return found and Stretch(self._settings.topics.assignments, number, *found)
+        for held in self._holders(channel):
+            path = lead_archive.path_of(self._reader.leads.directory, held.number)
+            found = lead_archive.stretch_of(path, channel, state_version)
+            if found:
+                return Stretch(self._settings.topics.assignments, held.number, *found)
+        return None
 
     async def _values(self, stretch: Stretch, channel: str) -> list[bytes]:
         try:
@@ -326,18 +337,18 @@ class ViewsAnswers:
         except Failed as error:
             raise CatchingUp(f"the log can't be read: {error}") from None
 
-    async def _told(self, kept: list[KeptAssignment]) -> list[Json]:
+    async def _told(self, kept: list[tuple[int, KeptAssignment]]) -> list[Json]:
+        """With the partitions that they stand on."""
         return [
             {
                 "assignment_id": f"{each.channel}/{each.state_version}/{each.lead_id}",
                 **each._asdict(),
-                **(await self._attributes(each) if self._with_attributes else {}),
+                **(await self._attributes(number, each) if self._with_attributes else {}),
             }
-            for each in kept
+            for number, each in kept
         ]
 
-    async def _attributes(self, kept: KeptAssignment) -> dict[str, Any]:
-        number = self._held(kept.channel).number
+    async def _attributes(self, number: int, kept: KeptAssignment) -> dict[str, Any]:
         topic = self._settings.topics.assignments
         stretch = Stretch(topic, number, kept.offset, kept.offset)
         values = await self._values(stretch, kept.channel)

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import faust
 import structlog
 from aiohttp.typedefs import Middleware
+from confluent_kafka.admin import AdminClient
 from faust.app.base import BootStrategy
 
 from streams.failure import Failed
+from streams.former_partitions import former_counts
 from streams.kafka_clients import admin_client, described
 from streams.logs import configure_logs
 from streams.settings import Settings
@@ -185,7 +187,8 @@ def run_views(settings: Settings, own: ViewsSettings | None = None) -> int:
     quieten_libraries()
     topics = settings.topics
     names = (topics.decisions, topics.assignments, topics.dead_letters)
-    found = described(admin_client(settings), settings, names)
+    admin = admin_client(settings)
+    found = described(admin, settings, names)
     for topic in names:
         if topic not in found:
             raise Failed(f"there is no topic {topic}; `partidor topics create` makes it")
@@ -199,13 +202,22 @@ def run_views(settings: Settings, own: ViewsSettings | None = None) -> int:
         raise Failed(f"views.data_dir: {error}") from None
     refusals = RefusalSink()
     followers = (lead_follower(settings, leads), refusal_follower(settings, refusals))
-    views = Views(len(decisions.partitions))
+    views = Views(len(decisions.partitions), _former_counts(admin, settings))
     reader = ViewsReader(views, keeper, leads, refusals, followers)
     reader.start(len(dead_letters.partitions))
     try:
         return asyncio.run(_serve(settings, own, reader, access, data_directory))
     finally:
         reader.stop()
+
+
+def _former_counts(admin: AdminClient, settings: Settings) -> tuple[int, ...]:
+    """Who may not read the changelog counts channels that moved from there on."""
+    try:
+        return former_counts(admin, settings, None)
+    except Failed as error:
+        log.warning("as if the topics had never been expanded", why=str(error))
+        return ()
 
 
 async def _serve(

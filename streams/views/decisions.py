@@ -5,9 +5,14 @@ defined by `schemas.outputs`; the structs hold the part of it that the views nee
 that both read the same. Fields that a reader doesn't know are skipped.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+
+COUNT_MAX: Final = 2**53
+"""Beyond that no dispatcher counts, and neither SQLite nor JavaScript can."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
 
 
 class ShareRead(msgspec.Struct, frozen=True):
@@ -21,7 +26,7 @@ class ShareRead(msgspec.Struct, frozen=True):
     assignee_id: str
     weight: str
     cumulative_error_numerator: str
-    assigned: int = 0
+    assigned: Count = 0
     paused: bool = False
     assigned_value: str | None = None
 
@@ -30,11 +35,11 @@ class DecisionRead(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """What all decisions share; a field that a type of decision doesn't have is None."""
 
     channel: str
-    state_version: int
-    roster_version: int
+    state_version: Count
+    roster_version: Count
     decided_at: str
     batch_id: str | None = None
-    batch_size: int | None = None
+    batch_size: Count | None = None
     change_id: str | None = None
     change_type: str | None = None
     outcome_id: str | None = None
@@ -43,7 +48,7 @@ class DecisionRead(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     assignee_id: str | None = None
     to_assignee_id: str | None = None
     amount: str | None = None
-    leads_parked: int | None = None
+    leads_parked: Count | None = None
     credited: bool | None = None
     dispatched_again: bool | None = None
     day: str | None = None
@@ -55,7 +60,7 @@ class BatchDispatched(DecisionRead, frozen=True, kw_only=True, tag="batch_dispat
     """A batch was divided."""
 
     batch_id: str
-    batch_size: int
+    batch_size: Count
     shares: list[ShareRead]
     shares_complete: bool
     error_denominator: str
@@ -75,14 +80,14 @@ class BatchParked(DecisionRead, frozen=True, kw_only=True, tag="batch_parked"):
     """Nobody could take the batch."""
 
     batch_id: str
-    batch_size: int
+    batch_size: Count
 
 
 class BatchReleased(DecisionRead, frozen=True, kw_only=True, tag="batch_released"):
     """A parked batch, or so many of its leads, is let go."""
 
     batch_id: str
-    batch_size: int
+    batch_size: Count
 
 
 class DuplicateIgnored(DecisionRead, frozen=True, kw_only=True, tag="duplicate_ignored"):

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from streams.views.decisions import Count
 from streams.views.sqlite_files import looking_at, opened, transaction
 
 FORMAT: Final = "1"
@@ -57,9 +58,9 @@ class AssignmentRead(msgspec.Struct, frozen=True):
     batch_id: str
     lead_id: str
     assignee_id: str
-    position: int
-    batch_size: int
-    state_version: int
+    position: Count
+    batch_size: Count
+    state_version: Count
     decided_at: str
 
 
@@ -162,7 +163,8 @@ class LeadArchive:
         """Forget everything. Raises sqlite3.Error."""
         with transaction(self._connection):
             for table in ("progress", "leads", "batches", "assignees"):
-                self._connection.execute(f"DELETE FROM {table}")
+                # Of those named above.
+                self._connection.execute(f"DELETE FROM {table}")  # nosec B608
         self._assignees.clear()
         self._batches.clear()
         self.next_offset = 0

@@ -8,15 +8,21 @@ consumer is put, counting goes on from the offset that the standings stand at, a
 is known by its `state_version`. So no offset is committed to Kafka, and there is nothing that
 could run ahead of the other. Standings are served once a partition is caught up with the end that
 it had when its reading began; before that they would be numbers of the past.
+
+A channel that moved when the topics were expanded goes on where it is now with the standing that it
+had where it was: its first decision there is counted on top of that, once the partition of before
+is caught up. Until there is such a decision it is shown as it stands there.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+import msgspec
 import structlog
 
 from dispatcher.times import milliseconds
 from schemas.scalars import nearest_units
+from streams.former_partitions import partitions_in_time
 from streams.views.activity import Activity, Happened
 from streams.views.decision_archive import Counted, Indexed
 from streams.views.decisions import (
@@ -33,7 +39,18 @@ from streams.views.standings import ChannelStanding
 UNKEPT_MAX: Final = 200_000
 """Decisions that wait to be written into the index while the disk takes nothing."""
 
+PUT_OFF_MAX: Final = 20_000
+"""Decisions of a partition that wait for another one to be read; then they are counted alone."""
+
 log = structlog.get_logger("views")
+
+
+class _Head(msgspec.Struct, frozen=True):
+    channel: str
+    state_version: int
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
 
 
 class PartitionStandings:
@@ -89,6 +106,12 @@ class PartitionStandings:
         self.unreadable = 0
         self.gaps = 0
 
+    def go_on_with(self, channel: str, before: "PartitionStandings") -> None:
+        """A channel that isn't known here goes on from where another partition has come to."""
+        self.channels[channel] = before.channels[channel]
+        if channel in before.activities:
+            self.activities[channel] = before.activities[channel]
+
     def receive(self, offset: int, value: bytes | None, timestamp_ms: int) -> None:
         """Count one record; what is no decision is logged by its place and skipped.
 
@@ -102,6 +125,10 @@ class PartitionStandings:
             # An input's time is its source's; a clock that is ahead must not bring tomorrow.
             at_ms = min(decided_ms, timestamp_ms) if timestamp_ms > 0 else decided_ms
             standing = fold(known, decision, at_ms)
+            delay_ms = max(0, timestamp_ms - decided_ms) if timestamp_ms > 0 else None
+            activity = self.activities.get(decision.channel) or Activity()
+            if standing is not known:
+                activity = activity.after(_happened(standing, decision, at_ms, delay_ms))
         except (ValueError, ArithmeticError, LookupError) as error:
             self.unreadable += 1
             log.error("unreadable decision", partition=self.number, offset=offset, why=str(error))
@@ -118,13 +145,9 @@ class PartitionStandings:
         if standing is known:
             return
         self.channels[decision.channel] = standing
-        delay_ms = max(0, timestamp_ms - decided_ms) if timestamp_ms > 0 else None
+        self.activities[decision.channel] = activity
         if delay_ms is not None:
             self.delays.add(timestamp_ms, delay_ms)
-        activity = self.activities.get(decision.channel) or Activity()
-        self.activities[decision.channel] = activity.after(
-            _happened(standing, decision, at_ms, delay_ms)
-        )
         self.changes += 1
         self._unkept.add(decision.channel)
         indexed = Indexed(
@@ -217,9 +240,11 @@ def _lists_everyone(standing: ChannelStanding, decision: AnyDecisionRead) -> boo
 class Views:
     """All partitions that this process reads. Used from one event loop only."""
 
-    def __init__(self, partition_count: int) -> None:
-        """`partition_count` of the topic of decisions."""
+    def __init__(self, partition_count: int, former_counts: Sequence[int] = ()) -> None:
+        """`partition_count` of the topic of decisions; `former_counts` before expansions."""
         self.partition_count = partition_count
+        self._former_counts = tuple(former_counts)
+        self._put_off: dict[int, list[tuple[int, bytes | None, int]]] = {}
         self.partitions: dict[int, PartitionStandings] = {}
         self._generation: int | None = None
 
@@ -229,7 +254,13 @@ class Views:
         `generation` is the consumer group's: records of an earlier one are late (see `receive`).
         """
         self._generation = generation
+        self._put_off.clear()  # read again from where the standings stand
         wanted = set(numbers)
+        if max(wanted, default=0) >= self.partition_count:
+            raise RuntimeError(
+                f"there are more than {self.partition_count} partitions since this process began:"
+                " start it again"
+            )
         self.partitions = {n: held for n, held in self.partitions.items() if n in wanted}
         added = [PartitionStandings(number) for number in sorted(wanted - self.partitions.keys())]
         self.partitions.update((each.number, each) for each in added)
@@ -260,8 +291,75 @@ class Views:
         before would make a beginning of its own.
         """
         held = self.partitions.get(number)
-        if held is not None and generation == self._generation:
+        if held is None or generation != self._generation:
+            return
+        if self._former_counts:
+            self._receive_expanded(held, offset, value, timestamp_ms)
+        else:
             held.receive(offset, value, timestamp_ms)
+
+    def _receive_expanded(
+        self, held: PartitionStandings, offset: int, value: bytes | None, timestamp_ms: int
+    ) -> None:
+        """As `receive`; what goes on from another partition waits until that one is read."""
+        waiting = self._put_off.get(held.number)
+        if waiting is not None or not self._may_count(held, value):
+            waiting = self._put_off.setdefault(held.number, [])
+            waiting.append((offset, value, timestamp_ms))
+            if len(waiting) > PUT_OFF_MAX:
+                log.error("too much waits for another partition", partition=held.number)
+                self._take_up(held)
+            return
+        held.receive(offset, value, timestamp_ms)
+
+    def _may_count(self, held: PartitionStandings, value: bytes | None) -> bool:
+        """Whether the standing that the decision goes on from is there; it is here then."""
+        try:
+            decision = _decode_head(value or b"")
+        except msgspec.DecodeError:
+            return True  # told by whoever receives it
+        if decision.state_version == 1 or decision.channel in held.channels:
+            return True
+        here_before = [
+            former
+            for number in self.where(decision.channel)[1:]
+            if (former := self.partitions.get(number)) is not None
+        ]
+        if any(
+            not former.caught_up and former.number not in self._put_off for former in here_before
+        ):
+            return False
+        for former in here_before:
+            if decision.channel in former.channels:
+                held.go_on_with(decision.channel, former)
+                break
+        return True
+
+    def _take_up(self, held: PartitionStandings) -> None:
+        """Count what was put off, with what is there now."""
+        for offset, value, timestamp_ms in self._put_off.pop(held.number, ()):
+            self._may_count(held, value)
+            held.receive(offset, value, timestamp_ms)
+
+    def where(self, channel: str) -> list[int]:
+        """The partitions of a channel: the present one, then those of before expansions."""
+        counts = (*self._former_counts, self.partition_count)
+        return partitions_in_time(channel, counts)[::-1]
+
+    def holders(self, channel: str) -> list[PartitionStandings]:
+        """The partitions that are read here and know the channel, as `where` has them."""
+        found = (self.partitions.get(number) for number in self.where(channel))
+        return [held for held in found if held is not None and channel in held.channels]
+
+    def served(self, held: PartitionStandings) -> Mapping[str, ChannelStanding]:
+        """The standings of a partition, without those that have gone on elsewhere."""
+        if not self._former_counts:
+            return held.channels
+        return {
+            channel: standing
+            for channel, standing in held.channels.items()
+            if self.holders(channel)[:1] == [held]
+        }
 
     def reached(self, number: int, position: int, last_fetched: int | None, end: int) -> bool:
         """Note how far a partition has been read. Returns whether it has just caught up.
@@ -276,6 +374,8 @@ class Views:
         if held is None or held.end_at_begin is None:
             return False
         held.end_offset = max(held.end_offset, end)
+        if number in self._put_off and self._is_time(held):
+            self._take_up(held)
         all_counted = last_fetched is None or (held.next_offset or 0) > last_fetched
         if not all_counted:
             return False
@@ -286,6 +386,14 @@ class Views:
         held.caught_up = True
         return True
 
+    def _is_time(self, held: PartitionStandings) -> bool:
+        """Whether every other partition is caught up, or waits as well."""
+        return all(
+            other.caught_up or other.number in self._put_off
+            for other in self.partitions.values()
+            if other is not held
+        )
+
     @property
     def caught_up(self) -> bool:
         """Whether all partitions that this process reads are caught up; false while it has none."""
@@ -294,4 +402,4 @@ class Views:
     def standings(self) -> Iterator[ChannelStanding]:
         """Of all channels, in no order."""
         for held in self.partitions.values():
-            yield from held.channels.values()
+            yield from self.served(held).values()

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from streams.failure import WrongUsage
-from streams.settings import ENVIRONMENT_PREFIX, SettingRow, Settings
+from streams.secret_files import with_files
+from streams.settings import ENVIRONMENT_PREFIX, SettingRow, Settings, complaint
 
 
 def _setting(default: Any, unit: str, bounds: str, **constraints: Any) -> Any:
@@ -34,6 +35,7 @@ class ViewsSettings(BaseModel):
     token: SecretStr | None = _setting(
         None, "", "what whoever asks has to send; needed when others reach `host`"
     )
+    token_file: Path | None = _setting(None, "", "file that holds `token`, in its place")
     port: int = _setting(6066, "", "port that the web server listens on", ge=1, le=65_535)
     data_dir: Path | None = _setting(
         None, "", "where counts are kept; by default under the user's state directory (XDG)"
@@ -60,6 +62,13 @@ class ViewsSettings(BaseModel):
         False, "", "whether the attributes of leads, which are personal, are served"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_secrets(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {**given, **with_files(given, ("token",), prefix=f"{ENVIRONMENT_PREFIX}VIEWS__")}
+
     @property
     def data_directory(self) -> Path:
         """Where counts are kept."""
@@ -82,7 +91,7 @@ def load_views_settings() -> ViewsSettings:
         return _WithViews().views
     except ValidationError as error:
         complaints = (
-            f"{ENVIRONMENT_PREFIX}{'__'.join(map(str, each['loc'])).upper()}: {each['msg']}"
+            complaint(each["loc"], each["msg"])
             for each in error.errors(include_url=False, include_input=False)
         )
         raise WrongUsage("; ".join(complaints)) from None

@@ -9,14 +9,15 @@ Bounds: a time for all reading, and the bytes that are kept of it.
 
 import time
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Final
 
 from confluent_kafka import Message
 
 from dispatcher.events import InputRef
 from dispatcher.limits import Limits
-from schemas.partitioning import partition_of
 from streams.failure import Failed
+from streams.former_partitions import former_counts, partitions_in_time
 from streams.kafka_clients import (
     Place,
     admin_client,
@@ -70,16 +71,24 @@ def recorded_history(
     decisions = settings.topics.decisions
     readers = input_readers(settings.topics)
     counts = partition_counts(admin, settings, [decisions, *readers])
+    in_their_time = (*former_counts(admin, settings, channel), counts[decisions])
     numbers = (
         list(range(counts[decisions]))
         if channel is None
-        else [partition_of(channel.encode(), counts[decisions])]
+        else partitions_in_time(channel, in_their_time)
     )
     # The decisions' end is asked before anything is read: every input that they name is there,
     # or is gone already.
     places: list[Place] = [(decisions, number) for number in numbers]
     ends = end_offsets(admin, settings, places)
-    found = records_between(settings, first_offsets(admin, settings, places), ends)
+    begins = first_offsets(admin, settings, places)
+    if len(in_their_time) == 1:
+        found = records_between(settings, begins, ends)
+    else:
+        # What a channel had decided before it moved comes first: it has the lower number.
+        found = chain.from_iterable(
+            records_between(settings, {place: begins[place]}, ends) for place in places
+        )
     values = (
         _counted(message.value() or b"", bounds)
         for message in bounds.in_time(found)

@@ -74,12 +74,12 @@ def _accepted(outcome: Outcome) -> Iterator[Lead]:
 
     Whether a lead was rightly refused (its channel may count by a value that it doesn't have) is
     for the oracle to say. A batch that came again is left out: written otherwise, a lead that was
-    refused the first time might pass for valid.
+    refused the first time might pass for valid. What went on to its place counts there.
     """
     refused = {(found.at, found.place) for found in map(refusal_of, outcome.dead_letters)}
     again = {_input_of(record) for record in outcome.decisions if _is_duplicate(record)}
     for record in outcome.inputs:
-        if (record.at, 0) in refused or record.at in again:
+        if (record.at, 0) in refused or record.at in again or record.at in outcome.sent_on:
             continue
         try:
             event = checked(parsed(record.value or b""))
@@ -140,7 +140,7 @@ def _went_on(inputs: Iterable[Record]) -> Iterator[Lead]:
 def _stale(outcome: Outcome, load: Load) -> int:
     """How many batches were decided before a change that they had to come after (R5)."""
     decided: dict[tuple[str, int, int], int] = {}
-    changes: dict[str, list[tuple[int, int]]] = {}
+    changes: dict[str, list[tuple[int, int, int]]] = {}
     channels: dict[tuple[str, int, int], str] = {}
     for record in outcome.decisions:
         event = record.event
@@ -149,12 +149,12 @@ def _stale(outcome: Outcome, load: Load) -> int:
         channels[at] = event["channel"]
         decided.setdefault(at, event["state_version"])
         if event["type"] == "roster_changed" and not by_itself(event):
-            place = (source["offset"], event["state_version"])
+            place = (source["partition"], source["offset"], event["state_version"])
             changes.setdefault(event["channel"], []).append(place)
     return sum(
         any(
-            offset <= needed and version > decided[at]
-            for offset, version in changes.get(channels[at], ())
+            partition == at[1] and offset <= needed and version > decided[at]
+            for partition, offset, version in changes.get(channels[at], ())
         )
         for at, needed in load.needs.items()
         if at in decided

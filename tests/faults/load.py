@@ -87,6 +87,8 @@ class Load:
         self._publisher = Publisher(
             installation.bootstrap_servers, installation.topics, installation.partitions
         )
+        self._partitions = installation.partitions
+        self._heard_of = installation.partitions
         self._acknowledged: dict[str, int] = {}
         self._source = Source(installation)
         self._due: deque[Json] = deque()
@@ -134,6 +136,18 @@ class Load:
         self._resting.clear()
         self._flowing.set()
 
+    def hear_of(self, partitions: int) -> None:
+        """The topics have so many: from the next event on it sends to them, and not before."""
+        self._heard_of = partitions
+
+    def _look_again(self) -> None:
+        self._publisher.flush()
+        self._publisher.use_partitions(self._heard_of)
+        self._source.use_partitions(self._heard_of)
+        self._partitions = self._heard_of
+        # Offsets of other partitions: what is sent now isn't promised to come after those.
+        self._acknowledged.clear()
+
     def stop(self) -> None:
         """End the load, and close every channel with a change and a batch behind it.
 
@@ -175,6 +189,8 @@ class Load:
 
     def _turn(self) -> None:
         self._publisher.serve()
+        if self._heard_of != self._partitions:
+            self._look_again()
         while self._due:
             self._send(self._due.popleft())
         if self.leads >= self._rates.leads_max:
@@ -226,7 +242,7 @@ class Load:
         if isinstance(batch_id, str) and isinstance(event.get("leads"), list):
             self.sent_at.setdefault((key, batch_id), time.monotonic())
             self.leads += len(event["leads"])
-        partition = partition_of(key.encode(), self._installation.partitions)
+        partition = partition_of(key.encode(), self._partitions)
         if topic != self._publisher.topics.roster_changes:
             stored = partial(self._batch_stored, (topic, partition), self._acknowledged.get(key))
         else:
@@ -267,7 +283,7 @@ class Load:
         self._poison += 1
         topics = self._publisher.topics
         topic = self._rng.choice(topics.inputs)
-        partition = self._rng.randrange(self._installation.partitions)
+        partition = self._rng.randrange(self._partitions)
         key = f"pair-{self._rng.randrange(PAIR_CHANNELS)}".encode()
         kind = self._rng.randrange(4)
         if kind == 0:

@@ -148,17 +148,19 @@ class Run:
         self.proxy = self.enter(KafkaProxy((host, int(port))))
         return self.proxy
 
-    def start(self, slot: str, /, failpoint: str = "", **settings: object) -> DispatcherProcess:
+    def start(
+        self, slot: str, /, failpoint: str = "", code: Path | None = None, **settings: object
+    ) -> DispatcherProcess:
         """Start one dispatcher with the variant's settings and these; don't wait for it.
 
-        `failpoint`: see `tests.support.failpoints`.
+        `failpoint`: see `tests.support.failpoints`; `code`: another version's packages.
         """
         chosen = {**QUICK_RECOVERY, **self.swarm, **self.variant.settings, **settings}
         if self.proxy is not None:
             chosen["kafka__bootstrap_servers"] = self.proxy.address
         if failpoint:
             chosen["test_failpoint"] = failpoint
-        return self.installation.start(slot, **chosen)
+        return self.installation.start(slot, code=code, **chosen)
 
     def start_dispatchers(self, count: int, **settings: object) -> list[DispatcherProcess]:
         """Start dispatchers in the slots "0", "1", ..., and wait until all partitions run."""

@@ -19,6 +19,7 @@ class Source:
     def __init__(self, installation: Installation) -> None:
         """Connects with the first transaction."""
         self._installation = installation
+        self.partitions = installation.partitions
         self._producer: Producer | None = None
         self._used = False
 
@@ -30,7 +31,7 @@ class Source:
             producer.begin_transaction()
             for event in events:
                 key = event["channel"].encode()
-                partition = partition_of(key, self._installation.partitions)
+                partition = partition_of(key, self.partitions)
                 producer.produce(
                     self._installation.publisher.topic_of(event), encoded(event), key, partition
                 )
@@ -43,6 +44,11 @@ class Source:
             producer.purge()  # else it would wait for what it can't send
             raise
         self._producer = producer  # one that failed isn't used again
+
+    def use_partitions(self, partitions: int) -> None:
+        """The topics have so many now: the next producer finds them."""
+        self.partitions = partitions
+        self._producer = None
 
     def _opened(self) -> Producer:
         """A transactional producer that is ready; what another left open is aborted."""

@@ -49,8 +49,15 @@ class Watcher:
             for topic in self._topics
             for number in range(installation.partitions)
         }
+        self._more = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    def use_partitions(self, partitions: int) -> None:
+        """The topics have so many now; it reads the new ones from their beginning."""
+        places = [(topic, number) for topic in self._topics for number in range(partitions)]
+        self._next = {place: self._next.get(place, OFFSET_BEGINNING) for place in places}
+        self._more.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -87,7 +94,10 @@ class Watcher:
         """
         quiet_at = time.monotonic() + QUIET_S
         ends_at = time.monotonic() + LIFE_S
+        self._more.clear()
         while not self._stopping.is_set() and time.monotonic() < min(quiet_at, ends_at):
+            if self._more.is_set():
+                return
             if messages := consumer.consume(1_000, 0.05):
                 quiet_at = time.monotonic() + QUIET_S
             for message in messages:

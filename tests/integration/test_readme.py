@@ -7,18 +7,15 @@ print, "..." standing for anything. Blocks marked `python` are programs. `localh
 """
 
 import os
-import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from streams.documentation import with_tables
 from streams.local import LocalStack
+from tests.support.transcripts import Shell, blocks, matches, transcript
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -27,7 +24,6 @@ INSTEAD = {
     "./deploy/demo": f"{ROOT}/deploy/demo --leads 2000",
     "./tests/run": f"{ROOT}/tests/run --help",
 }
-DONE = "-- done:"
 # Where there is no curl: the one thing that the README does with it.
 CURL = """#!/bin/sh
 exec python -c '
@@ -42,87 +38,6 @@ else:
     sys.exit(1)
 ' "$@"
 """
-
-
-class Block(NamedTuple):
-    """A fenced block: its language, its lines, and the line of the README where it begins."""
-
-    language: str
-    lines: list[str]
-    line_number: int
-
-
-class Shell:
-    """A bash that goes on from command to command, as in a terminal."""
-
-    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
-        """Starts it; background jobs end with it."""
-        self._process = subprocess.Popen(
-            ["bash", "--norc"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=directory,
-            env=environment,
-            text=True,
-        )
-
-    def run(self, command: str) -> tuple[int, list[str]]:
-        """The exit status of a command, and the lines it printed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{command}\necho; echo '{DONE}' $?\n")
-        self._process.stdin.flush()
-        lines = []
-        for line in self._process.stdout:
-            if line.startswith(DONE):
-                if lines and lines[-1] == "":
-                    lines.pop()
-                return int(line.removeprefix(DONE)), lines
-            lines.append(line.rstrip("\n"))
-        pytest.fail(f"the shell ended in {command!r}: {lines}")
-
-    def close(self) -> None:
-        """End it and what it left running, and wait for that."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("kill $(jobs -p) 2>/dev/null; wait; exit 0\n")
-        self._process.stdin.close()
-        self._process.wait(60)
-
-
-def blocks() -> Iterator[Block]:
-    """The fenced blocks of the README."""
-    language, lines, began = "", [], 0
-    for number, line in enumerate(README.read_text().splitlines(), start=1):
-        if line.startswith("```"):
-            if began:
-                yield Block(language, lines, began)
-                began = 0
-            else:
-                language, lines, began = line[3:].strip(), [], number
-        elif began:
-            lines.append(line)
-
-
-def transcript(block: Block) -> list[tuple[str, list[str]]]:
-    """(command, expected lines) of a console block."""
-    steps: list[tuple[str, list[str]]] = []
-    for line in block.lines:
-        if line.startswith("$ "):
-            steps.append((line[2:], []))
-        elif line.startswith("> ") and not steps[-1][1]:
-            steps[-1] = (f"{steps[-1][0]}\n{line[2:]}", [])
-        else:
-            steps[-1][1].append(line)
-    return steps
-
-
-def matches(expected: list[str], printed: list[str]) -> bool:
-    """Whether the output is as shown; "..." is anything, also over several lines."""
-    pattern = re.escape("\n".join(expected)).replace(re.escape("..."), ".*")
-    return (
-        re.fullmatch(pattern, "\n".join(line.rstrip() for line in printed), re.DOTALL) is not None
-    )
 
 
 @pytest.mark.timeout(600)
@@ -152,7 +67,7 @@ def test_every_command_and_program_in_the_readme_does_what_it_says(tmp_path: Pat
             return text.replace("localhost:6379", redis_address)
 
         try:
-            for block in blocks():
+            for block in blocks(README):
                 if block.language == "console":
                     for command, expected in transcript(block):
                         status, printed = shell.run(here(INSTEAD.get(command, command)))
@@ -182,7 +97,7 @@ def test_every_event_shown_in_the_readme_is_valid() -> None:
     from schemas.documents import EVENTS
 
     shown = set()
-    for block in blocks():
+    for block in blocks(README):
         if block.language == "json":
             for line in block.lines:
                 event = json.loads(line)

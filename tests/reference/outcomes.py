@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 
 from . import arithmetic, values
@@ -67,6 +68,8 @@ def _value_said(state: State, outcome: Outcome) -> Json:
 def apply(state: State, outcome: Outcome) -> Found:
     """The outcome itself; it is known to be applicable."""
     had_it = state.members.get(outcome.assignee_id)
+    if outcome.kind == "lead_forgotten":
+        return _forgotten(state, outcome)
     if outcome.kind != "lead_assigned_manually" and had_it is not None and state.has_rules:
         had_it.open_leads = max(0, had_it.open_leads - 1)
     alone = Parked("", outcome.lead.lead_id, [outcome.lead])
@@ -87,6 +90,16 @@ def apply(state: State, outcome: Outcome) -> Found:
         alone.batch_id = f"by-hand/{outcome.outcome_id}"
         return Found(_value_said(state, outcome), alone)
     return Found({})
+
+
+def _forgotten(state: State, outcome: Outcome) -> Found:
+    """Nothing goes anywhere; what waits of it is gone, and so is who had these persons."""
+    for name, value in list(state.owners):
+        text = f"{state.channel}\n{name}\n{value}".encode()
+        if hashlib.sha256(text).hexdigest()[:32] in outcome.persons:
+            del state.owners[name, value]
+    found = _parked(state, outcome)
+    return Found({}) if found is None else Found(_out_of_the_queue(state, *found).said)
 
 
 def _rule(state: State, outcome: Outcome) -> ReturnRule:

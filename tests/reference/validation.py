@@ -46,7 +46,14 @@ CHANGE_FIELDS = {
 }
 """The types of roster changes and what each says; ``changed_by`` and ``reason`` go with all."""
 
-OUTCOMES = ("lead_returned", "lead_closed", "lead_reassigned", "lead_assigned_manually")
+PERSONS = 100
+OUTCOMES = (
+    "lead_returned",
+    "lead_closed",
+    "lead_reassigned",
+    "lead_assigned_manually",
+    "lead_forgotten",
+)
 
 WEIGHT = re.compile(r"[0-9]+(\.[0-9]{1,6})?")
 AMOUNT = re.compile(r"[+-]?[0-9]+(\.[0-9]{1,6})?")
@@ -126,6 +133,7 @@ class Outcome:
     assignee_id: str
     to_assignee_id: str = ""
     reason: str | None = None
+    persons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -226,15 +234,33 @@ def _checked_outcome(event: Json, kind: str, channel: str, created_at: str) -> O
     names = ["type", "schema_version", "changed_by", "reason", "lead_id", "assignee_id"]
     content = {name: event.get(name) for name in [*names, *["to_assignee_id"] * moves]}
     outcome_id = _field(event, "outcome_id", is_id)
+    persons: list[str] = []
+    if kind == "lead_forgotten":
+        event = {"assignee_id": "-", **event}
+        persons = event.get("persons", [])
+        if (
+            not isinstance(persons, list)
+            or len(persons) > PERSONS
+            or not all(map(_is_key, persons))
+        ):
+            raise ValueError("persons are keys of the register")
+        content |= {"persons": persons, "assignee_id": event["assignee_id"]}
     assignee_id = _field(event, "assignee_id", is_id)
     taker = _field(event, "to_assignee_id", is_id) if moves else ""
     if taker == assignee_id:
         raise ValueError("it stays where it is")
-    given = {} if kind == "lead_closed" else event.get("attributes", {})
+    given = {} if kind in ("lead_closed", "lead_forgotten") else event.get("attributes", {})
     lead = checked_lead({"lead_id": event.get("lead_id"), "attributes": given})
     reason = _field(event, "reason", is_id) if kind == "lead_returned" else event.get("reason")
     written = json.dumps(content, sort_keys=True)
-    return Outcome(channel, outcome_id, created_at, kind, written, lead, assignee_id, taker, reason)
+    return Outcome(
+        channel, outcome_id, created_at, kind, written, lead, assignee_id, taker, reason,
+        tuple(persons),
+    )  # fmt: skip
+
+
+def _is_key(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 32 and set(value) <= set("0123456789abcdef")
 
 
 def _field(event: Json, name: str, is_valid: Callable[[Any], bool]) -> Any:

@@ -105,7 +105,7 @@ class SimProducer:
         self._closed = False
         self._failed: CallFailed | None = None
         self._queue: list[
-            tuple[str, int, bytes | None, bytes | None, Headers, OnOffset | None]
+            tuple[str, int, bytes | None, bytes | None, Headers, OnOffset | None, int | None]
         ] = []
         self._sending = False
         self._registered: set[TopicPartition] = set()
@@ -135,6 +135,7 @@ class SimProducer:
         records: Sequence[KeyValue],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
+        timestamp_ms: int | None = None,
     ) -> int:
         """See `broker.Producer`."""
         self._raise_failure()
@@ -143,7 +144,8 @@ class SimProducer:
             self._since_ms = self._thread.clockwork.now_ms
         for key, value in records[:room]:
             content = value.encode() if isinstance(value, str) else value
-            self._queue.append((topic, partition, key, content, tuple(headers or ()), on_offset))
+            whole = (topic, partition, key, content, tuple(headers or ()), on_offset, timestamp_ms)
+            self._queue.append(whole)
             on_offset = None
         self._send_soon()
         return min(room, len(records))
@@ -301,7 +303,7 @@ class SimProducer:
         # What goes to several partitions arrives bit by bit.
         count = clockwork.rng.randint(1, len(self._queue))
         for _ in range(count):
-            topic, partition, key, value, headers, on_offset = self._queue[0]
+            topic, partition, key, value, headers, on_offset, timestamp_ms = self._queue[0]
             place = (topic, partition)
             try:
                 if place not in self._registered:
@@ -311,8 +313,9 @@ class SimProducer:
                 if self._comes_too_early(place):
                     offset = UNKNOWN_OFFSET
                 else:
+                    at_ms = self._wall_ms() if timestamp_ms is None else timestamp_ms
                     offset = self._kafka.produce(
-                        self._id, self._epoch, place, self._wall_ms(), key, value, headers
+                        self._id, self._epoch, place, at_ms, key, value, headers
                     )
                     self._known_in.add(place)
             except Refused as refused:

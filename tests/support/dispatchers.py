@@ -26,6 +26,9 @@ threading.Thread(target=end_with_the_tests, daemon=True).start()
 if defect := os.environ.get("PARTIDOR_TEST_DEFECT"):
     from tests.support import defects
     defects.install(defect)
+if os.environ.get("PARTIDOR_TEST_NEXT"):
+    from tests.support import versions
+    versions.be_the_next()
 if failpoint := os.environ.pop("PARTIDOR_TEST_FAILPOINT", ""):
     from tests.support import failpoints
     failpoints.install(failpoint)

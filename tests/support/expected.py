@@ -8,6 +8,7 @@ decided again by the reference, and compared.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
@@ -112,6 +113,8 @@ def expected(
     partitions: int,
     input_topics: Sequence[str],
     refused: Mapping[At, str] | None = None,
+    forwarded: AbstractSet[At] = frozenset(),
+    former_partitions: Sequence[int] = (),
 ) -> Expected:
     """Decide the records with the reference.
 
@@ -120,6 +123,8 @@ def expected(
         partitions: The count of the input topics.
         input_topics: The names of those for batches, for changes, for outcomes.
         refused: Records that are refused for a limit that the reference doesn't know.
+        forwarded: Records that stand once more where they belong since an expansion.
+        former_partitions: The counts before that; who was right then was decided.
     """
     # What goes on comes back among the records, if the dispatcher wrote it.
     replayer = Replayer(timers_by_events=False, routes_followed=False)
@@ -141,8 +146,10 @@ def expected(
             for output in _happened(replayer, record):
                 put(output)
             continue
+        if record.at in forwarded:
+            continue
         reason = (refused or {}).get(record.at) or _refused_at_sight(
-            record, partitions, input_topics
+            record, (partitions, *former_partitions), input_topics
         )
         if reason is not None:
             refusals.append(Refusal(record.at, reason, 0))
@@ -164,7 +171,9 @@ def _happened(replayer: Replayer, timer: Timer) -> list[Json]:
     return replayer.timer(replayer.states[timer.channel], now)
 
 
-def _refused_at_sight(record: Record, partitions: int, input_topics: Sequence[str]) -> str | None:
+def _refused_at_sight(
+    record: Record, counts: Sequence[int], input_topics: Sequence[str]
+) -> str | None:
     """Why a record is refused whatever the state is, if it is."""
     if record.value is None:
         return "not_json"
@@ -179,7 +188,7 @@ def _refused_at_sight(record: Record, partitions: int, input_topics: Sequence[st
     key = event.channel.encode()
     if record.key != key:
         return "wrong_key"
-    if record.partition != partition_of(key, partitions):
+    if record.partition not in {partition_of(key, count) for count in counts}:
         return "wrong_partition"
     return None
 

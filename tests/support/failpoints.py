@@ -138,12 +138,13 @@ def _between_produces(point: Failpoint) -> None:
         records: Any,
         headers: Any,
         on_offset: Any,
+        timestamp_ms: Any,
     ) -> int:
         nonlocal produced
         taken = 0
         while taken < len(records) and produced < 2:
             one = records[taken : taken + 1]
-            if not original(topic, partition, one, headers, on_offset):
+            if not original(topic, partition, one, headers, on_offset, timestamp_ms):
                 return taken
             taken, produced, on_offset = taken + 1, produced + 1, None
             if produced == 2 and point.is_due():
@@ -151,7 +152,7 @@ def _between_produces(point: Failpoint) -> None:
                 point.act()
         if taken == len(records):
             return taken
-        rest = original(topic, partition, records[taken:], headers, on_offset)
+        rest = original(topic, partition, records[taken:], headers, on_offset, timestamp_ms)
         return taken + int(rest)
 
 

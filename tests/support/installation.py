@@ -65,6 +65,8 @@ class Installation:
     ) -> None:
         self.replicas = replicas
         self.partitions = partitions
+        self.former_partitions: list[int] = []
+        self.expanded_at_ms: list[int] = []
         self.name = name or f"tests-{uuid.uuid4().hex[:12]}"
         self.directory = directory
         self.redis_url = redis_url
@@ -93,6 +95,15 @@ class Installation:
         }
         return Settings(**values)  # type: ignore[arg-type]  # pydantic checks them
 
+    def expanded_to(self, partitions: int, at_ms: int) -> None:
+        """From now on it has so many partitions; nothing was decided around this time.
+
+        What publishes hears of it by `Publisher.partitions`, now or later, as sources do.
+        """
+        self.former_partitions.append(self.partitions)
+        self.expanded_at_ms.append(at_ms)
+        self.partitions = partitions
+
     def __enter__(self) -> Self:
         return self
 
@@ -111,10 +122,18 @@ class Installation:
 
     # -- dispatchers
 
-    def start(self, slot: str = "0", /, **settings: object) -> DispatcherProcess:
-        """Start a dispatcher; settings by their names, `kafka__linger_ms` for `linger.ms`."""
+    def start(
+        self, slot: str = "0", /, code: Path | None = None, **settings: object
+    ) -> DispatcherProcess:
+        """Start a dispatcher; settings by their names, `kafka__linger_ms` for `linger.ms`.
+
+        `code` is the directory of another version's packages.
+        """
+        environment = self.environment(slot, **settings)
+        if code is not None:
+            environment["PYTHONPATH"] = str(code)
         log_path = self.directory / f"{self.name}-{len(self.dispatchers)}-slot-{slot}.log"
-        dispatcher = DispatcherProcess(slot, self.environment(slot, **settings), log_path)
+        dispatcher = DispatcherProcess(slot, environment, log_path)
         self.dispatchers.append(dispatcher)
         return dispatcher
 
@@ -205,7 +224,13 @@ class Installation:
 
     def places(self, *topics: str) -> list[Place]:
         """The partitions of the topics."""
-        return [(topic, number) for topic in topics for number in range(self.partitions)]
+        return [(topic, number) for topic in topics for number in range(self._count(topic))]
+
+    def _count(self, topic: str) -> int:
+        """Expanded are those that are co-partitioned: all but the dead letters."""
+        if topic == self.topics.dead_letters and self.former_partitions:
+            return self.former_partitions[0]
+        return self.partitions
 
     def committed(self) -> Mapping[Place, int] | None:
         """The next input offsets to process; None while a transaction could change them."""
@@ -294,6 +319,13 @@ class Installation:
     def read(self, topic: str) -> list[Record]:
         """All committed records of a topic."""
         return read_topic(self.bootstrap_servers, topic)
+
+    def read_outputs(self, topic: str) -> list[Record]:
+        """The same, with what was written before an expansion before what was written after it."""
+        return sorted(
+            self.read(topic),
+            key=lambda record: sum(at <= record.timestamp_ms for at in self.expanded_at_ms),
+        )
 
     def decisions(self, channel: str | None = None, kind: str | None = None) -> list[Json]:
         """The decisions so far, in order within a channel; of a channel, of a type."""

@@ -7,9 +7,11 @@ read from outside and held against each other and against the literal reference.
 import hashlib
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
+from schemas.partitioning import partition_of
 from tests.reference import comparison
 
 from . import copies
@@ -25,7 +27,10 @@ PROBLEM_CHARACTERS = 600
 
 
 class Outcome(NamedTuple):
-    """All that a run left behind; records in order within their partitions."""
+    """All that a run left behind; records in order within their partitions.
+
+    `sent_on` are the inputs that went on to their place after an expansion.
+    """
 
     inputs: list[Record]
     assignments: list[Record]
@@ -34,6 +39,7 @@ class Outcome(NamedTuple):
     changelog: copies.Changelog
     expected: Expected
     register: list[Record]
+    sent_on: AbstractSet[At] = frozenset()
 
 
 def check(installation: Installation, refused: Mapping[At, str] | None = None) -> Outcome:
@@ -134,21 +140,69 @@ def gathered(
     """What there is now, and what the reference makes of the inputs."""
     topics = installation.topics
     inputs = [record for topic in topics.inputs for record in installation.read(topic)]
-    decisions = installation.read(topics.decisions)
+    decisions = installation.read_outputs(topics.decisions)
     dead_letters = installation.dead_letters()
     wanted = Expected({}, {}, [], {})
+    sent_on: set[At] = set()
     if with_reference:
+        sent_on = forwarded(installation, inputs, decisions, dead_letters)
         ordered = in_order_of_decision(inputs, decisions, dead_letters)
-        wanted = expected(ordered, installation.partitions, topics.inputs, refused)
+        wanted = expected(
+            ordered,
+            installation.partitions,
+            topics.inputs,
+            refused,
+            forwarded=sent_on,
+            former_partitions=installation.former_partitions,
+        )
     return Outcome(
         inputs,
-        installation.read(topics.assignments),
+        installation.read_outputs(topics.assignments),
         decisions,
         dead_letters,
         copies.compacted(installation.read(topics.changelog)),
         wanted,
         installation.read(topics.register),
+        sent_on,
     )
+
+
+def forwarded(
+    installation: Installation,
+    inputs: Iterable[Record],
+    decisions: Iterable[Record],
+    dead_letters: Iterable[Record],
+) -> set[At]:
+    """The inputs that stand where they belonged before an expansion, and weren't decided there.
+
+    Each of them has to stand once more where it belongs, unchanged; that one is what counts.
+    """
+    decided = {refusal_of(letter).at for letter in dead_letters}
+    for decision in decisions:
+        source = decision.event["input"]
+        decided.add((source["topic"], source["partition"], source["offset"]))
+    moved = [
+        record
+        for record in inputs
+        if record.at not in decided
+        and record.key
+        and record.partition != partition_of(record.key, installation.partitions)
+        and record.partition
+        in {partition_of(record.key, count) for count in installation.former_partitions}
+    ]
+    there = Counter(
+        _content(record)
+        for record in inputs
+        if record.key and record.partition == partition_of(record.key, installation.partitions)
+    )
+    wanted = Counter(_content(record) for record in moved)
+    # A source may have sent the same once more; but that has a time of its own.
+    assert not wanted - there, f"not sent on: {list((wanted - there).keys())[:3]}"
+    return {record.at for record in moved}
+
+
+def _content(record: Record) -> tuple[object, ...]:
+    return record.topic, record.key, record.value, record.headers, record.timestamp_ms
 
 
 def check_assigned_once(outcome: Outcome) -> None:

@@ -42,6 +42,12 @@ class Publisher:
             }
         )
 
+    def use_partitions(self, partitions: int) -> None:
+        """From now on the topics have so many, as a source hears when it looks again."""
+        for topic in self.topics.inputs:
+            self._producer.list_topics(topic, timeout=FLUSH_S)
+        self.partitions = partitions
+
     def publish(self, events: Iterable[Json], key: str | None = None) -> None:
         """Each event to its topic, under its channel (or `key`); returns before they are there."""
         for event in events:

@@ -188,12 +188,16 @@ def _short(value: float) -> str:
 
 def _one_line(kind: str, label: str, drawn: Iterable[str]) -> Markup:
     """The markup in `drawn` holds numbers and our own names only."""
-    inner = Markup("").join(Markup(each) for each in drawn)
+    # Drawn here of numbers: nothing of it comes from events.
+    trusted = map(Markup, drawn)
+    inner = Markup("").join(trusted)
     return Markup('<svg class="{}" role="img" aria-label="{}">{}</svg>').format(kind, label, inner)
 
 
 def _over_time(kind: str, width: int, label: str, drawn: Iterable[str]) -> Markup:
-    inner = Markup("").join(Markup(each) for each in drawn)
+    # Drawn here of numbers: nothing of it comes from events.
+    trusted = map(Markup, drawn)
+    inner = Markup("").join(trusted)
     return Markup(
         '<svg class="{}" role="img" aria-label="{}" viewBox="0 0 {} {}"'
         ' preserveAspectRatio="none">{}</svg>'

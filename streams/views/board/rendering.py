@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from streams.audit.explanation_text import leads
 from streams.views.answers_port import Json
@@ -94,7 +94,7 @@ class Renderer:
 def _time(text: Any) -> Markup:
     """A moment in UTC, marked up; the script of the board turns it into local time."""
     if not text:
-        return Markup(figures.NOTHING)
+        return escape(figures.NOTHING)
     return Markup('<time datetime="{}">{}</time>').format(text, figures.moment(text))
 
 

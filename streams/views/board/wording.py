@@ -17,6 +17,7 @@ OUTCOMES: Final = {
     "lead_closed": "{who} closed lead {lead}",
     "lead_reassigned": "Lead {lead} moved from {who} to {to}",
     "lead_assigned_manually": "Lead {lead} given to {who} by hand",
+    "lead_forgotten": "Lead {lead} forgotten",
 }
 CHANGES: Final = {
     "assignee_left": "{who} left",

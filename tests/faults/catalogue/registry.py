@@ -21,7 +21,7 @@ class Variant(NamedTuple):
     """One way in which a fault is inflicted.
 
     Attributes:
-        fault: "F1" to "F13" as the catalogue counts them; "FX" for mixtures.
+        fault: "F1" to "F15" as the catalogue counts them; "FX" for mixtures.
         name: Unique within the fault; a phrase.
         inflict: Does it.
         dispatchers: How many run before it is called, in the slots "0", "1", ...; with 0 it starts

@@ -30,7 +30,7 @@ def test_leaders_are_asked_until_all_answer(
 
     monkeypatch.setattr(topic_admin, "partition_counts", lambda *_: {"a": 2, "b": 1})
     monkeypatch.setattr(topic_admin, "end_offsets", asked)
-    topic_admin._wait_until_led(admin, SETTINGS, ["a", "b"])
+    topic_admin.wait_until_led(admin, SETTINGS, ["a", "b"])
     assert questions == [[("a", 0), ("a", 1), ("b", 0)]] * (refusals + 1)
 
 
@@ -45,4 +45,4 @@ def test_leaders_that_never_answer_are_named(
     monkeypatch.setattr(topic_admin, "partition_counts", lambda *_: {"a": 1})
     monkeypatch.setattr(topic_admin, "end_offsets", refused)
     with pytest.raises(Failed, match="not a leader"):
-        topic_admin._wait_until_led(admin, SETTINGS, ["a"])
+        topic_admin.wait_until_led(admin, SETTINGS, ["a"])

@@ -76,6 +76,7 @@ class ScriptedProducer:
         records: Sequence[KeyValue],
         headers: Headers | None = None,
         on_offset: OnOffset | None = None,
+        timestamp_ms: int | None = None,
     ) -> int:
         """Scripted; the offset is told by `flush`."""
         try:

@@ -1,10 +1,13 @@
 import json
 
+import pytest
+
 from dispatcher.limits import Limits
+from schemas.partitioning import partition_of
 from streams.replay import Replay
 from streams.views.decisions import read_decision
 from streams.views.folding import folded
-from streams.views.partitions import PartitionStandings, Views
+from streams.views.partitions import PUT_OFF_MAX, PartitionStandings, Views
 from tests.reference.histories import history, lines
 
 
@@ -154,3 +157,78 @@ def counted(number: int = 0) -> PartitionStandings:
     for place, value in enumerate(decisions()):
         held.receive(place, value)
     return held
+
+
+def expanded(seed: int = 1) -> tuple[dict[int, list[bytes]], list[bytes]]:
+    """Decisions of channels that were on 2 partitions at first and are on 4, by partition; all."""
+    values = decisions(seed)
+    versions: dict[str, int] = {}
+    placed: dict[int, list[bytes]] = {number: [] for number in range(4)}
+    for value in values:
+        channel = json.loads(value)["channel"]
+        versions[channel] = versions.get(channel, 0) + 1
+        count = 2 if versions[channel] <= 20 else 4
+        placed[partition_of(channel.encode(), count)].append(value)
+    return placed, values
+
+
+def read(placed: dict[int, list[bytes]], order: list[int]) -> Views:
+    """One partition after the other, to their ends."""
+    views = Views(4, (2,))
+    views.hold(range(4), 1)
+    views.begin({number: (0, len(values)) for number, values in placed.items()})
+    for number in order:
+        for offset, value in enumerate(placed[number]):
+            views.receive(number, offset, value, 1)
+    for number in order:
+        end = len(placed[number])
+        views.reached(number, end, end - 1 if end else None, end)
+    for number in order:  # as it is asked again and again
+        end = len(placed[number])
+        views.reached(number, end, end - 1 if end else None, end)
+    return views
+
+
+def test_a_channel_that_moved_goes_on_with_its_standing() -> None:
+    """Whichever partition is read first; and it is served once."""
+    placed, values = expanded()
+    moved = {json.loads(value)["channel"] for number in (2, 3) for value in placed[number]}
+    assert moved
+    wanted = folded(map(read_decision, values))
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]):
+        views = read(placed, order)
+        assert views.caught_up
+        served = {each.channel: each for each in views.standings()}
+        assert served == wanted
+        assert len(list(views.standings())) == len(wanted)
+        assert not any(held.gaps for held in views.partitions.values())
+
+
+def test_a_channel_that_moved_is_shown_as_it_was_until_it_is_decided_anew() -> None:
+    """Nothing of it stands where it is now."""
+    placed, _ = expanded()
+    before = {number: placed[number] if number < 2 else [] for number in placed}
+    views = read(before, [0, 1, 2, 3])
+    assert {each.channel for each in views.standings()} == {
+        json.loads(value)["channel"] for values in before.values() for value in values
+    }
+
+
+def test_what_waits_for_another_partition_is_bounded() -> None:
+    """Then it is counted alone, from where it begins."""
+    placed, _ = expanded()
+    views = Views(4, (2,))
+    views.hold(range(4), 1)
+    views.begin(dict.fromkeys(range(4), (0, 10**6)))
+    number = next(number for number in (2, 3) if placed[number])
+    for offset in range(PUT_OFF_MAX + 1):
+        value = placed[number][min(offset, len(placed[number]) - 1)]
+        views.receive(number, offset, value, 1)
+    assert views.partitions[number].channels
+
+
+def test_partitions_that_came_since_the_start_end_the_process() -> None:
+    """It would look for channels where they were."""
+    views = Views(2)
+    with pytest.raises(RuntimeError, match="start it again"):
+        views.hold([1, 2], 1)

@@ -1,0 +1,1 @@
+"""Whatever comes in from outside, fuzzed: `./tests/run fuzz`."""
