@@ -80,6 +80,7 @@ class Composed:
         self.token = uuid.uuid4().hex
         self.views_url = f"http://{HOST}:{views_port}"
         self.dispatcher_url = f"http://{HOST}:{dispatcher_port}"
+        self._containers: dict[str, str] = {}
         self._environment = {
             "PARTIDOR_IMAGE": IMAGE,
             "PARTIDOR_VIEWS_TOKEN": self.token,
@@ -125,8 +126,10 @@ class Composed:
         return done.stdout
 
     def container(self, service: str) -> str:
-        """The id of a service's container."""
-        return self.compose("ps", "-q", service).strip()
+        """The id of a service's container; it keeps it over a kill and a start."""
+        if service not in self._containers:
+            self._containers[service] = self.compose("ps", "-q", service).strip()
+        return self._containers[service]
 
     def partidor(self, *arguments: str, given: str | None = None) -> str:
         """A command run from the image, as hardened as the services, beside them: its output."""
