@@ -37,14 +37,16 @@ def health(
 
 
 def _address(*, ready: bool) -> str:
+    from ipaddress import IPv4Address, IPv6Address
+
     from streams.cli.configuration import load_settings
     from streams.failure import WrongUsage
 
     settings = load_settings()
     if not settings.metrics_port:
         raise WrongUsage("say where: an address, or PARTIDOR_METRICS_PORT, for example 9464")
-    # Who listens everywhere is asked here.
     host = settings.metrics_host
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    # Who listens everywhere is asked here.
+    host = {str(IPv4Address(0)): "127.0.0.1", str(IPv6Address(0)): "::1"}.get(host, host)
     host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{settings.metrics_port}/{'readyz' if ready else 'livez'}"
