@@ -44,7 +44,7 @@ def be_the_next() -> None:
     ):
         _replace(owner, name, _records)
     _replace(task, "applied_offsets_value", with_more)
-    _replace(task, "encode_owner", with_more)
+    _replace(task, "record_value", with_more)
     _replace(deciding, "encode_decision", with_more)
     _replace(deciding, "encode_assignments", lambda found: [with_more(each) for each in found])
     original = RedisStore.write_status
