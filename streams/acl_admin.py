@@ -31,6 +31,7 @@ _KINDS: Final[Mapping[str, ResourceType]] = {
     "cluster": ResourceType.BROKER,
 }
 _OPERATIONS: Final[Mapping[str, AclOperation]] = {
+    "Alter": AclOperation.ALTER,
     "Create": AclOperation.CREATE,
     "Describe": AclOperation.DESCRIBE,
     "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,

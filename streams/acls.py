@@ -28,6 +28,7 @@ class Role(Enum):
     SUPERVISOR = "supervisor"
     VIEWS = "views"
     OPERATOR = "operator"
+    MAINTAINER = "maintainer"
 
 
 MEANINGS: Final[Mapping[Role, str]] = {
@@ -35,9 +36,10 @@ MEANINGS: Final[Mapping[Role, str]] = {
     Role.DISPATCHER: "`partidor run`",
     Role.TELEPHONY: "receives assignments, says what became of leads",
     Role.SUPERVISOR: "changes rosters, corrects, assigns by hand (`partidor roster`, `outcome`)",
-    Role.VIEWS: "`partidor views`",
+    Role.VIEWS: "watches: `partidor views`, `lag --serve`",
     Role.OPERATOR: "creates and checks topics; `lag`, `show`, `watch`, `explain`, `statement`, "
     "`dead-letters`, `what-if`, and whatever sources and supervisors do",
+    Role.MAINTAINER: "now and then, by hand: `topics expand`, `verify`, `export`, `forget`",
 }
 
 
@@ -77,12 +79,11 @@ def rules(settings: Settings, telephony_groups: str = TELEPHONY_GROUPS) -> Itera
     yield from _topics(Role.SOURCE, (topics.lead_batches,), "Write")
 
     role = Role.DISPATCHER
-    # Which it reads of, and what it sends on to another channel.
-    yield from _topics(role, (topics.lead_batches,), "Read", "Write", "DescribeConfigs")
-    yield from _topics(role, topics.inputs[1:], "Read", "DescribeConfigs")
-    yield from _topics(role, outputs, "Write", "DescribeConfigs")
+    # Inputs are written, too: what goes to another channel, and what belongs to another partition
+    # since the topics were expanded (R16).
     restored = (topics.changelog, topics.register)
-    yield from _topics(role, restored, "Read", "Write", "DescribeConfigs")
+    yield from _topics(role, (*topics.inputs, *restored), "Read", "Write", "DescribeConfigs")
+    yield from _topics(role, outputs, "Write", "DescribeConfigs")
     yield Rule(role, "group", application, False, ("Read",))
     yield Rule(role, "group", f"{application}-restore", False, ("Describe",))
     yield Rule(role, "transactional id", f"{application}-", True, ("Write",))
@@ -95,7 +96,10 @@ def rules(settings: Settings, telephony_groups: str = TELEPHONY_GROUPS) -> Itera
     yield from _topics(Role.SUPERVISOR, topics.inputs[1:], "Write")
 
     role = Role.VIEWS
-    yield from _topics(role, (*topics.inputs, *outputs), "Read")
+    # The changelog says which partitions there were before an expansion.
+    yield from _topics(role, (*topics.inputs, *outputs, topics.changelog), "Read")
+    # Whether a transaction stays open is told of every topic.
+    yield from _topics(role, (topics.register,), "Describe")
     yield Rule(role, "group", f"{application}-views", False, ("Read",))
     yield Rule(role, "group", application, False, ("Describe",))
     yield Rule(role, "group", asking, False, ("Describe",))
@@ -108,6 +112,23 @@ def rules(settings: Settings, telephony_groups: str = TELEPHONY_GROUPS) -> Itera
     yield Rule(role, "group", application, False, ("Describe",))
     yield Rule(role, "group", asking, False, ("Describe",))
     yield Rule(role, "cluster", CLUSTER, False, ("Describe", "DescribeConfigs"))
+
+    yield from _of_maintainer(settings, asking)
+
+
+def _of_maintainer(settings: Settings, asking: str) -> Iterator[Rule]:
+    """`forget` asks how long topics keep records, sends an outcome, and reads the register."""
+    role, topics, application = Role.MAINTAINER, settings.topics, settings.application_id
+    told = ("Read", "Alter", "DescribeConfigs")
+    yield from _topics(role, (*topics.inputs[:-1], topics.assignments), *told)
+    yield from _topics(role, (topics.lead_outcomes,), "Read", "Write", "Alter", "DescribeConfigs")
+    yield from _topics(role, (topics.decisions,), "Read", "Alter")
+    yield from _topics(role, (topics.dead_letters,), "Read", "DescribeConfigs")
+    moved = (topics.changelog, topics.register)
+    yield from _topics(role, moved, "Read", "Write", "Alter", "DescribeConfigs")
+    yield Rule(role, "group", application, False, ("Describe",))
+    yield Rule(role, "group", asking, False, ("Describe",))
+    yield Rule(role, "transactional id", settings.expansion_id, False, ("Write",))
 
 
 def _topics(role: Role, names: Sequence[str], *operations: str) -> Iterator[Rule]:
@@ -177,8 +198,8 @@ def redis_users(settings: Settings) -> tuple[RedisUser, ...]:
         ),
         RedisUser(
             f"{application}-reader",
-            "`partidor views`, `partidor show`, `partidor lag`",
+            "`partidor views`, `show`, `lag`, `verify`, `forget`",
             keys,
-            (*_CONNECTION, "hget", "hmget", "mget", "scan"),
+            (*_CONNECTION, "hget", "hmget", "hscan", "mget", "scan"),
         ),
     )

@@ -197,8 +197,7 @@ class Expansion:
         begun_before = self._counts()[self._topics.changelog] > plan.before
         self._close()
         self._wait_until_nobody_runs()
-        transactional_id = f"{self._settings.application_id}.expand"
-        self._producer = transactional_producer(self._settings, transactional_id)
+        self._producer = transactional_producer(self._settings, self._settings.expansion_id)
         self._wait_until_settled(plan)
         found = self._looked_again(found)
         plan = self._planned(found)

@@ -331,6 +331,11 @@ class Settings(BaseSettings):
         return f"{self.application_id}-{self.slot}"
 
     @property
+    def expansion_id(self) -> str:
+        """The transactional id of `topics expand`; no dispatcher's begins like that."""
+        return f"{self.application_id}.expand"
+
+    @property
     def output_bytes_max(self) -> int:
         """What output topics and the client must take in one record (R11)."""
         return output_bytes_max(self.limits.input_bytes_max, self.limits.roster_bytes_max)

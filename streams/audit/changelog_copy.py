@@ -18,6 +18,7 @@ from dispatcher.state_records import (
     APPLIED_OFFSETS_KEY,
     AppliedOffsets,
     ParkedNumbers,
+    applied_offsets_value,
     channel_of,
     read_applied_offsets,
 )
@@ -64,9 +65,24 @@ _decode_parked = msgspec.json.Decoder(_ParkedRead).decode
 _DIGEST_BYTES: Final = 16
 
 
-def digest(value: bytes) -> bytes:
-    """What is kept of a value."""
+def digest(key: bytes, value: bytes) -> bytes:
+    """What is kept of a value.
+
+    A partition on which nothing was ever decided has a record with no inputs, once the topics were
+    expanded; who restores it begins each input at 0, and says so in Redis. That is the same.
+    """
+    if key == APPLIED_OFFSETS_KEY:
+        value = _without_untouched(value)
     return hashlib.blake2b(value, digest_size=_DIGEST_BYTES).digest()
+
+
+def _without_untouched(value: bytes) -> bytes:
+    try:
+        applied = read_applied_offsets(value)
+    except msgspec.DecodeError:
+        return value
+    touched = {topic: each for topic, each in applied.inputs.items() if each.next_offset}
+    return applied_offsets_value(msgspec.structs.replace(applied, inputs=touched))
 
 
 class RedisCopy(NamedTuple):
@@ -114,7 +130,7 @@ class ChangelogFold:
             self.unreadable.append((offset, key))
 
     def _remember(self, offset: int, key: bytes, value: bytes | None) -> None:
-        kept = None if value is None else digest(value)
+        kept = None if value is None else digest(key, value)
         if offset >= self._upto:
             self._later.add(key)
         elif offset >= self._from:

@@ -203,7 +203,7 @@ class _Verification:
                     continue
                 for name, value in part.items():
                     if (key := record_key_of(name)) is not None:
-                        fields[key] = digest(value)
+                        fields[key] = digest(key, value)
         except Failed as failure:
             return RedisCopy(None, None, {}), str(failure)
         before, after = points[0], points[-1]

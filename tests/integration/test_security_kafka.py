@@ -6,19 +6,26 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Producer
 
+from schemas.partitioning import partition_of
 from streams.acl_admin import Grant, ensure_acls, grants
 from streams.acls import MEANINGS, Role, Rule, principals, rules
 from streams.kafka_clients import admin_client
+from streams.local.ports import free_ports
+from streams.metrics.table import OPEN_TRANSACTION
 from streams.settings import Settings
 from streams.topic_admin import ensure_topics
+from tests.reference import events
 from tests.support.dispatchers import CODE, DispatcherProcess
 from tests.support.installation import QUICK
+from tests.support.metrics import Exposed
 from tests.support.privileges import Outcomes, tried
 from tests.support.secured import ADMINISTRATOR, Secured, redis_with_tls
 from tests.support.transcripts import Shell, blocks, matches, transcript
@@ -30,10 +37,11 @@ DOCUMENT = ROOT / "deploy" / "security.md"
 ARTEFACTS = ROOT / "artefacts"
 TELEPHONY_GROUP = "telephony-of-the-test"
 PARTIDOR = "import sys; from streams.cli import main; sys.exit(main())"
+BEFORE, AFTER = 2, 4
 ONE = {
     "PARTIDOR_REPLICATION_FACTOR": "1",
     "PARTIDOR_MIN_INSYNC_REPLICAS": "1",
-    "PARTIDOR_PARTITIONS": "2",
+    "PARTIDOR_PARTITIONS": str(BEFORE),
 }
 WRONG_WITHIN_S = 20.0
 STOPS_WITHIN_S = 15.0
@@ -138,29 +146,34 @@ def expected(own: list[Rule], settings: Settings, what: str) -> bool:
     names = [name for name, _ in settings.topics.table()]
     if what.startswith("read as group "):
         group = what.removeprefix("read as group ")
-        return any(
-            "Read" in r.operations and (group.startswith(r.name) if r.prefixed else group == r.name)
-            for r in groups
-        )
+        return any("Read" in r.operations and covers(r, group) for r in groups)
     if what.startswith(("write ", "read ")):
         word, _, name = what.partition(" ")
         return (word.capitalize(), name) in on_topics
     if what.startswith("transactions as "):
         rule = allowed.get(("transactional id", "Write"))
-        return rule is not None and what.removeprefix("transactions as ").startswith(rule.name)
+        return rule is not None and covers(rule, what.removeprefix("transactions as "))
     if what == "create the topics":
         return all(("Create", name) in on_topics for name in names)
-    if what == "look at settings of topics":
+    if what == "look at settings of all topics":
         return all(("DescribeConfigs", name) in on_topics for name in names)
+    if what.startswith("add partitions to "):
+        return ("Alter", what.removeprefix("add partitions to ")) in on_topics
     if what == "look at the dispatchers' group":
         return any(r.name == settings.application_id for r in groups)
     return False  # the rest is nobody's but the administrator's
 
 
+def covers(rule: Rule, name: str) -> bool:
+    """Whether the rule is about a thing of this name."""
+    return name.startswith(rule.name) if rule.prefixed else name == rule.name
+
+
 def table(found: Mapping[Role, Outcomes], settings: Settings) -> str:
     """What was tried, as the document shows it: names without what makes them the test's own."""
     roles = list(found)
-    lines = ["| tried | " + " | ".join(role.value for role in roles) + " |", "|---" * 7 + "|"]
+    lines = ["| tried | " + " | ".join(role.value for role in roles) + " |"]
+    lines.append("|---" * (1 + len(roles)) + "|")
     for what in found[roles[0]]:
         shown = what.replace(settings.topic_prefix, "").replace(settings.application_id, "partidor")
         cells = ["allowed" if found[role][what] else "refused" for role in roles]
@@ -283,6 +296,162 @@ def received(application: Application, secured: Secured, count: int) -> int:
     finally:
         consumer.close()
     return len(seen)
+
+
+# -- what is done now and then, and after it
+
+
+def moving_channel() -> str:
+    """One whose key hashes elsewhere once there are twice as many partitions."""
+    names = (f"mover-{number}" for number in count())
+    return next(name for name in names if len(places_of(name)) == 2)
+
+
+def places_of(channel: str) -> set[int]:
+    """Its partitions, before an expansion and after it."""
+    return {partition_of(channel.encode(), partitions) for partitions in (BEFORE, AFTER)}
+
+
+def one_line(result: "subprocess.CompletedProcess[str]") -> str:
+    """What a command that was refused said."""
+    lines = [line for line in (result.stdout + result.stderr).splitlines() if line.strip()]
+    assert result.returncode == 1, lines
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@contextmanager
+def dispatching(application: Application, log_path: Path) -> Iterator[DispatcherProcess]:
+    """A dispatcher with its own rights, to the end of what is sent meanwhile."""
+    environment = {**QUICK, **application.as_role(Role.DISPATCHER)}
+    dispatcher = DispatcherProcess("0", environment, log_path)
+    try:
+        yield dispatcher
+        wait_until(lambda: is_done(application), dispatcher.log_tail)
+        assert dispatcher.stop() == 0, dispatcher.log_tail()
+    finally:
+        dispatcher.kill()
+
+
+def is_done(application: Application) -> bool:
+    """Whether nothing waits for a dispatcher any more."""
+    return partidor(application.as_role(Role.OPERATOR), "lag", "--max", "0").returncode == 0
+
+
+def asked_for(application: Application, channel: str) -> None:
+    """An operator sees why, whether the channel moved or not."""
+    operator = application.as_role(Role.OPERATOR)
+    assert "Checked" in done(operator, "explain", "L2", "--channel", channel)
+    done(operator, "statement", "A", "--channel", channel)
+    watch = ("watch", "--from-beginning", "--channel", channel, "--max", "20", "--timeout", "30")
+    assert "L0" in done(operator, *watch, "--json")
+    assert '"scenarios"' in done(operator, "what-if", "--channel", channel, "--json")
+
+
+def maintained(application: Application, channel: str, directory: Path) -> None:
+    """The maintainer verifies, exports and forgets while a dispatcher runs; nobody else forgets."""
+    maintainer, operator = application.as_role(Role.MAINTAINER), application.as_role(Role.OPERATOR)
+    wait_until(lambda: is_done(application), "all is dispatched")
+    refused = one_line(partidor(operator, "forget", "L1"))
+    assert f"can't read {application.name}.dispatch.register: " in refused
+    assert "partidor acls kafka" in refused
+    assert json.loads(done(maintainer, "verify", "--json"))["sound"]
+    exported = str(directory / "exported")
+    done(maintainer, "export", exported)
+    assert "whole and unchanged" in done(maintainer, "export", exported, "--check")
+    found = json.loads(done(maintainer, "forget", "L1", "--reason", "asked for", "--json"))
+    assert found["events_sent"] == 1
+    assert found["live"]["nothing"]
+    assert found["live"]["in_redis"] == {}
+    assert f"{application.name}.leads.batches" in {each["topic"] for each in found["on_logs"]}
+
+
+def expanded(application: Application) -> None:
+    """The maintainer may, an operator may look how far it would go, and changes nothing."""
+    maintainer, operator = application.as_role(Role.MAINTAINER), application.as_role(Role.OPERATOR)
+    command = ("topics", "expand", "--partitions", str(AFTER))
+    assert "1 of 1 channels would move" in done(operator, *command, "--dry-run")
+    refused = one_line(partidor(operator, *command))
+    assert f"can't add partitions to {application.name}.dispatch.changelog: " in refused
+    assert "partidor acls kafka" in refused
+    assert "1 of 1 channels moved" in done(maintainer, *command)
+    assert "nothing to do" in done(maintainer, *command)
+
+
+def send_where_it_was(application: Application, secured: Secured, channel: str) -> None:
+    """As a lead source, a supervisor and a telephony system that haven't heard of an expansion."""
+    topics = application.settings({}).topics
+    left = {"outcome_id": "o", "lead_id": "L2", "assignee_id": "A", "type": "lead_closed"}
+    outcome = {**left, "schema_version": 1, "channel": channel, "created_at": events.CREATED_AT}
+    late = events.lead_batch("late", ["late-1", "late-2"], channel)
+    joined = events.change("assignee_joined", "j", channel, assignee_id="D", weight="1")
+    for role, topic, event in (
+        (Role.SUPERVISOR, topics.roster_changes, joined),
+        (Role.SOURCE, topics.lead_batches, late),
+        (Role.TELEPHONY, topics.lead_outcomes, outcome),
+    ):
+        producer = Producer(secured.kafka.by_password(role.value, password_of(role)))
+        partition = partition_of(channel.encode(), BEFORE)
+        producer.produce(topic, json.dumps(event).encode(), channel.encode(), partition)
+        assert producer.flush(30) == 0
+
+
+@pytest.mark.timeout(300)
+def test_topics_are_maintained_and_expanded_and_everybody_goes_on(
+    application: Application, secured: Secured, tmp_path: Path
+) -> None:
+    """All with their own rights; what comes to where a channel was, on any input, is sent on."""
+    names = [f"--principal={role.value}=User:{role.value}" for role in Role]
+    done(application.as_administrator(), "topics", "create", "--acls", *names)
+    channel, supervisor = moving_channel(), application.as_role(Role.SUPERVISOR)
+    team, leads = tmp_path / "team.csv", tmp_path / "leads.csv"
+    team.write_text("assignee_id,weight\nA,0.8\nB,1\nC,1.2\n")
+    leads.write_text("lead_id,phone\n" + "".join(f"L{n},+61 3 5550 {n:04}\n" for n in range(20)))
+    done(supervisor, "roster", "replace", channel, str(team))
+    done(supervisor, "roster", "configure", channel, "--sticky-by", "phone")
+    source = application.as_role(Role.SOURCE)
+    done(source, "publish", str(leads), "--channel", channel, "--batch-id", "first")
+    with dispatching(application, tmp_path / "before.log"):
+        maintained(application, channel, tmp_path)
+    asked_for(application, channel)
+    expanded(application)
+    send_where_it_was(application, secured, channel)
+    with dispatching(application, tmp_path / "after.log"):
+        pass
+    operator = application.as_role(Role.OPERATOR)
+    shown = json.loads(done(operator, "show", channel, "--json"))
+    assert '"D"' in json.dumps(shown)
+    assert "late-2" in done(operator, "explain", "late-2", "--channel", channel)
+    assert json.loads(done(operator, "dead-letters", "list", "--json") or "[]") == []
+    assert json.loads(done(application.as_role(Role.MAINTAINER), "verify", "--json"))["sound"]
+    asked_for(application, channel)
+    check_views(application, channel, tmp_path)
+
+
+def check_views(application: Application, channel: str, directory: Path) -> None:
+    """The views have the channel's decisions of before its move, and `lag --serve` every topic."""
+    own = application.as_role(Role.VIEWS)
+    environment = {"PYTHONPATH": CODE, **own, "XDG_STATE_HOME": str(directory)}
+    with ViewsProcess(environment, directory / "views.log") as views:
+        views.ready()
+        page = views.get(f"/api/channels/{channel}/decisions?limit=1000").body["decisions"]
+        versions = [each["state_version"] for each in page]
+        assert versions == list(range(versions[0], 0, -1))
+        assert "as if the topics had never been expanded" not in views.log
+    (port,) = free_ports(1)
+    environment = {**own, "PARTIDOR_METRICS_PORT": str(port)}
+    command = ("lag", "--serve", "--every", "0.5")
+    server = DispatcherProcess("lag", environment, directory / "lag.log", command)
+    seen = Exposed(port)
+    try:
+        wait_until(lambda: seen.ask("/readyz")[0] == 200, server.log_tail)
+        samples = list(seen.samples())
+        assert seen.value("kafka_consumergroup_lag") == 0
+        watched = {has["topic"] for name, has, _ in samples if name == OPEN_TRANSACTION.name}
+        assert watched == {name for name, _ in application.settings({}).topics.table()}
+        assert server.stop() == 0
+    finally:
+        server.kill()
 
 
 # -- refusals in one line

@@ -1,5 +1,6 @@
 """A secured Redis: TLS, and users that can do what the dispatchers and readers do, and no more."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,12 +16,25 @@ from streams.failure import Failed
 from streams.redis_address import checked_redis_address
 from streams.settings import Settings
 from streams.state_reader import StateReader
+from tests.support.expansions import partidor
 from tests.support.installation import Installation
 from tests.support.secured import Authority, SecuredRedis, redis_with_tls
 from tests.support.traffic import one_batch_each, rosters
 
 PASSWORD = "p@ss:wörd/%"
 CALL_MS = 5_000
+READ_COMMANDS = {
+    "get",
+    "mget",
+    "hget",
+    "hmget",
+    "hgetall",
+    "hkeys",
+    "hlen",
+    "hscan",
+    "keys",
+    "scan",
+}
 
 
 @pytest.fixture
@@ -158,7 +172,33 @@ def test_a_whole_dispatcher_works_behind_tls(
         assert reader.channel("channel-0").state.state_version > 0
         assert [status.redis for status in reader.statuses()] == ["up"]
         assert second.stop() == 0
+        secured_redis.administrator().config_resetstat()
+        check_commands(installation, secured_redis, reader_user)
     assert refusals(secured_redis) == []
+
+
+def check_commands(installation: Installation, server: SecuredRedis, user: RedisUser) -> None:
+    """What people ask Redis by is answered to the reader, who was allowed nothing else."""
+    address = settings_of(server, user.name).redis_address
+
+    def told(*arguments: str) -> Any:
+        environment = {"PARTIDOR_REDIS_URL": address}
+        done = partidor(installation, *arguments, "--json", environment=environment)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return json.loads(done.stdout)
+
+    report = told("verify")
+    (of_redis,) = [check for check in report["checks"] if check["check"] == "Redis"]
+    assert (of_redis["verdict"], of_redis["not_told"]) == ("ok", {})
+    assert of_redis["checked"]
+    assert told("forget", "L1", "--list")["live"]["in_redis"] == {}
+    assert told("show", "channel-0")["channel"] == "channel-0"
+    assert told("lag")["lag"] == 0
+    used = {name.removeprefix("cmdstat_") for name in server.administrator().info("commandstats")}
+    asked = {"hget", "hmget", "hscan", "scan"}
+    assert used & READ_COMMANDS == asked
+    # Statuses have expired, or are asked for together.
+    assert asked <= {*user.commands} & READ_COMMANDS <= asked | {"mget"}
 
 
 def test_who_does_not_get_in_is_told_why(secured_redis: SecuredRedis, tmp_path: Path) -> None:

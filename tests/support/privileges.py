@@ -72,7 +72,8 @@ def tried(
     groups = (settings.application_id, f"{settings.application_id}-views", telephony_group)
     for group in groups:
         found[f"read as group {group}"] = _commits(admin, group, own_topic)
-    for transactional_id in (f"{settings.application_id}-0", "another-application-0"):
+    of_others = "another-application-0"
+    for transactional_id in (f"{settings.application_id}-0", settings.expansion_id, of_others):
         found[f"transactions as {transactional_id}"] = _transacts(config, transactional_id)
     for what, act in _administration(admin, settings, names):
         found[what] = _is_allowed(act)
@@ -201,9 +202,15 @@ def _administration(
     )
     yield "create the topics", lambda: all_of(admin.create_topics([new(name) for name in names]))
     yield "create another topic", lambda: all_of(admin.create_topics([new("another")]))
-    yield "look at settings of topics", lambda: all_of(admin.describe_configs(configs))
+    yield "look at settings of all topics", lambda: all_of(admin.describe_configs(configs))
     yield "change settings of a topic", lambda: all_of(admin.incremental_alter_configs([change]))
-    yield "add partitions", lambda: all_of(admin.create_partitions([NewPartitions(topic, 64)]))
+    for name in names:
+        # Only as far as Kafka says that it would; what follows wants the topics as they are.
+        more = [NewPartitions(name, 64)]
+        yield (
+            f"add partitions to {name}",
+            lambda more=more: all_of(admin.create_partitions(more, validate_only=True)),
+        )
     yield "delete a topic", lambda: all_of(admin.delete_topics([topic]))
     yield (
         "look at the dispatchers' group",

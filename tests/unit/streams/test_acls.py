@@ -8,14 +8,31 @@ from streams.failure import WrongUsage
 from streams.settings import Settings
 
 
-def test_nobody_may_alter_or_delete_anything() -> None:
+def test_nobody_may_delete_anything_or_change_settings() -> None:
     """That is the administrator's."""
     words = {operation for rule in rules(Settings()) for operation in rule.operations}
-    assert words == {"Read", "Write", "Describe", "DescribeConfigs", "Create"}
+    assert words == {"Read", "Write", "Describe", "DescribeConfigs", "Create", "Alter"}
+
+
+def test_partitions_are_added_by_the_maintainer_alone_where_keys_depend_on_their_number() -> None:
+    """Under a transactional id that no dispatcher may use; only dispatchers write beside."""
+    settings = Settings(application_id="eu", topic_prefix="eu.")
+    able = [rule for rule in rules(settings) if "Alter" in rule.operations]
+    assert {rule.role for rule in able} == {Role.MAINTAINER}
+    copartitioned = {name for name, topic in settings.topics.table() if topic.copartitioned}
+    assert {rule.name for rule in able} == copartitioned
+    ids = {(rule.role, rule.pattern) for rule in rules(settings) if rule.kind == "transactional id"}
+    assert ids == {(Role.DISPATCHER, "eu-*"), (Role.MAINTAINER, "eu.expand")}
+    read = {
+        rule.role
+        for rule in rules(settings)
+        if rule.name == settings.topics.register and "Read" in rule.operations
+    }
+    assert read == {Role.DISPATCHER, Role.MAINTAINER}
 
 
 def test_outputs_are_written_by_dispatchers_alone() -> None:
-    """And sources write batches and nothing else."""
+    """But states, which a maintainer moves; and sources write batches and nothing else."""
     settings = Settings(topic_prefix="eu.")
     writers: dict[str, set[Role]] = {}
     for rule in rules(settings):
@@ -23,7 +40,8 @@ def test_outputs_are_written_by_dispatchers_alone() -> None:
             writers.setdefault(rule.name, set()).add(rule.role)
     for name, topic in settings.topics.table():
         if topic.holds_outputs:
-            assert writers[name] == {Role.DISPATCHER}
+            moved = name in (settings.topics.changelog, settings.topics.register)
+            assert writers[name] == {Role.DISPATCHER, *([Role.MAINTAINER] if moved else [])}
     of_source = [rule for rule in rules(settings) if rule.role is Role.SOURCE]
     assert [(rule.name, rule.operations) for rule in of_source] == [
         ("eu.leads.batches", ("Write",))

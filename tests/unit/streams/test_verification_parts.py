@@ -4,11 +4,17 @@ import json
 from fractions import Fraction
 
 from dispatcher.limits import Limits
-from dispatcher.state_records import ParkedNumbers
+from dispatcher.state_records import (
+    APPLIED_OFFSETS_KEY,
+    AppliedInput,
+    AppliedOffsets,
+    ParkedNumbers,
+    applied_offsets_value,
+)
 from schemas.partitioning import partition_of
 from streams.audit.balance import Balance, ids_sum
 from streams.audit.chains import Chains
-from streams.audit.changelog_copy import MainRead
+from streams.audit.changelog_copy import MainRead, digest
 from streams.audit.checking import Assigned
 from streams.audit.findings import Report, Where
 from streams.audit.groups import AHEAD_MAX, Groups
@@ -29,6 +35,21 @@ def assigned(version: int, position: int = 1, channel: str = "web") -> Assigned:
 def uneven(balance: Balance) -> list[tuple[int, bool]]:
     """How many leads of each batch are missing, and whether other ones came than went."""
     return [(entry.leads, bool(entry.ids)) for _, entry in balance.uneven()]
+
+
+def test_inputs_of_which_nothing_is_applied_make_no_difference() -> None:
+    """An expansion's record leaves them out, who restores it begins at 0; all else counts."""
+
+    def kept(partition_count: int = 8, formers: tuple[int, ...] = (4,), **inputs: int) -> bytes:
+        seen = {topic: AppliedInput("id", offset) for topic, offset in inputs.items()}
+        applied = AppliedOffsets(partition_count, seen, former_counts=formers)
+        return digest(APPLIED_OFFSETS_KEY, applied_offsets_value(applied))
+
+    assert kept() == kept(batches=0, changes=0)
+    assert kept(batches=3) == kept(batches=3, changes=0)
+    others = [kept(), kept(batches=1), kept(batches=3), kept(4), kept(formers=(2, 4))]
+    assert len(set(others)) == len(others)
+    assert digest(APPLIED_OFFSETS_KEY, b"not JSON") != digest(APPLIED_OFFSETS_KEY, b"nor this")
 
 
 def test_a_batch_takes_no_memory_once_all_of_it_went_in_whatever_order() -> None:
