@@ -165,16 +165,25 @@ class KafkaProducer:
     ) -> None:
         """See `broker.Producer`."""
         partitions = [Partition(topic, number, at) for (topic, number), at in offsets.items()]
-        self._bounded_call("send_offsets_to_transaction", timeout_ms, partitions, metadata)
+        try:
+            self._bounded_call("send_offsets_to_transaction", timeout_ms, partitions, metadata)
+        except CallFailed:
+            # Where a record was refused before, this only says that there is no transaction.
+            self.serve(0)
+            self._stop_if_refused()
+            raise
 
     def flush(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""
         left = self._bounded_call("flush", timeout_ms)
+        self._stop_if_refused()
+        if left:
+            raise CallFailed(Remedy.RETRY, "records are still on their way")
+
+    def _stop_if_refused(self) -> None:
         if self._connections.refused is not None:
             detail = f"{self._connections.refused}{ALLOWED_HINT}"
             raise CallFailed(Remedy.STOP, detail)
-        if left:
-            raise CallFailed(Remedy.RETRY, "records are still on their way")
 
     def commit(self, timeout_ms: int) -> None:
         """See `broker.Producer`."""

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import pytest
 from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AclBindingFilter
 
 from schemas.partitioning import partition_of
 from streams.acl_admin import Grant, ensure_acls, grants
@@ -396,6 +397,37 @@ def send_where_it_was(application: Application, secured: Secured, channel: str) 
         assert producer.flush(30) == 0
 
 
+def check_old_rights(application: Application, secured: Secured, log_path: Path) -> None:
+    """A dispatcher that may not send changes on, as none might before, stops and says so."""
+    settings = application.settings(secured.kafka.by_certificate(ADMINISTRATOR))
+    topic, admin = settings.topics.roster_changes, admin_client(settings)
+    write = next(
+        grant
+        for grant in grants(list(rules(settings)), {Role.DISPATCHER: ["User:dispatcher"]})
+        if (grant.rule.name, grant.operation) == (topic, "Write")
+    )
+    (taken,) = admin.delete_acls([acl_filter(write)]).values()
+    assert len(taken.result(30)) == 1
+    environment = {**QUICK, **application.as_role(Role.DISPATCHER)}
+    dispatcher = DispatcherProcess("0", environment, log_path)
+    try:
+        assert dispatcher.wait(STOPS_WITHIN_S) == 1
+    finally:
+        dispatcher.kill()
+    told = dispatcher.log("stopped")
+    assert any("acls kafka" in str(line.get("why")) for line in told), told
+    assert ensure_acls(admin, settings, [write]) == [write]
+
+
+def acl_filter(grant: Grant) -> AclBindingFilter:
+    """What names the rule and no other."""
+    rule = grant.binding
+    return AclBindingFilter(
+        rule.restype, rule.name, rule.resource_pattern_type, rule.principal, rule.host,
+        rule.operation, rule.permission_type,
+    )  # fmt: skip
+
+
 @pytest.mark.timeout(300)
 def test_topics_are_maintained_and_expanded_and_everybody_goes_on(
     application: Application, secured: Secured, tmp_path: Path
@@ -416,6 +448,7 @@ def test_topics_are_maintained_and_expanded_and_everybody_goes_on(
     asked_for(application, channel)
     expanded(application)
     send_where_it_was(application, secured, channel)
+    check_old_rights(application, secured, tmp_path / "old.log")
     with dispatching(application, tmp_path / "after.log"):
         pass
     operator = application.as_role(Role.OPERATOR)
