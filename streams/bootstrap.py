@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from streams.processor import Processor
 from streams.redis_address import checked_redis_address
 from streams.restore import RETRY_WAIT_S
 from streams.settings import Settings
+from streams.stopping import stop_signals
 from streams.topic_checks import checked_facts
 from streams.tracing import Tracing
 from streams.transactions import OutcomeUnknown, SlotContested, Transactions
@@ -147,9 +147,7 @@ def run(settings: Settings) -> int:
     """Run a dispatcher until SIGTERM or SIGINT. Returns the exit status: 0 stopped, 1 failed."""
     configure_logs(settings)
     logger = structlog.get_logger("partidor").bind(slot=settings.slot)
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: stopping.append(received))
+    stopping = stop_signals()
     with (
         Watchdog(settings.stall_max_ms) as watchdog,
         _observed(settings, logger) as observer,

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from streams.own_command import PARTIDOR
 from streams.settings import Settings
+from streams.stopping import stop_signals
 
 LOOK_S: Final = 0.1
 STEADY_S: Final = 60.0
@@ -115,9 +116,7 @@ def run_slots(
 
     Returns: the exit status: 0 if they stopped because they were told to, and in good order.
     """
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: stopping.append(received))
+    stopping = stop_signals()
     wait_s = settings.restart_wait_ms / 1000
     port = settings.metrics_port
     slots = [

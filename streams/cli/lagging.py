@@ -137,19 +137,16 @@ def _looks(settings: "Settings", every_s: float) -> "Iterator[list[PartitionLag]
 
 
 def _serve(settings: "Settings", every_s: float) -> None:
-    import signal
-
     import structlog
 
     from streams.failure import WrongUsage
     from streams.logs import configure_logs
     from streams.metrics.group import serve
+    from streams.stopping import stop_signals
 
     if not settings.metrics_port:
         raise WrongUsage("say at which port: PARTIDOR_METRICS_PORT, for example 9465")
     configure_logs(settings)
-    stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: stopping.append(received))
+    stopping = stop_signals()
     logger = structlog.get_logger("partidor")
     serve(settings, every_s, stopping=lambda: bool(stopping), logger=logger)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry
 
 from dispatcher.decisions import Decision, Dispatched, DuplicateIgnored
 from dispatcher.encoding import DECISION_TYPES
@@ -19,7 +19,7 @@ from streams.broker import Rebalance
 from streams.draft import Draft
 from streams.lifecycle import Life
 from streams.metrics import table
-from streams.metrics.build import describe_build
+from streams.metrics.build import registry_of_process
 from streams.metrics.health import Health
 from streams.observing import Ending, Observer, ProcessStanding
 from streams.settings import Settings
@@ -39,12 +39,8 @@ class DispatcherMetrics(Observer):
         self, settings: Settings, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         """All counters at 0, so that the first of a kind can be seen to be new."""
-        self.registry = registry = CollectorRegistry()
+        self.registry = registry = registry_of_process()
         self.health = Health(settings, monotonic)
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        GCCollector(registry=registry)
-        describe_build(registry)
         table.PROCESS.make(registry).info(
             {"application_id": settings.application_id, "slot": settings.slot}
         )

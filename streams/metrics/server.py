@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, disable_created_metrics, make_wsgi_app
+from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from streams.failure import Failed
 from streams.metrics.health import Answer
@@ -21,8 +21,6 @@ REQUEST_MAX_S: Final = 10.0
 """Who sends its request more slowly is cut off."""
 REQUESTS_AT_ONCE_MAX: Final = 16
 """One more is cut off at once; Prometheus and the probes ask again."""
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -8,21 +8,12 @@ from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from prometheus_client import (
-    CollectorRegistry,
-    GCCollector,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
-)
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from streams.metrics import table
-from streams.metrics.build import describe_build
+from streams.metrics.build import registry_of_process
 from streams.views.partitions import PartitionStandings, Views
 from streams.views.web import Handler
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter
 
 
 class ViewsMetrics:
@@ -36,11 +27,7 @@ class ViewsMetrics:
     def __init__(self, views: Views) -> None:
         """Nothing was asked yet."""
         self.listeners: Callable[[], int] = lambda: 0
-        registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        GCCollector(registry=registry)
-        describe_build(registry)
+        registry = registry_of_process()
         partitions = table.VIEWS_PARTITIONS.make(registry)
         for state, caught_up in (("caught up", True), ("behind", False)):
             partitions.labels(state).set_function(_count(views, caught_up))
