@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from tests.browser.scenes import Scene
 from tests.browser.visits import Visit
 
 if TYPE_CHECKING:
@@ -100,3 +101,16 @@ def artefacts() -> Path:
     directory = Path(os.environ.get(ARTEFACTS_VARIABLE) or ARTEFACTS)
     directory.mkdir(parents=True, exist_ok=True)
     return directory
+
+
+@pytest.fixture
+def scene(browser: "Browser", request: pytest.FixtureRequest) -> Scene:
+    """The `whole_scene` of the file, where there is a browser to look at it."""
+    found: Scene = request.getfixturevalue("whole_scene")
+    return found
+
+
+@pytest.fixture
+def board(scene: Scene, visit: Callable[[str], Visit]) -> Visit:
+    """A tab of its own on the board."""
+    return visit(scene.base)

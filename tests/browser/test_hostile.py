@@ -15,7 +15,7 @@ from tests.reference import events
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import BrowserContext
 
     from streams.local import Stack
 
@@ -28,19 +28,6 @@ def whole_scene(stack: "Stack", tmp_path_factory: pytest.TempPathFactory) -> Ite
     servers, directory = (stack.bootstrap_servers, stack.redis_url), tmp_path_factory.mktemp("harm")
     with open_scene(servers, directory, play_harm, ATTRIBUTES) as scene:
         yield scene
-
-
-@pytest.fixture
-def scene(browser: "Browser", request: pytest.FixtureRequest) -> Scene:
-    """The scene, where there is a browser to look at it."""
-    found: Scene = request.getfixturevalue("whole_scene")
-    return found
-
-
-@pytest.fixture
-def board(scene: Scene, visit: Callable[[str], Visit]) -> Visit:
-    """A tab of its own on the board."""
-    return visit(scene.base)
 
 
 def unharmed(board: Visit) -> None:

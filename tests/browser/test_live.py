@@ -70,19 +70,6 @@ def whole_scene(
         yield scene
 
 
-@pytest.fixture
-def scene(browser: "Browser", request: pytest.FixtureRequest) -> Scene:
-    """The scene, where there is a browser to look at it."""
-    found: Scene = request.getfixturevalue("whole_scene")
-    return found
-
-
-@pytest.fixture
-def board(scene: Scene, visit: Callable[[str], Visit]) -> Visit:
-    """A tab of its own on the board."""
-    return visit(scene.base)
-
-
 def batch(scene: Scene, leads: int = 3, channel: str = "web") -> str:
     """Publish leads. Returns the id of the batch; its leads are named after it."""
     batch_id = f"batch-{next(_batches)}"

@@ -31,7 +31,7 @@ from tests.browser.scenes import (
 from tests.browser.visits import Visit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Page
 
     from streams.local import Stack
 
@@ -87,19 +87,6 @@ def whole_scene(stack: "Stack", tmp_path_factory: pytest.TempPathFactory) -> Ite
     servers, directory = (stack.bootstrap_servers, stack.redis_url), tmp_path_factory.mktemp("all")
     with open_scene(servers, directory, play_everything) as scene:
         yield scene
-
-
-@pytest.fixture
-def scene(browser: "Browser", request: pytest.FixtureRequest) -> Scene:
-    """The scene, where there is a browser to look at it."""
-    found: Scene = request.getfixturevalue("whole_scene")
-    return found
-
-
-@pytest.fixture
-def board(scene: Scene, visit: Callable[[str], Visit]) -> Visit:
-    """A tab of its own on the board."""
-    return visit(scene.base)
 
 
 @pytest.mark.parametrize("name", PAGES)
