@@ -201,7 +201,7 @@ def _by_column(
     places, inverse = np.unique(column * max(rows, 1) + row, return_inverse=True)
     summed = np.bincount(inverse, weights=value, minlength=len(places))
     starts = np.searchsorted(places, np.arange(columns + 1) * max(rows, 1))
-    return starts, places % max(rows, 1), summed
+    return starts.astype(np.int64), places % max(rows, 1), summed.astype(np.float64)
 
 
 def _report(solver: Any, progress: Progress) -> None:

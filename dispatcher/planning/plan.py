@@ -127,4 +127,5 @@ def gap_between(objective: float | None, bound: float | None) -> float | None:
 
 def _summed(positions: Indices, amounts: Floats, length: int) -> Floats:
     there = positions != NOBODY
-    return np.bincount(positions[there], weights=amounts[there], minlength=length)
+    summed = np.bincount(positions[there], weights=amounts[there], minlength=length)
+    return summed.astype(np.float64)

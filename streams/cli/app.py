@@ -18,6 +18,7 @@ from streams.cli import (
     health,
     lagging,
     outcomes,
+    planning,
     publishing,
     replaying,
     rosters,
@@ -83,6 +84,7 @@ app.command("forget")(forgetting.forget)
 app.command("replay")(replaying.replay)
 app.command("what-if")(what_if.what_if)
 app.command("simulate")(simulating.simulate)
+app.add_typer(planning.app, name="plan")
 app.command("assign")(assigning.assign)
 app.command("config")(configuration.config)
 app.command("demo")(demo.demo)
