@@ -26,41 +26,67 @@ relaxation from serving a branch by a hundredth of a banker:
     sum over p of min(C(p), t K(b)) y(p,b) >= t K(b)
 """
 
+from enum import Enum
+from typing import Final
+
 import numpy as np
 
+from dispatcher.planning.network import Floats
 from dispatcher.planning.variables import Variables
 
 
-def keep_limits(v: Variables, target: float) -> None:
-    """Add all of them to a model, at its level of detail."""
-    v.model.constrain("a banker works for at most one branch", (1, v.at_work), at_most=1)
-    within_targets(v, target)
-    v.model.constrain(
-        "at most half of a branch's value are investment loans",
-        (1, v.investment),
-        (-1, v.owner),
-        at_most=0,
-    )
-    served(v)
+class Limit(Enum):
+    """Limits that may be lifted, to see whether a target fails by them (`feasibility`)."""
+
+    ONE_BRANCH = "a banker works for at most one branch"
+    BANKER_CAPACITY = "a banker processes loans within their capacity"
+    HALF_INVESTMENT = "at most half of a branch's value are investment loans"
+    SUPPLY = "there are no more loans than there are"
+    WHOLE_LOANS = "a loan is not divided"
+
+
+NOTHING_LIFTED: Final[frozenset[Limit]] = frozenset()
+
+
+def keep_limits(
+    v: Variables, target: float | Floats, lifted: frozenset[Limit] = NOTHING_LIFTED
+) -> None:
+    """Add all of them to a model, at its level of detail.
+
+    Args:
+        target: a share of capacity for all branches, or (B,) one for each.
+        lifted: those that don't count. Whole loans are a matter of the variables.
+    """
+    if Limit.ONE_BRANCH not in lifted:
+        v.model.constrain(Limit.ONE_BRANCH.value, (1, v.at_work), at_most=1)
+    capacity = v.banker_capacity
+    if Limit.BANKER_CAPACITY in lifted:
+        capacity = np.full_like(capacity, v.capacity.max())
+    within_targets(v, target, capacity)
+    if Limit.HALF_INVESTMENT not in lifted:
+        v.model.constrain(Limit.HALF_INVESTMENT.value, (1, v.investment), (-1, v.owner), at_most=0)
+    served(v, capacity)
+    if Limit.SUPPLY in lifted:
+        return
     if v.groups is None:
         _flows_within_supply(v)
     else:
         _flows_are_loans(v)
 
 
-def within_targets(v: Variables, target: float) -> None:
+def within_targets(v: Variables, target: float | Floats, banker_capacity: Floats) -> None:
     """A branch meets its target, is within its capacity, and has who that takes."""
     needed = target * v.capacity
     v.model.constrain("the target and the capacity of a branch", (1, v.value), at_least=needed,
                       at_most=v.capacity)  # fmt: skip
     some = needed > 0
-    share = np.minimum(v.banker_capacity[None, :] / np.maximum(needed, 1e-300)[:, None], 1)
+    share = np.minimum(banker_capacity[None, :] / np.maximum(needed, 1e-300)[:, None], 1)
     v.model.constrain("a target needs bankers", (share[some], v.at_work.T[some]), at_least=1)
 
 
-def served(v: Variables) -> None:
+def served(v: Variables, banker_capacity: Floats) -> None:
     """What a branch gets, its bankers can process."""
-    capacity = np.minimum(v.banker_capacity[None, :], v.capacity[:, None])
+    capacity = np.minimum(banker_capacity[None, :], v.capacity[:, None])
     if v.groups is None:
         v.model.constrain("the bankers of a branch can process its loans", (1, v.value),
                           (-capacity, v.at_work.T), at_most=0)  # fmt: skip

@@ -141,7 +141,7 @@ def _with_flows(network: Network, target: float, question: Question, limits: Lim
     bound = answer.bound if abs(answer.bound) < INFINITY else None
     if answer.values is None:
         return Found(Status.TIME_LIMIT, bound=bound)
-    allocation = fill(network, _branch_of_banker(v, answer), target)
+    allocation = fill(network, branch_of_banker(v, answer), target)
     if not within_limits(network, allocation, target):
         return Found(Status.TIME_LIMIT, bound=bound)
     return _found(network, question, limits, allocation, bound)
@@ -273,7 +273,8 @@ def _without_report(limits: Limits) -> Limits:
     return Limits(limits.time_limit_s, limits.gap, None)
 
 
-def _branch_of_banker(v: Variables, answer: Answer) -> Indices:
+def branch_of_banker(v: Variables, answer: Answer) -> Indices:
+    """(P,) the branch that an answer gives each banker, or NOBODY."""
     assert answer.values is not None
     at_work = answer.values[v.at_work] > 0.5
     return np.where(at_work.any(axis=1), at_work.argmax(axis=1), NOBODY)
@@ -287,7 +288,7 @@ def _allocation(v: Variables, answer: Answer, groups: LoanGroups) -> Allocation:
         counts = np.round(answer.values[v.count[group]]).astype(np.int64)
         takers = np.repeat(np.arange(len(counts)), counts)
         banker_of_loan[members[: len(takers)]] = takers
-    return Allocation(_branch_of_banker(v, answer), banker_of_loan)
+    return Allocation(branch_of_banker(v, answer), banker_of_loan)
 
 
 def _start(v: Variables, allocation: Allocation) -> Floats:

@@ -104,11 +104,18 @@ def flow_variables(network: Network, *, maximise: bool) -> Variables:
     )
 
 
-def loan_variables(network: Network, groups: LoanGroups, *, maximise: bool) -> Variables:
-    """A model without constraints, at the level of loans."""
+def loan_variables(
+    network: Network, groups: LoanGroups, *, maximise: bool, whole: bool = True
+) -> Variables:
+    """A model without constraints, at the level of loans.
+
+    Args:
+        whole: false where loans may be divided.
+    """
     model = LinearModel(maximise=maximise)
     bankers, branches = network.cost.shape
     scale = scale_of(network)
+    counts = model.integers if whole else model.continuous
     return Variables(
         model=model,
         network=network,
@@ -118,7 +125,7 @@ def loan_variables(network: Network, groups: LoanGroups, *, maximise: bool) -> V
         at_work=model.binaries(bankers, branches),
         owner=model.continuous(branches, bankers),
         investment=model.continuous(branches, bankers),
-        count=model.integers(len(groups.size), bankers, upper=groups.size[:, None]),
+        count=counts(len(groups.size), bankers, upper=groups.size[:, None]),
         groups=groups,
     )
 
