@@ -2,8 +2,12 @@
 
 import typer
 
+from streams.cli import plan_generate
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Plan who works in which branch and where loans go; publish the plan as rosters.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command("generate")(plan_generate.generate)
