@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from dispatcher.planning.highs import INFINITY
+from dispatcher.planning.highs import INFINITY, LinearModel
 from dispatcher.planning.limits import Limit, keep_limits
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Conflict, Status
@@ -143,9 +143,10 @@ class _Question:
 
 
 def _variables(network: Network, *, by_loan: bool, maximise: bool, whole: bool = True) -> Variables:
+    model = LinearModel(maximise=maximise)
     if by_loan:
-        return loan_variables(network, loan_groups(network), maximise=maximise, whole=whole)
-    return flow_variables(network, maximise=maximise)
+        return loan_variables(network, loan_groups(network), model, whole=whole)
+    return flow_variables(network, model)
 
 
 def _irreducible(impossible: Callable[[list[int]], bool], every: list[int]) -> list[int]:

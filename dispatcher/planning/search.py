@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 
 from dispatcher.planning.filling import fill
-from dispatcher.planning.highs import INFINITY, Answer, Progress
+from dispatcher.planning.highs import INFINITY, Answer, LinearModel, Progress
 from dispatcher.planning.limits import keep_limits
 from dispatcher.planning.network import Floats, Indices, Network
 from dispatcher.planning.plan import NOBODY, Allocation, Status, gap_between
@@ -133,7 +133,7 @@ def within_limits(network: Network, allocation: Allocation, target: float) -> bo
 
 def _with_flows(network: Network, target: float, question: Question, limits: Limits) -> Found:
     def level(maximise: bool) -> Variables:
-        return flow_variables(network, maximise=maximise)
+        return flow_variables(network, LinearModel(maximise=maximise))
 
     v, answer = _solve(level, network, target, question, limits, None)
     if answer.infeasible:
@@ -156,7 +156,7 @@ def _with_loans(
     before: Found,
 ) -> Found:
     def level(maximise: bool) -> Variables:
-        return loan_variables(network, groups, maximise=maximise)
+        return loan_variables(network, groups, LinearModel(maximise=maximise))
 
     v, answer = _solve(level, network, target, question, limits, before.allocation)
     if answer.infeasible and before.allocation is None:

@@ -85,9 +85,8 @@ def scale_of(network: Network) -> float:
     return float(10.0 ** math.floor(math.log10(float(network.branch_capacity.mean())) - 2))
 
 
-def flow_variables(network: Network, *, maximise: bool) -> Variables:
-    """A model without constraints, at the level of flows."""
-    model = LinearModel(maximise=maximise)
+def flow_variables(network: Network, model: LinearModel) -> Variables:
+    """Variables at the level of flows, added to a model."""
     bankers, branches = network.cost.shape
     scale = scale_of(network)
     return Variables(
@@ -105,14 +104,13 @@ def flow_variables(network: Network, *, maximise: bool) -> Variables:
 
 
 def loan_variables(
-    network: Network, groups: LoanGroups, *, maximise: bool, whole: bool = True
+    network: Network, groups: LoanGroups, model: LinearModel, *, whole: bool = True
 ) -> Variables:
-    """A model without constraints, at the level of loans.
+    """Variables at the level of loans, added to a model.
 
     Args:
         whole: false where loans may be divided.
     """
-    model = LinearModel(maximise=maximise)
     bankers, branches = network.cost.shape
     scale = scale_of(network)
     counts = model.integers if whole else model.continuous

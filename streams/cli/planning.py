@@ -2,7 +2,7 @@
 
 import typer
 
-from streams.cli import plan_generate
+from streams.cli import plan_generate, plan_solve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -10,4 +10,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command("solve")(plan_solve.solve)
+app.command("compare")(plan_solve.compare)
 app.command("generate")(plan_generate.generate)
