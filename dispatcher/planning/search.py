@@ -166,7 +166,7 @@ def _with_loans(
     bound = (min if question.maximise else max)(bounds) if bounds else None
     allocation = before.allocation
     if answer.values is not None:
-        exact = _allocation(v, answer, groups)
+        exact = allocation_of(v, answer, groups)
         if within_limits(network, exact, target) and (
             allocation is None
             or question.better(question.score(network, exact), question.score(network, allocation))
@@ -280,7 +280,7 @@ def branch_of_banker(v: Variables, answer: Answer) -> Indices:
     return np.where(at_work.any(axis=1), at_work.argmax(axis=1), NOBODY)
 
 
-def _allocation(v: Variables, answer: Answer, groups: LoanGroups) -> Allocation:
+def allocation_of(v: Variables, answer: Answer, groups: LoanGroups) -> Allocation:
     """Counts of loans become loans: of a group, the first ones to the first banker, and so on."""
     assert answer.values is not None
     banker_of_loan = np.full(len(v.network.loan_ids), NOBODY, dtype=np.int64)

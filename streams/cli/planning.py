@@ -2,7 +2,7 @@
 
 import typer
 
-from streams.cli import plan_generate, plan_solve
+from streams.cli import plan_generate, plan_periods, plan_solve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -12,4 +12,5 @@ app = typer.Typer(
 
 app.command("solve")(plan_solve.solve)
 app.command("compare")(plan_solve.compare)
+app.command("periods")(plan_periods.periods)
 app.command("generate")(plan_generate.generate)
