@@ -14,11 +14,12 @@ from typing import Final
 
 import numpy as np
 
+from dispatcher.planning.effort import Limits
 from dispatcher.planning.highs import INFINITY, LinearModel
 from dispatcher.planning.limits import Limit, keep_limits
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Conflict, Status
-from dispatcher.planning.search import LOAN_COLUMNS_SMALL, Limits, Question, search
+from dispatcher.planning.search import LOAN_COLUMNS_SMALL, Question, search
 from dispatcher.planning.variables import (
     LoanGroups,
     Variables,

@@ -30,19 +30,12 @@ from typing import Final
 
 import numpy as np
 
+from dispatcher.planning.effort import GAP, Limits
 from dispatcher.planning.highs import INFINITY, LinearModel
 from dispatcher.planning.limits import keep_limits
 from dispatcher.planning.network import Floats, Indices, Network
 from dispatcher.planning.plan import NOBODY, Allocation, Status, gap_between
-from dispatcher.planning.search import (
-    GAP,
-    Found,
-    Limits,
-    Question,
-    allocation_of,
-    search,
-    within_limits,
-)
+from dispatcher.planning.search import Found, Question, allocation_of, search, within_limits
 from dispatcher.planning.variables import Variables, loan_columns, loan_groups, loan_variables
 
 TOGETHER_COLUMNS_MAX: Final = 6_000
