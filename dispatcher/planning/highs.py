@@ -21,6 +21,12 @@ from numpy.typing import ArrayLike
 from dispatcher.planning.network import Floats, Indices
 
 INFINITY: Final = float("inf")
+TOLERANCE: Final = 1e-9
+"""By how much HiGHS may miss a bound, and a whole number. Its default, a millionth, is a dollar of
+a million: more than a plan that is checked to the dollar may be wrong by."""
+THREADS: Final = 2
+"""Of HiGHS. Its search is the same on any number of them, and more than two help little here."""
+
 Term = tuple[ArrayLike, Indices]
 
 Progress = Callable[[float | None, float | None], None]
@@ -37,7 +43,7 @@ class Answer:
         objective: of `values`; None where nothing was found.
         bound: nothing better is possible; -inf or inf where nothing is proven.
         values: (columns,) or None.
-        row_duals: (rows,) of a linear model without integers, else empty.
+        seconds: that HiGHS took.
     """
 
     optimal: bool
@@ -45,7 +51,7 @@ class Answer:
     objective: float | None
     bound: float
     values: Floats | None
-    row_duals: Floats
+    seconds: float
 
 
 class LinearModel:
@@ -134,9 +140,11 @@ class LinearModel:
         """
         solver = highspy.Highs()
         solver.setOptionValue("output_flag", False)
-        solver.setOptionValue("threads", 2)
+        solver.setOptionValue("threads", THREADS)
         solver.setOptionValue("mip_rel_gap", relative_gap)
         solver.setOptionValue("mip_abs_gap", absolute_gap)
+        for tolerance in ("primal_feasibility_tolerance", "mip_feasibility_tolerance"):
+            solver.setOptionValue(tolerance, TOLERANCE)
         if time_limit_s < INFINITY:
             solver.setOptionValue("time_limit", max(time_limit_s, 0.01))
         solver.passModel(self._handed_over(relaxed=relaxed))
@@ -236,5 +244,5 @@ def _answer(solver: Any, *, maximise: bool, integers: bool) -> Answer:
         objective=objective,
         bound=bound,
         values=np.asarray(solution.col_value) if found else None,
-        row_duals=np.zeros(0) if integers or not optimal else np.asarray(solution.row_dual),
+        seconds=float(solver.getRunTime()),
     )

@@ -1,0 +1,42 @@
+"""The source document's third question as it is asked: use the bankers' capacity most.
+
+    minimise   sum over p, b of C(p) y(p,b)  -  sum over b of v(b)     what bankers leave unused
+    subject to the limits in `limits`, with target t
+
+Its model 3 maximises profit per banker instead, which is something else: a banker who is full and
+one who isn't may earn the same.
+"""
+
+import numpy as np
+
+from dispatcher.planning.highs import INFINITY, Progress
+from dispatcher.planning.network import Network
+from dispatcher.planning.plan import Plan
+from dispatcher.planning.search import GAP, Limits, Question, search
+
+
+def least_unused(
+    network: Network,
+    target: float,
+    *,
+    time_limit_s: float = INFINITY,
+    gap: float = GAP,
+    progress: Progress | None = None,
+) -> Plan:
+    """Find the plan that leaves least capacity of its bankers unused.
+
+    Args:
+        target: share of each branch's capacity that its loans have to reach, 0 to 1.
+        time_limit_s: seconds in HiGHS at most.
+        gap: relative distance to the bound at which a plan is optimal.
+        progress: told of objective and bound.
+    """
+    found = search(network, target, unused_question(network), Limits(time_limit_s, gap, progress))
+    return Plan("least-unused", found.status, target, found.objective, found.bound,
+                allocation=found.allocation)  # fmt: skip
+
+
+def unused_question(network: Network) -> Question:
+    """Capacity of who works, less what they process: as little of it as possible."""
+    capacity = np.broadcast_to(network.banker_capacity[:, None], network.cost.shape)
+    return Question(maximise=False, value_weight=-1.0, banker_weight=capacity)
