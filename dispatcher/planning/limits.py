@@ -47,8 +47,9 @@ class Limit(Enum):
 
 NEARLY_ONE: Final = 1 - 1e-6
 """Who can process so much of what a target needs counts as one who can process it all, in the row
-that strengthens the relaxation; the limits themselves stay exact. HiGHS' presolve takes coefficients
-within its tolerance of 1 for less than 1, and calls two of them impossible where 1 is asked for."""
+that strengthens the relaxation; the limits themselves stay exact. HiGHS' presolve takes a
+coefficient within its tolerance of 1 for less than 1, and calls two of them impossible where 1 is
+asked for."""
 NOTHING_LIFTED: Final[frozenset[Limit]] = frozenset()
 
 
