@@ -47,11 +47,13 @@ GRID: Final = {
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
+    """The dummy, exactly."""
     return read_tables(DUMMY)
 
 
 @pytest.fixture(scope="module")
 def packings(tables: Tables) -> Packings:
+    """All there is to know of it."""
     return Packings(tables)
 
 
@@ -65,6 +67,7 @@ def cheapest(packings: Packings) -> dict[int, list[Way]]:
 
 @pytest.fixture(scope="module")
 def network() -> Network:
+    """The dummy, as models take it."""
     return load_network(DUMMY).network
 
 
