@@ -93,13 +93,13 @@ def solve(
     """
     from streams.planning.solving import targets_of
 
-    _check_formats(as_json, as_csv)
     asked = _asked(model, curve, rate, time_limit, gap)
     targets = targets_of(target)
+    _check_output(as_json, as_csv, out, len(targets))
     network = _network(data, cost_per_km)
-    plans = [_solve(network, asked, each, data) for each in targets]
+    plans = [_solve(network, asked, each) for each in targets]
     if out is not None:
-        _write(out, plans)
+        _write(out, plans[0])
     if as_json:
         print_json([_plain(plan) for plan in plans] if len(plans) > 1 else _plain(plans[0]))
     elif as_csv:
@@ -133,7 +133,7 @@ def compare(
 
     network = _network(data, cost_per_km)
     asked = [_asked(model, curve, rate, time_limit, 1e-7) for model in MODELS]
-    plans = [_solve(network, each, target, data) for each in asked]
+    plans = [_solve(network, each, target) for each in asked]
     if as_json:
         print_json([_plain(plan) for plan in plans])
         return
@@ -160,10 +160,9 @@ def _network(data: Path, cost_per_km: float | None) -> "NetworkData":
     return load_network(data, distance="km", travel_cost_per_km=cost_per_km)
 
 
-def _solve(network: "NetworkData", asked: "Asked", target: float, data: Path) -> "PlanDocument":
+def _solve(network: "NetworkData", asked: "Asked", target: float) -> "PlanDocument":
     from streams.planning.solving import solve as solved
 
-    del data
     with _progress(f"{asked.model} at {target:g}") as progress:
         return solved(network.network, asked, target, progress)
 
@@ -184,28 +183,28 @@ def _progress(what: str) -> "Iterator[Progress | None]":
 
             gap = gap_between(objective, bound)
             line.update(
-                f"{what}: objective {_figure(objective)}, bound {_figure(bound)}, "
+                f"{what}: objective {figure(objective)}, bound {figure(bound)}, "
                 f"gap {'-' if gap is None else f'{gap:.4%}'}, {time.monotonic() - begun:.0f} s"
             )
 
         yield told
 
 
-def _check_formats(as_json: bool, as_csv: bool) -> None:
+def _check_output(as_json: bool, as_csv: bool, out: Path | None, targets: int) -> None:
     if as_json and as_csv:
         raise WrongUsage("--json and --csv: choose one of them")
+    if out is not None and targets > 1:
+        raise WrongUsage("--out takes the plan of one target; --json prints those of all")
 
 
 def _plain(plan: "PlanDocument") -> object:
     return plan.model_dump(mode="json")
 
 
-def _write(out: Path, plans: "list[PlanDocument]") -> None:
+def _write(out: Path, plan: "PlanDocument") -> None:
     from streams.whole_files import write_whole
 
-    if len(plans) > 1:
-        raise WrongUsage("--out takes the plan of one target; --json prints those of all")
-    write_whole(out, plans[0].model_dump_json(indent=2).encode() + b"\n")
+    write_whole(out, plan.model_dump_json(indent=2).encode() + b"\n")
     note(f"{out}: the plan")
 
 
@@ -259,14 +258,14 @@ def _summary_listing(plans: "list[PlanDocument]") -> Listing:
             plan.model,
             plan.status,
             per_cent(plan.target),
-            _figure(plan.objective),
-            _figure(plan.bound),
+            figure(plan.objective),
+            figure(plan.bound),
             None if plan.gap is None else f"{plan.gap:.5%}",
             None if plan.rate is None else f"{plan.rate:g}",
             plan.bankers_assigned,
-            _figure(plan.cost),
-            _figure(plan.profit),
-            _figure(plan.unused_capacity),
+            figure(plan.cost),
+            figure(plan.profit),
+            figure(plan.unused_capacity),
             f"{plan.seconds:.2f}",
         )
     return table
@@ -279,9 +278,10 @@ def _print_targets(plans: "list[PlanDocument]") -> None:
     best = least_unused_targets(plans)
     if best:
         shares = ", ".join(per_cent(plan.target) for plan in best)
+        unused = f"{figure(best[0].unused_capacity)} {best[0].money}"
         sys.stdout.write(
-            f"Least capacity unused: {_figure(best[0].unused_capacity)} {best[0].money} at {shares}."
-            f" The largest of these targets is {per_cent(best[-1].target)}.\n"
+            f"Least capacity unused: {unused} at {shares}. "
+            f"The largest of these targets is {per_cent(best[-1].target)}.\n"
         )
 
 
@@ -293,15 +293,15 @@ def _bankers_listing(plan: "PlanDocument") -> Listing:
         table.add(
             banker.banker_id,
             banker.branch_id,
-            _figure(banker.capacity),
-            _figure(banker.assigned_value),
-            _figure(banker.unused_capacity),
-            _figure(banker.cost),
+            figure(banker.capacity),
+            figure(banker.assigned_value),
+            figure(banker.unused_capacity),
+            figure(banker.cost),
         )
     return table
 
 
-def _figure(value: float | None) -> str | None:
+def figure(value: float | None) -> str | None:
     """As many decimals as say something: none where there are thousands."""
     if value is None:
         return None
