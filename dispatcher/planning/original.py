@@ -18,11 +18,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from dispatcher.planning.effort import GAP
 from dispatcher.planning.highs import INFINITY, Answer, LinearModel, Progress
 from dispatcher.planning.network import Indices, Network
 from dispatcher.planning.plan import NOBODY, Allocation, Plan, Status, gap_between
 from dispatcher.planning.rates import LINEAR, AnyCurve, chosen_rate
-from dispatcher.planning.search import GAP, RATIO_STEPS_MAX
+from dispatcher.planning.search import RATIO_STEPS_MAX
 
 ENTRIES_MAX: Final = 50_000_000
 """Coefficients of a model. One takes some 100 bytes while it is built and solved."""
@@ -129,7 +130,7 @@ def original_m3(
             ratio += gained
             best = plan
         best = replace(best, objective=ratio, bound=max(bound, ratio))
-        done = answer.optimal and gained <= GAP * max(1.0, abs(ratio))
+        done = answer.optimal and abs(gained) <= GAP * max(1.0, abs(ratio))
         if done or left_s <= 0:
             break
     assert best is not None
