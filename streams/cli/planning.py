@@ -2,7 +2,7 @@
 
 import typer
 
-from streams.cli import plan_generate, plan_solve
+from streams.cli import plan_generate, plan_publish, plan_solve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,3 +13,5 @@ app = typer.Typer(
 app.command("solve")(plan_solve.solve)
 app.command("compare")(plan_solve.compare)
 app.command("generate")(plan_generate.generate)
+app.command("publish")(plan_publish.publish)
+app.command("follow")(plan_publish.follow)
