@@ -1,4 +1,4 @@
-"""`partidor plan publish` and `partidor plan follow`: a plan becomes rosters, and stays in force."""
+"""`partidor plan publish` and `partidor plan follow`: plans in force."""
 
 import time
 from contextlib import contextmanager
@@ -269,7 +269,7 @@ def _log(
     """The ledger as it was kept or as it begins, and the log behind it."""
     from streams.csv_tables import read_table
     from streams.planning.ledger import Ledger
-    from streams.planning.loan_log import LoanLog, read_kept
+    from streams.planning.loan_log import Begin, LoanLog, read_kept
     from streams.planning.publishing import read_booked
 
     terms = desk.wish.terms
@@ -277,11 +277,16 @@ def _log(
     totals = None if kept is None else kept.totals
     ledger = Ledger(terms.channel, terms.value_attribute, reasons or (), totals)
     hub = desk.hub_state()
-    fresh = kept is None and hub.state_version == hub.roster_version
-    if kept is None and booked is not None:
+    begin: Begin
+    if kept is not None:
+        begin = kept.positions
+    elif booked is not None:
+        begin = "now"
         ledger.begin_with(read_booked(read_table(read_file(booked), name_of(booked))))
-    positions = None if kept is None else kept.positions
-    with LoanLog(desk.settings, ledger, positions, whole=not fresh and booked is None) as log:
+    else:
+        only_rosters = hub.state_version == hub.roster_version
+        begin = "what is there" if only_rosters else "whole"
+    with LoanLog(desk.settings, ledger, begin) as log:
         yield ledger, log
 
 
