@@ -195,11 +195,11 @@ def table(found: Mapping[str, Any]) -> str:
     share = found["investment_share"]
     lines += [
         "",
-        f"investment, part of a branch: {share['least']:.4f} to {share['most']:.4f},"
-        f" median {share['median']:.4f}",
+        (f"investment, part of a branch: {share['least']:.4f} to {share['most']:.4f},"
+        f" median {share['median']:.4f}"),
         f"waited meanwhile: {found['waited_meanwhile']}; released again: {found['released']:,}",
-        f"{found['batches']:,} batches, {found['roster_changes']:,} changes of the hub's roster,"
-        f" {found['booked_loans']:,} loans booked, {found['seconds']:,} s",
+        (f"{found['batches']:,} batches, {found['roster_changes']:,} changes of the hub's roster,"
+        f" {found['booked_loans']:,} loans booked, {found['seconds']:,} s"),
         "",
     ]
     lines += [f"{'ok' if ok else 'WRONG':7} {what}" for what, ok in found["findings"].items()]
