@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from dispatcher.planning.highs import LinearModel
-from dispatcher.planning.network import Floats, Indices, Network
+from dispatcher.planning.network import Bools, Floats, Indices, Network
 
 _NONE: Final = np.zeros((0, 0), dtype=np.int64)
 
@@ -85,8 +85,12 @@ def scale_of(network: Network) -> float:
     return float(10.0 ** math.floor(math.log10(float(network.branch_capacity.mean())) - 2))
 
 
-def flow_variables(network: Network, model: LinearModel) -> Variables:
-    """Variables at the level of flows, added to a model."""
+def flow_variables(network: Network, model: LinearModel, allowed: Bools | None = None) -> Variables:
+    """Variables at the level of flows, added to a model.
+
+    Args:
+        allowed: (P, B) who may work where; None for everybody everywhere.
+    """
     bankers, branches = network.cost.shape
     scale = scale_of(network)
     return Variables(
@@ -95,7 +99,7 @@ def flow_variables(network: Network, model: LinearModel) -> Variables:
         scale=scale,
         capacity=network.branch_capacity / scale,
         banker_capacity=network.banker_capacity / scale,
-        at_work=model.binaries(bankers, branches),
+        at_work=model.binaries(bankers, branches, upper=1.0 if allowed is None else allowed),
         owner=model.continuous(branches, 1),
         investment=model.continuous(branches, 1),
         count=_NONE,

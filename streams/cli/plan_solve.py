@@ -184,7 +184,7 @@ def _progress(what: str) -> "Iterator[Progress | None]":
 
             gap = gap_between(objective, bound)
             line.update(
-                f"{what}: objective {_figure(objective)}, bound {_figure(bound)}, "
+                f"{what}: objective {figure(objective)}, bound {figure(bound)}, "
                 f"gap {'-' if gap is None else f'{gap:.4%}'}, {time.monotonic() - begun:.0f} s"
             )
 
@@ -259,14 +259,14 @@ def _summary_listing(plans: "list[PlanDocument]") -> Listing:
             plan.model,
             plan.status,
             per_cent(plan.target),
-            _figure(plan.objective),
-            _figure(plan.bound),
+            figure(plan.objective),
+            figure(plan.bound),
             None if plan.gap is None else f"{plan.gap:.5%}",
             None if plan.rate is None else f"{plan.rate:g}",
             plan.bankers_assigned,
-            _figure(plan.cost),
-            _figure(plan.profit),
-            _figure(plan.unused_capacity),
+            figure(plan.cost),
+            figure(plan.profit),
+            figure(plan.unused_capacity),
             f"{plan.seconds:.2f}",
         )
     return table
@@ -279,9 +279,10 @@ def _print_targets(plans: "list[PlanDocument]") -> None:
     best = least_unused_targets(plans)
     if best:
         shares = ", ".join(per_cent(plan.target) for plan in best)
+        unused = f"{figure(best[0].unused_capacity)} {best[0].money}"
         sys.stdout.write(
-            f"Least capacity unused: {_figure(best[0].unused_capacity)} {best[0].money} at {shares}."
-            f" The largest of these targets is {per_cent(best[-1].target)}.\n"
+            f"Least capacity unused: {unused} at {shares}. "
+            f"The largest of these targets is {per_cent(best[-1].target)}.\n"
         )
 
 
@@ -293,15 +294,15 @@ def _bankers_listing(plan: "PlanDocument") -> Listing:
         table.add(
             banker.banker_id,
             banker.branch_id,
-            _figure(banker.capacity),
-            _figure(banker.assigned_value),
-            _figure(banker.unused_capacity),
-            _figure(banker.cost),
+            figure(banker.capacity),
+            figure(banker.assigned_value),
+            figure(banker.unused_capacity),
+            figure(banker.cost),
         )
     return table
 
 
-def _figure(value: float | None) -> str | None:
+def figure(value: float | None) -> str | None:
     """As many decimals as say something: none where there are thousands."""
     if value is None:
         return None

@@ -303,8 +303,8 @@ def _sites(recipe: Recipe, suburbs: Sequence[Suburb]) -> list[Site]:
     random = _stream(recipe, "branches")
     real = _real_sites(suburbs, random)
     if recipe.branches <= len(real):
-        chosen = sorted(random.sample(range(len(real)), recipe.branches))
-        return [real[at] for at in chosen]
+        shuffled = sorted(range(len(real)), key=lambda _: random.random())
+        return [real[at] for at in sorted(shuffled[: recipe.branches])]
     return [*real, *(_near(random, real) for _ in range(recipe.branches - len(real)))]
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final, get_args
 
+from dispatcher.planning.effort import GAP
 from dispatcher.planning.feasibility import explain
 from dispatcher.planning.highs import Progress
 from dispatcher.planning.least_unused import least_unused
@@ -17,7 +18,6 @@ from dispatcher.planning.m3_profit_per_banker import profit_per_banker
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Plan, Status
 from dispatcher.planning.rates import EXPONENTIAL, LINEAR, AnyCurve, Curve
-from dispatcher.planning.search import GAP
 from streams.failure import Failed, WrongUsage
 from streams.planning.document import ModelName, PlanDocument, document_of
 from streams.planning.tables import ENDINGS, Column, Problems, number, open_table, read_columns

@@ -35,6 +35,7 @@ def main() -> int:
             weeks=given.weeks, part=given.part, seed=given.seed,
             kill_follower_on=given.weeks * 2, kill_dispatcher_on=given.weeks * 3,
             within=given.within,
+            booked_only=given.booked_only,
         )  # fmt: skip
         with Installation(stack.bootstrap_servers, stack.redis_url, directory) as installation:
             found = _run(Year(installation, plan_file.resolve(), loans, course, _say))
@@ -68,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--within", type=int, default=0, help="as of `partidor plan follow`")
+    parser.add_argument("--booked-only", action="store_true", help="likewise")
     parser.add_argument("--json", type=Path, help="where the report is written to")
     return parser.parse_args()
 

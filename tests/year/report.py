@@ -71,6 +71,7 @@ def report(year: Year) -> dict[str, Any]:
             {each.banker_id: int(each.capacity) for each in year.plan.bankers},
         ),
         "investment_share": _investment_share(year, loans),
+        "past_target": _past_target(year, loans),
         "batches": year.batches,
         "roster_changes": year.tail.renewals,
         "booked_loans": year.tail.closed,
@@ -126,6 +127,17 @@ def _over_half(year: Year, loans: Mapping[str, Loan]) -> list[tuple[str, int]]:
             moved.add(each.branch_id)
         over += [(branch, version) for branch in moved if 2 * investment[branch] > total[branch]]
     return over
+
+
+def _past_target(year: Year, loans: Mapping[str, Loan]) -> int:
+    """Loans that were given to branches which had reached their target before."""
+    targets = {each.branch_id: int(each.assigned_value) for each in year.plan.branches}
+    got: Counter[str] = Counter()
+    count = 0
+    for each in sorted(year.tail.routed, key=lambda each: each.state_version):
+        count += got[each.branch_id] >= targets[each.branch_id]
+        got[each.branch_id] += loans[each.lead_id].amount
+    return count
 
 
 def _investment_share(year: Year, loans: Mapping[str, Loan]) -> dict[str, float]:
@@ -195,11 +207,16 @@ def table(found: Mapping[str, Any]) -> str:
     share = found["investment_share"]
     lines += [
         "",
-        (f"investment, part of a branch: {share['least']:.4f} to {share['most']:.4f},"
-        f" median {share['median']:.4f}"),
+        (
+            f"investment, part of a branch: {share['least']:.4f} to {share['most']:.4f},"
+            f" median {share['median']:.4f}"
+        ),
+        f"loans given to branches that were at their target: {found['past_target']:,}",
         f"waited meanwhile: {found['waited_meanwhile']}; released again: {found['released']:,}",
-        (f"{found['batches']:,} batches, {found['roster_changes']:,} changes of the hub's roster,"
-        f" {found['booked_loans']:,} loans booked, {found['seconds']:,} s"),
+        (
+            f"{found['batches']:,} batches, {found['roster_changes']:,} changes of the hub's roster,"
+            f" {found['booked_loans']:,} loans booked, {found['seconds']:,} s"
+        ),
         "",
     ]
     lines += [f"{'ok' if ok else 'WRONG':7} {what}" for what, ok in found["findings"].items()]

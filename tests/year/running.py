@@ -17,7 +17,7 @@ import os
 import random
 import subprocess
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,7 @@ class Course:
         seed: of the order of loans.
         kill_follower_on, kill_dispatcher_on: days, from 0; none if negative.
         within: dollars; as `--within` of `plan publish` and `plan follow`.
+        booked_only: as `--booked-only`.
     """
 
     weeks: int = 52
@@ -61,6 +62,7 @@ class Course:
     kill_follower_on: int = -1
     kill_dispatcher_on: int = -1
     within: int = 0
+    booked_only: bool = False
 
 
 class Year:
@@ -81,7 +83,9 @@ class Year:
         self.batches = 0
         self.seconds = 0.0
         self._plan_file = plan_file
-        self._options = ("--within", str(course.within))
+        self._options = ["--within", str(course.within)]
+        self._options += ["--booked-only"] if course.booked_only else []
+        self._booked: Counter[str] = Counter()
         self._say = say
         self._amount = {loan.loan_id: loan.amount for loan in loans}
         self._targets = {b.branch_id: int(b.assigned_value) for b in self.plan.branches}
@@ -148,7 +152,7 @@ class Year:
         )
 
     def _missing(self) -> dict[str, int]:
-        got = self.tail.dollars()
+        got = self._booked if self.course.booked_only else self.tail.dollars()
         missing = {name: at - got.get(name, 0) for name, at in self._targets.items()}
         least = max(1, self.course.within)
         return {name: value if value >= least else 0 for name, value in missing.items()}
@@ -157,7 +161,7 @@ class Year:
         return not self._unfollowed()
 
     def _unfollowed(self) -> list[object]:
-        """Branches whose weight is not what is missing, in dollars; who misses nothing is paused."""
+        """Branches whose weight isn't what is missing, in dollars; who misses nothing is paused."""
         return [
             (branch_id, missing, self.tail.weights.get(branch_id))
             for branch_id, missing in self._missing().items()
@@ -178,6 +182,7 @@ class Year:
         ):
             _, branch_id, banker_id, loan_id = self._waiting_for_booking.popleft()
             outcomes.append(_closed(branch_id, banker_id, loan_id))
+            self._booked[branch_id] += self._amount[loan_id]
         self._closed += len(outcomes)
         self.installation.publish(outcomes)
 
