@@ -33,12 +33,14 @@ def written(plan: PlanDocument, path: Path) -> Path:
     return path
 
 
-def partidor(installation: Installation, *arguments: object, fails: bool = False) -> str:
+def partidor(
+    installation: Installation, *arguments: object, fails: bool = False, **settings: object
+) -> str:
     """A command, as an operator of this installation calls it; what it prints, or complains of."""
     done = subprocess.run(
         [*PARTIDOR, *map(str, arguments)],
         capture_output=True, timeout=PATIENCE_S, check=False,
-        env={**os.environ, "PYTHONPATH": CODE, **installation.environment()},
+        env={**os.environ, "PYTHONPATH": CODE, **installation.environment(**settings)},
     )  # fmt: skip
     assert (done.returncode != 0) == fails, done.stderr.decode()
     return (done.stderr if fails else done.stdout).decode()
@@ -108,7 +110,7 @@ def test_a_plan_is_published_once_and_then_only_what_differs(
     assert said["published"] == 1
     dispatcher.kill()
     installation.flush_redis()
-    refused = partidor(installation, "plan", "publish", second, fails=True)
+    refused = partidor(installation, "plan", "publish", second, fails=True, call_timeout_ms=2_000)
     assert "Redis doesn't hold what the dispatchers decided" in refused
     installation.started(**AT_ONCE)
     installation.wait_until_processed()
@@ -125,8 +127,6 @@ def test_what_an_interrupted_publishing_sent_is_not_sent_again(
     plan = written(
         small_plan(("B1", {"K1": 2e6, "K2": 1e6}), ("B2", {"K3": 4e6})), tmp_path / "plan.json"
     )
-    from decimal import Decimal  # noqa: F401  # weights are decimals
-
     whole = _events_of(installation, plan)
     installation.started()
     for cut in (3, 8):
@@ -174,17 +174,18 @@ def test_followers_go_on_where_they_stopped_and_leave_supervisors_alone(
     other = {"B1": "B2", "B2": "B1"}[first]
     wait_for(installation, {first: ("0.4", False), other: ("1", False), "B3": ("1", True)})
     follower.kill()
-    leads = [_loan("L2", 1_000_000), _loan("L3", 400_000)]
-    installation.process([events.lead_batch("b2", leads, "loans")])
-    installation.wait_until_assigned(3)
+    installation.process([events.lead_batch("b2", [_loan("L2", 1_000_000)], "loans")])
+    installation.wait_until_assigned(2)
     follower = following(installation, plan, *options)
+    wait_for(installation, {first: ("0.4", False), other: ("0", True), "B3": ("1", True)})
+    installation.process([events.lead_batch("b3", [_loan("L3", 400_000)], "loans")])
     wait_for(installation, {first: ("0", True), other: ("0", True), "B3": ("1", True)})
-    installation.process([events.lead_batch("b3", [_loan("L4", 5)], "loans")])
+    installation.process([events.lead_batch("b4", [_loan("L4", 5_000)], "loans")])
     (parked,) = installation.decisions("loans", "batch_parked")
     assert parked["groups"][0]["parked_because"] == "nobody_active"
     taken = {each["lead_id"]: each for each in _taken(installation)}
     installation.process([_closed(taken["L1"], "declined"), _closed(taken["L2"], "settled")])
-    wait_for(installation, {first: ("0.599995", False), other: ("0", True), "B3": ("1", True)})
+    wait_for(installation, {first: ("0.595", False), other: ("0", True), "B3": ("1", True)})
     # What waited came to whoever had room again.
     assert {each["lead_id"] for each in _taken(installation)} == {"L1", "L2", "L3", "L4"}
     assert follower.stop() == 0
@@ -195,10 +196,11 @@ def test_followers_go_on_where_they_stopped_and_leave_supervisors_alone(
     booked = tmp_path / "booked.csv"
     booked.write_text(f"branch_id,booked\n{first},999999\n{other},0\n")
     said = published(installation, plan, "--booked", booked, "--dry-run")
-    assert {
-        (each["assignee_id"], each["what"], each["to"] if "to" in each else each["after"])
-        for each in said["differences"]
-    } == {(first, "weight", "0.000001"), (other, "weight", "1"), (other, "presence", "active")}
+    assert {(each["assignee_id"], each["what"], each["after"]) for each in said["differences"]} == {
+        (first, "weight", "0.000001"),
+        (other, "weight", "1"),
+        (other, "presence", "active"),
+    }
     oracle.check(installation)
 
 
@@ -244,7 +246,7 @@ def test_a_small_year_ends_as_planned(installation: Installation, tmp_path: Path
     year_loans = loans(400)
     plan = full_plan(BRANCHES, BANKERS, year_loans)
     course = Course(
-        weeks=6, part=0.1, close_days=5, kill_follower_on=10, kill_dispatcher_on=15
+        weeks=6, part=0.015, close_days=5, kill_follower_on=10, kill_dispatcher_on=15
     )  # fmt: skip
     for slot in ("0", "1"):
         installation.start(slot, **QUICK)
@@ -259,7 +261,7 @@ def test_a_small_year_ends_as_planned(installation: Installation, tmp_path: Path
     largest = max(loan.amount for loan in year_loans)
     assert found["parked"]["value"] > largest
     assert set(found["parked"]["because"]) <= {"nobody_active", "limit_reached"}
-    assert found["past_target"] <= 2
+    assert found["past_target"] <= 4, found
     assert -largest < found["branches"]["lowest_dollars"]
     assert found["branches"]["highest_dollars"] < 2 * largest
     assert 0.4 < found["investment_share"]["most"] <= 0.5

@@ -214,8 +214,8 @@ def table(found: Mapping[str, Any]) -> str:
         f"loans given to branches that were at their target: {found['past_target']:,}",
         f"waited meanwhile: {found['waited_meanwhile']}; released again: {found['released']:,}",
         (
-            f"{found['batches']:,} batches, {found['roster_changes']:,} changes of the hub's roster,"
-            f" {found['booked_loans']:,} loans booked, {found['seconds']:,} s"
+            f"{found['batches']:,} batches, {found['roster_changes']:,} changes of its roster, "
+            f"{found['booked_loans']:,} loans booked, {found['seconds']:,} s"
         ),
         "",
     ]
