@@ -72,6 +72,9 @@ def report(year: Year) -> dict[str, Any]:
         ),
         "investment_share": _investment_share(year, loans),
         "past_target": _past_target(year, loans),
+        "spread": [
+            {"week": week, "slowest": low, "quickest": high} for week, low, high in year.spread
+        ],
         "batches": year.batches,
         "roster_changes": year.tail.renewals,
         "booked_loans": year.tail.closed,
@@ -210,6 +213,11 @@ def table(found: Mapping[str, Any]) -> str:
         (
             f"investment, part of a branch: {share['least']:.4f} to {share['most']:.4f},"
             f" median {share['median']:.4f}"
+        ),
+        "slowest and quickest branch, of its target: "
+        + ", ".join(
+            f"week {each['week']} {each['slowest']:.1%} to {each['quickest']:.1%}"
+            for each in found["spread"]
         ),
         f"loans given to branches that were at their target: {found['past_target']:,}",
         f"waited meanwhile: {found['waited_meanwhile']}; released again: {found['released']:,}",

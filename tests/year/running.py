@@ -35,6 +35,7 @@ from .tail import Tail
 
 HUB = "loans"
 DAYS_OF_A_WEEK = 5
+QUARTER_WEEKS = 13
 PATIENCE_S = 120.0
 DISPATCHER_S = 60.0
 QUICK = {"transaction_max_ms": 10}
@@ -82,6 +83,7 @@ class Year:
         self.loans = list(loans)
         self.batches = 0
         self.seconds = 0.0
+        self.spread: list[tuple[int, float, float]] = []
         self._plan_file = plan_file
         self._options = ["--within", str(course.within)]
         self._options += ["--booked-only"] if course.booked_only else []
@@ -188,6 +190,8 @@ class Year:
 
     def _week(self, week: int, seconds: float) -> None:
         missing = self._missing()
+        if not week % QUARTER_WEEKS:
+            self._quarter(week)
         at_target = sum(not each for each in missing.values())
         got = sum(self.tail.dollars().values())
         self._say(
@@ -196,6 +200,12 @@ class Year:
             f" at their target, {self.batches:,} batches, {self.tail.renewals:,} changes of the"
             f" roster, {seconds:.0f} s"
         )
+
+    def _quarter(self, week: int) -> None:
+        """How far the slowest and the quickest branch are."""
+        got = self.tail.dollars()
+        parts = [got.get(name, 0) / target for name, target in self._targets.items() if target]
+        self.spread.append((week, min(parts), max(parts)))
 
     def _until(self, done: Callable[[], bool], what: Callable[[], str] | str) -> None:
         def read_and_look() -> bool:
