@@ -14,11 +14,12 @@ from typing import Final
 
 import numpy as np
 
-from dispatcher.planning.highs import INFINITY
+from dispatcher.planning.effort import Limits
+from dispatcher.planning.highs import INFINITY, LinearModel
 from dispatcher.planning.limits import Limit, keep_limits
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Conflict, Status
-from dispatcher.planning.search import LOAN_COLUMNS_SMALL, Limits, Question, search
+from dispatcher.planning.search import LOAN_COLUMNS_SMALL, Question, search
 from dispatcher.planning.variables import (
     LoanGroups,
     Variables,
@@ -69,8 +70,8 @@ def _between(network: Network, time_limit_s: float) -> tuple[float | None, float
     bound = _rounded(min(1.0, max(0.0, answer.bound)))
     left_s = time_limit_s - answer.seconds
     reached: float | None = None
-    tried = bound
-    while left_s > 0 and bound - (reached or 0.0) > SHARE_STEP:
+    tried = high = bound
+    while left_s > 0 and high - (reached or 0.0) > SHARE_STEP:
         limits = Limits(min(left_s, time_limit_s / 8))
         before_s = limits.time_limit_s
         question = Question(maximise=False, value_weight=0.0, banker_weight=network.cost)
@@ -79,11 +80,10 @@ def _between(network: Network, time_limit_s: float) -> tuple[float | None, float
         if found.allocation is not None:
             value = found.allocation.value_of_branch(network)
             reached = max(reached or 0.0, float((value / network.branch_capacity).min()))
-        elif found.status is Status.INFEASIBLE:
-            bound = tried
         else:
-            break
-        tried = ((reached or 0.0) + bound) / 2
+            high = tried
+            bound = tried if found.status is Status.INFEASIBLE else bound
+        tried = ((reached or 0.0) + high) / 2
     return reached, max(bound, reached or 0.0)
 
 
@@ -143,9 +143,10 @@ class _Question:
 
 
 def _variables(network: Network, *, by_loan: bool, maximise: bool, whole: bool = True) -> Variables:
+    model = LinearModel(maximise=maximise)
     if by_loan:
-        return loan_variables(network, loan_groups(network), maximise=maximise, whole=whole)
-    return flow_variables(network, maximise=maximise)
+        return loan_variables(network, loan_groups(network), model, whole=whole)
+    return flow_variables(network, model)
 
 
 def _irreducible(impossible: Callable[[list[int]], bool], every: list[int]) -> list[int]:

@@ -43,6 +43,8 @@ class Answer:
         objective: of `values`; None where nothing was found.
         bound: nothing better is possible; -inf or inf where nothing is proven.
         values: (columns,) or None.
+        reduced_costs: (columns,) of a linear model: what one more of a column would add to the
+            objective; empty with integers.
         seconds: that HiGHS took.
     """
 
@@ -51,6 +53,7 @@ class Answer:
     objective: float | None
     bound: float
     values: Floats | None
+    reduced_costs: Floats
     seconds: float
 
 
@@ -72,9 +75,9 @@ class LinearModel:
         self.columns = 0
         self.rows = 0
 
-    def binaries(self, *shape: int) -> Indices:
-        """Variables that are 0 or 1."""
-        return self._add(shape, 0.0, 1.0, integer=True)
+    def binaries(self, *shape: int, upper: ArrayLike = 1.0) -> Indices:
+        """Variables that are 0 or 1; only 0 where `upper` says so."""
+        return self._add(shape, 0.0, upper, integer=True)
 
     def integers(self, *shape: int, upper: ArrayLike = INFINITY) -> Indices:
         """Whole variables from 0 on."""
@@ -244,5 +247,6 @@ def _answer(solver: Any, *, maximise: bool, integers: bool) -> Answer:
         objective=objective,
         bound=bound,
         values=np.asarray(solution.col_value) if found else None,
+        reduced_costs=np.zeros(0) if integers or not optimal else np.asarray(solution.col_dual),
         seconds=float(solver.getRunTime()),
     )

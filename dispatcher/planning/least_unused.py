@@ -9,10 +9,11 @@ one who isn't may earn the same.
 
 import numpy as np
 
+from dispatcher.planning.effort import GAP, Limits
 from dispatcher.planning.highs import INFINITY, Progress
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Plan
-from dispatcher.planning.search import GAP, Limits, Question, search
+from dispatcher.planning.search import Question, search
 
 
 def least_unused(

@@ -9,17 +9,12 @@ is what the source document's first question compares targets by, and the cost l
 
 from dataclasses import replace
 
+from dispatcher.planning.effort import GAP, Limits
 from dispatcher.planning.highs import INFINITY, Progress
 from dispatcher.planning.least_unused import unused_question
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Plan, Status
-from dispatcher.planning.search import (
-    GAP,
-    LOAN_COLUMNS_SMALL,
-    Limits,
-    Question,
-    search,
-)
+from dispatcher.planning.search import LOAN_COLUMNS_SMALL, Question, search
 from dispatcher.planning.variables import loan_columns, loan_groups
 
 

@@ -8,11 +8,12 @@ depend on anything else that is decided (proof in `rates`): it is found first, a
 linear.
 """
 
+from dispatcher.planning.effort import GAP, Limits
 from dispatcher.planning.highs import INFINITY, Progress
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Plan
 from dispatcher.planning.rates import LINEAR, AnyCurve, chosen_rate
-from dispatcher.planning.search import GAP, Limits, Question, search
+from dispatcher.planning.search import Question, search
 
 
 def greatest_profit(

@@ -7,11 +7,12 @@ The rate separates as in model 2, with the same result. The ratio is dealt with 
 method (`search`): a few linear problems instead of one that isn't.
 """
 
+from dispatcher.planning.effort import GAP, Limits
 from dispatcher.planning.highs import INFINITY, Progress
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Plan
 from dispatcher.planning.rates import LINEAR, AnyCurve, chosen_rate
-from dispatcher.planning.search import GAP, Limits, Question, search
+from dispatcher.planning.search import Question, search
 
 
 def profit_per_banker(

@@ -20,11 +20,13 @@ from typing import Final
 
 import numpy as np
 
+from dispatcher.planning.effort import EXACT, Limits
 from dispatcher.planning.filling import fill
-from dispatcher.planning.highs import INFINITY, Answer, Progress
+from dispatcher.planning.highs import INFINITY, Answer, LinearModel
 from dispatcher.planning.limits import keep_limits
-from dispatcher.planning.network import Floats, Indices, Network
+from dispatcher.planning.network import Bools, Floats, Indices, Network
 from dispatcher.planning.plan import NOBODY, Allocation, Status, gap_between
+from dispatcher.planning.pricing import PRICED_FROM, solve_priced
 from dispatcher.planning.variables import (
     LoanGroups,
     Variables,
@@ -34,15 +36,12 @@ from dispatcher.planning.variables import (
     loan_variables,
 )
 
-GAP: Final = 1e-7
-"""Relative distance to the bound at which a plan is called optimal, unless another is asked for."""
 LOAN_COLUMNS_SMALL: Final = 3_000
 """Up to so many columns every loan is decided by HiGHS from the start."""
 LOAN_COLUMNS_MAX: Final = 400_000
 """Beyond so many it is not tried."""
 RATIO_STEPS_MAX: Final = 30
 """Steps to the best ratio. They converge faster than quadratically: seven were the most seen."""
-_EXACT: Final = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,20 +88,7 @@ class Found:
     bound: float | None = None
 
 
-@dataclass
-class Limits:
-    """What a search may take: seconds in HiGHS, and the gap at which it ends."""
-
-    time_limit_s: float = INFINITY
-    gap: float = GAP
-    progress: Progress | None = None
-
-    def spent(self, answer: Answer) -> None:
-        """Count what HiGHS took."""
-        self.time_limit_s = max(0.0, self.time_limit_s - answer.seconds)
-
-
-_Level = Callable[[bool], Variables]
+_Level = Callable[[bool, Bools | None], Variables]
 
 
 def search(network: Network, target: float, question: Question, limits: Limits) -> Found:
@@ -132,8 +118,8 @@ def within_limits(network: Network, allocation: Allocation, target: float) -> bo
 
 
 def _with_flows(network: Network, target: float, question: Question, limits: Limits) -> Found:
-    def level(maximise: bool) -> Variables:
-        return flow_variables(network, maximise=maximise)
+    def level(maximise: bool, allowed: Bools | None) -> Variables:
+        return flow_variables(network, LinearModel(maximise=maximise), allowed)
 
     v, answer = _solve(level, network, target, question, limits, None)
     if answer.infeasible:
@@ -155,8 +141,9 @@ def _with_loans(
     groups: LoanGroups,
     before: Found,
 ) -> Found:
-    def level(maximise: bool) -> Variables:
-        return loan_variables(network, groups, maximise=maximise)
+    def level(maximise: bool, allowed: Bools | None) -> Variables:
+        assert allowed is None
+        return loan_variables(network, groups, LinearModel(maximise=maximise))
 
     v, answer = _solve(level, network, target, question, limits, before.allocation)
     if answer.infeasible and before.allocation is None:
@@ -166,7 +153,7 @@ def _with_loans(
     bound = (min if question.maximise else max)(bounds) if bounds else None
     allocation = before.allocation
     if answer.values is not None:
-        exact = _allocation(v, answer, groups)
+        exact = allocation_of(v, answer, groups)
         if within_limits(network, exact, target) and (
             allocation is None
             or question.better(question.score(network, exact), question.score(network, allocation))
@@ -187,7 +174,7 @@ def _found(
     objective = question.score(network, allocation)
     if bound is not None and (
         question.better(objective, bound)
-        or abs(objective - bound) <= _EXACT * max(1.0, abs(objective))
+        or abs(objective - bound) <= EXACT * max(1.0, abs(objective))
     ):
         bound = objective  # they differ in the last digits, by rounding
     gap = gap_between(objective, bound)
@@ -215,7 +202,24 @@ def _solve_plain(
     limits: Limits,
     start: Allocation | None,
 ) -> tuple[Variables, Answer]:
-    v = level(question.maximise)
+    def stated(allowed: Bools | None) -> Variables:
+        return _stated(level(question.maximise, allowed), target, question)
+
+    v = stated(None)
+    if v.groups is None and v.at_work.size > PRICED_FROM:
+        return solve_priced(v, stated, question.maximise, limits)
+    answer = v.model.solve(
+        time_limit_s=limits.time_limit_s,
+        relative_gap=EXACT,
+        start=None if start is None else _start(v, start),
+        progress=limits.progress,
+    )
+    limits.spent(answer)
+    return v, answer
+
+
+def _stated(v: Variables, target: float, question: Question) -> Variables:
+    """The limits and the question, added to a model."""
     keep_limits(v, target)
     if question.per_banker:
         v.model.constrain("somebody works", (1, v.at_work.ravel()), at_least=1)
@@ -226,14 +230,7 @@ def _solve_plain(
     v.model.objective(
         (question.value_weight * v.scale, v.value), (question.banker_weight, v.at_work)
     )
-    answer = v.model.solve(
-        time_limit_s=limits.time_limit_s,
-        relative_gap=_EXACT,
-        start=None if start is None else _start(v, start),
-        progress=limits.progress,
-    )
-    limits.spent(answer)
-    return v, answer
+    return v
 
 
 def _solve_ratio(
@@ -262,7 +259,7 @@ def _solve_ratio(
         best = v, replace(answer, objective=ratio, bound=max(bound, ratio))
         if limits.progress is not None:
             limits.progress(ratio, bound)
-        if answer.optimal and abs(gained) <= _EXACT * max(1.0, abs(ratio)):
+        if answer.optimal and abs(gained) <= EXACT * max(1.0, abs(ratio)):
             break
     assert best is not None
     return best
@@ -280,7 +277,7 @@ def branch_of_banker(v: Variables, answer: Answer) -> Indices:
     return np.where(at_work.any(axis=1), at_work.argmax(axis=1), NOBODY)
 
 
-def _allocation(v: Variables, answer: Answer, groups: LoanGroups) -> Allocation:
+def allocation_of(v: Variables, answer: Answer, groups: LoanGroups) -> Allocation:
     """Counts of loans become loans: of a group, the first ones to the first banker, and so on."""
     assert answer.values is not None
     banker_of_loan = np.full(len(v.network.loan_ids), NOBODY, dtype=np.int64)

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from dispatcher.planning.highs import LinearModel
-from dispatcher.planning.network import Floats, Indices, Network
+from dispatcher.planning.network import Bools, Floats, Indices, Network
 
 _NONE: Final = np.zeros((0, 0), dtype=np.int64)
 
@@ -85,9 +85,12 @@ def scale_of(network: Network) -> float:
     return float(10.0 ** math.floor(math.log10(float(network.branch_capacity.mean())) - 2))
 
 
-def flow_variables(network: Network, *, maximise: bool) -> Variables:
-    """A model without constraints, at the level of flows."""
-    model = LinearModel(maximise=maximise)
+def flow_variables(network: Network, model: LinearModel, allowed: Bools | None = None) -> Variables:
+    """Variables at the level of flows, added to a model.
+
+    Args:
+        allowed: (P, B) who may work where; None for everybody everywhere.
+    """
     bankers, branches = network.cost.shape
     scale = scale_of(network)
     return Variables(
@@ -96,7 +99,7 @@ def flow_variables(network: Network, *, maximise: bool) -> Variables:
         scale=scale,
         capacity=network.branch_capacity / scale,
         banker_capacity=network.banker_capacity / scale,
-        at_work=model.binaries(bankers, branches),
+        at_work=model.binaries(bankers, branches, upper=1.0 if allowed is None else allowed),
         owner=model.continuous(branches, 1),
         investment=model.continuous(branches, 1),
         count=_NONE,
@@ -105,14 +108,13 @@ def flow_variables(network: Network, *, maximise: bool) -> Variables:
 
 
 def loan_variables(
-    network: Network, groups: LoanGroups, *, maximise: bool, whole: bool = True
+    network: Network, groups: LoanGroups, model: LinearModel, *, whole: bool = True
 ) -> Variables:
-    """A model without constraints, at the level of loans.
+    """Variables at the level of loans, added to a model.
 
     Args:
         whole: false where loans may be divided.
     """
-    model = LinearModel(maximise=maximise)
     bankers, branches = network.cost.shape
     scale = scale_of(network)
     counts = model.integers if whole else model.continuous

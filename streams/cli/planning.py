@@ -2,7 +2,7 @@
 
 import typer
 
-from streams.cli import plan_generate
+from streams.cli import plan_check, plan_generate, plan_periods, plan_solve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -10,4 +10,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command("solve")(plan_solve.solve)
+app.command("check")(plan_check.check)
+app.command("compare")(plan_solve.compare)
+app.command("periods")(plan_periods.periods)
 app.command("generate")(plan_generate.generate)
