@@ -18,6 +18,7 @@ from streams.planning.figures.style import (
     YELLOW,
     Money,
     Picture,
+    counted,
     letters_on,
     light_grid,
     money_of,
@@ -93,6 +94,7 @@ def _bars(axes: "Axes", ids: tuple[str, ...], values: Any, money: Money, colour:
     axes.bar_label(bars, [money.text(value) for value in values], padding=2, fontsize=9)
     axes.set_xticks(range(len(ids)), list(ids))
     axes.set_ylabel(f"capacity, {money.unit}")
+    counted(axes)
     axes.margins(y=0.12)
 
 
@@ -146,17 +148,19 @@ def _distributions(panels: Any, data: NetworkData) -> None:
     axes.hist(nearest, BINS, color=YELLOW, edgecolor=BLACK, linewidth=0.6)
     axes.set_xlabel(f"distance to the nearest branch, {data.distance_unit}")
     axes.set_ylabel("bankers, count")
+    counted(axes)
     axes.set_title("How near a branch is")
     light_grid(axes)
 
 
 def _histogram(
-    axes: "Axes", values: Any, money_unit: str, what: str, counted: str, **look: Any
+    axes: "Axes", values: Any, money_unit: str, what: str, things: str, **look: Any
 ) -> None:
     money = money_of(money_unit, float(values.max()))
     axes.hist(values / money.scale, BINS, edgecolor=BLACK, linewidth=0.6, **look)
     axes.set_xlabel(f"{what}, {money.unit}")
-    axes.set_ylabel(f"{counted}, count")
+    axes.set_ylabel(f"{things}, count")
+    counted(axes)
     light_grid(axes)
 
 
@@ -196,6 +200,7 @@ def _amounts(axes: "Axes", data: NetworkData) -> None:
     above = int((amounts > most).sum())
     axes.set_xlabel(f"amount, {money.unit} ({above:,} above {most:,.2f} not shown)")
     axes.set_ylabel("loans, count")
+    counted(axes)
     axes.set_title(f"{len(amounts):,} loans")
     axes.legend(frameon=False)
     light_grid(axes)
