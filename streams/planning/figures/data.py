@@ -123,9 +123,9 @@ def _distances(axes: "Axes", data: NetworkData) -> None:
     """A table in colours."""
     network = data.network
     drawn = axes.imshow(data.distance, cmap="cividis_r", aspect="auto")
+    shades = (255 * drawn.to_rgba(data.distance)).round().astype(int)
     for (row, column), value in np.ndenumerate(data.distance):
-        red, green, blue, _ = drawn.cmap(drawn.norm(value))
-        colour = "#" + "".join(f"{round(part * 255):02X}" for part in (red, green, blue))
+        colour = "#{:02X}{:02X}{:02X}".format(*shades[row, column])
         text = f"{value:.3g}"
         axes.text(column, row, text, ha="center", va="center", color=letters_on(colour))
     axes.set_xticks(range(len(network.branch_ids)), list(network.branch_ids))

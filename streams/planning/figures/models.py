@@ -90,12 +90,14 @@ def models_picture(plans: Sequence[PlanDocument]) -> Picture:
     """A table for each plan: bankers with what they use, where they are few; and its figures."""
     detailed = max(plan.bankers_assigned or 0 for plan in plans) <= BANKERS_SHOWN_MAX
     rows = [_table_rows(plan, detailed=detailed) for plan in plans]
-    height = 0.8 + 0.27 * max(len(each) for each in rows)
-    figure = new_figure(4.6 * len(plans), height)
+    lines = max(len(each) for each in rows) + detailed
+    figure = new_figure(4.6 * len(plans), 0.8 + 0.27 * lines)
     panels = figure.subplots(1, len(plans), squeeze=False)[0]
     for axes, plan, cells in zip(panels, plans, rows, strict=True):
         axes.set_axis_off()
         axes.set_title(TITLES[plan.model], fontweight="bold")
+        axes.set_xlim(0, 5)
+        axes.set_ylim(lines, 0)
         _draw_table(axes, cells, len(plan.bankers) if detailed else 0)
     target = per_cent(plans[0].target)
     alt = f"Tables of plans at a target of {target}. " + " ".join(
@@ -109,7 +111,7 @@ def models_picture(plans: Sequence[PlanDocument]) -> Picture:
 
 def _table_rows(plan: PlanDocument, *, detailed: bool) -> list[tuple[str, ...]]:
     """Five columns; the figures below have a name over four of them."""
-    summary = [(name, "", "", "", value) for name, value in figures_of(plan)]
+    summary: list[tuple[str, ...]] = [(name, "", "", "", value) for name, value in figures_of(plan)]
     if not detailed:
         return summary
     largest = max((each.capacity for each in plan.bankers), default=0.0)
@@ -126,9 +128,6 @@ def _banker_row(each: Any, money: Money) -> tuple[str, ...]:
 def _draw_table(axes: "Axes", rows: Sequence[tuple[str, ...]], bankers: int) -> None:
     """Lines between rows; numbers on the right."""
     has_header = bool(bankers)
-    lines = len(rows) + has_header
-    axes.set_xlim(0, 5)
-    axes.set_ylim(lines, 0)
     line = 0.0
     for number, cells in enumerate(rows):
         height = 2.0 if has_header and number == 0 else 1.0
@@ -202,7 +201,14 @@ def _draw_curve(axes: "Axes", curve: AnyCurve, plans: Sequence[PlanDocument], mo
     rates = np.linspace(0, RATE_MAX, 241)
     colour, style = _LOOKS[curve.name]
     line = profits(curve, plans, rates) / money.scale
-    axes.plot(rates, line, style, color=colour, linewidth=1.6, label=f"R(r) {curve.name}")
+    axes.plot(
+        rates,
+        line,
+        style,
+        color=colour,
+        linewidth=1.6,
+        label=f"best of the plans given, R(r) {curve.name}",
+    )
     best = curve.best_rate()
     top = float(profits(curve, plans, np.array([best]))[0]) / money.scale
     axes.plot([best], [top], "*", color=VERMILION, markersize=14, markeredgecolor=BLACK, zorder=5)

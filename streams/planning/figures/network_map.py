@@ -123,8 +123,8 @@ def _branches(axes: "Axes", plan: PlanDocument, data: NetworkData, places: Float
     largest = max(float(values.max(initial=0)), 1e-9)
     money = money_of(data.network.money, largest)
     axes.scatter(
-        *places.T, s=8 + _LARGEST_MARK_POINTS2 * values / largest, marker="s", facecolor=SKY,
-        edgecolor=BLUE, linewidth=0.8, alpha=0.9, zorder=4,
+        places[:, 0], places[:, 1], 8 + _LARGEST_MARK_POINTS2 * values / largest, marker="s",
+        facecolor=SKY, edgecolor=BLUE, linewidth=0.8, alpha=0.9, zorder=4,
         label=f"branch (largest: {money.text(largest)} {money.unit} of loans)",
     )  # fmt: skip
     if len(places) <= NAMES_MAX:
@@ -150,11 +150,12 @@ def _bounds(data: NetworkData) -> tuple[Floats, Floats]:
 
 
 def _densest(places: Floats) -> Floats:
-    """The branch with most others within the second panel's reach."""
+    """The middle of the branches around the one with most others within reach."""
     apart_km = np.abs(places[:, None, :] - places[None, :, :]) * KM_PER_DEGREE
-    apart_km[..., 1] *= np.cos(np.radians(places[:, 0]))[:, None]
-    within = (apart_km <= ZOOM_HALF_KM).all(axis=2)
-    centre: Floats = places[within[int(within.sum(axis=1).argmax())]].mean(axis=0)
+    east_km = apart_km[..., 1] * np.cos(np.radians(places[:, 0]))[:, None]
+    within = np.maximum(apart_km[..., 0], east_km) <= ZOOM_HALF_KM
+    most = int(within.sum(axis=1).argmax())
+    centre: Floats = places[within[most]].mean(axis=0)
     return centre
 
 

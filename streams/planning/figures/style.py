@@ -38,8 +38,13 @@ PALETTE: Final = (SKY, ORANGE, GREEN, YELLOW, BLUE, VERMILION, PURPLE)
 """For things that are told apart, in this order."""
 ALLOWED: Final = frozenset({*PALETTE, *GREYS, BLACK, WHITE})
 
-OWNER_OCCUPIED: Final = {"facecolor": SKY, "edgecolor": BLACK, "linewidth": 0.6}
-INVESTMENT: Final = {"facecolor": ORANGE, "edgecolor": BLACK, "linewidth": 0.6, "hatch": "//"}
+OWNER_OCCUPIED: Final[dict[str, Any]] = {"facecolor": SKY, "edgecolor": BLACK, "linewidth": 0.6}
+INVESTMENT: Final[dict[str, Any]] = {
+    "facecolor": ORANGE,
+    "edgecolor": BLACK,
+    "linewidth": 0.6,
+    "hatch": "//",
+}
 
 MILLION: Final = 1e6
 DOTS_PER_INCH: Final = 130
@@ -129,10 +134,10 @@ def styled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]
 def new_figure(width_inches: float, height_inches: float) -> "Figure":
     """An empty figure that no other part of the process knows of."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[union-attr]
-    return figure
+    padded = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    return Figure(figsize=(width_inches, height_inches), layout=padded)
 
 
 @styled

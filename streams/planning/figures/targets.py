@@ -210,7 +210,7 @@ def unused_picture(plans: Sequence[PlanDocument]) -> Picture:
     light_grid(axes)
     alt = (
         f"Unused capacity of the bankers at work against the target, model {model}: from"
-        f" {money.text(float(least.min(initial=0)))} to {money.text(float(most.max(initial=0)))}"
+        f" {money.text(float(least.min()))} to {money.text(float(most.max()))}"
         f" {money.unit}; least at {', '.join(best)}."
     )
     name = f"figure-5-unused-{model}"
