@@ -9,7 +9,7 @@ the same bytes.
 import base64
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -35,22 +35,17 @@ STATUSES: Final = {
     "infeasible": "proven that no plan keeps all limits.",
     "time_limit": "neither a plan nor a proof that there is none when the time ended.",
 }
-OBJECTIVES: Final = {
-    "m1": "cost",
-    "m2": "profit",
-    "m3": "profit per banker",
-    "least-unused": "unused capacity",
-}
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A table of texts. `numbers` are the columns that stand on the right."""
+    """A table of texts. `numbers` are the columns on the right, `words` those that want room."""
 
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    numbers: frozenset[int] = field(default_factory=frozenset)
+    numbers: frozenset[int]
+    words: frozenset[int] = frozenset()
 
 
 def report(plans: Sequence[PlanDocument], data: NetworkData, pictures: Sequence[Picture]) -> str:
@@ -99,24 +94,23 @@ def _image(picture: Picture) -> dict[str, str]:
 def _found(plans: Sequence[PlanDocument]) -> Shown:
     """A row for each plan."""
     money = plans[0].money
+    decimals = 2 if money == "dollars" else 4
+    largest = _money(plans[0], [plan.unused_capacity or 0.0 for plan in plans])
     header = (
         "model", "target", "status", f"objective, {money}", f"bound, {money}", "gap, %",
-        "solved in, s", "rate, %", "bankers at work", f"unused capacity, {money}",
+        "solved in, s", "rate, %", "bankers at work", f"unused capacity, {largest.unit}",
     )  # fmt: skip
     rows = [
         (
             TITLES[plan.model], per_cent(plan.target), plan.status.replace("_", " "),
-            _number(plan.objective, 4), _number(plan.bound, 4),
+            _number(plan.objective, decimals), _number(plan.bound, decimals),
             _number(None if plan.gap is None else plan.gap * 100, 4), _number(plan.seconds, 2),
             _NOTHING if plan.rate is None else f"{plan.rate:g}", _number(plan.bankers_assigned, 0),
-            _number(plan.unused_capacity, 0),
+            _NOTHING if plan.unused_capacity is None else largest.text(plan.unused_capacity),
         )
         for plan in plans
     ]  # fmt: skip
-    objectives = sorted({plan.model for plan in plans})
-    told = "; ".join(f"of {TITLES[model]}, {OBJECTIVES[model]}" for model in objectives)
-    caption = f"All plans. The objective is, {told}."
-    return Shown(caption, header, rows, frozenset({1, *range(3, 10)}))
+    return Shown("All plans", header, rows, frozenset({1, *range(3, 10)}), frozenset({0}))
 
 
 def _number(value: float | None, decimals: int) -> str:
@@ -171,7 +165,7 @@ def _branches(plan: PlanDocument, data: NetworkData) -> Shown:
         "branch", "where", "bankers", f"capacity, {money.unit}", f"target, {money.unit}",
         f"assigned, {money.unit}", "assigned of capacity, %", "investment of assigned, %",
     )  # fmt: skip
-    return Shown("Branches", header, rows, frozenset(range(2, 8)))
+    return Shown("Branches", header, rows, frozenset(range(2, 8)), frozenset({1}))
 
 
 def _bankers(plan: PlanDocument, data: NetworkData) -> Shown:
@@ -193,7 +187,7 @@ def _bankers(plan: PlanDocument, data: NetworkData) -> Shown:
         "salary, thousand dollars", f"cost, {network.money}", f"capacity, {money.unit}",
         f"assigned, {money.unit}", f"unused, {money.unit}",
     )  # fmt: skip
-    return Shown("Who works where", header, rows, frozenset(range(3, 9)))
+    return Shown("Who works where", header, rows, frozenset(range(3, 9)), frozenset({2}))
 
 
 def _loans(plan: PlanDocument, data: NetworkData) -> Shown:
@@ -256,16 +250,16 @@ def _assumed(plans: Sequence[PlanDocument], data: NetworkData) -> list[str]:
     }[data.distance_unit]
     told = [
         (
-            f"A banker at a branch costs {travel}, plus {PAY_PER_SALARY:g} times the yearly salary in"
-            f" {salary}. Costs are in {data.network.money}, like loans and capacities."
+            f"A banker at a branch costs {travel}, plus {PAY_PER_SALARY:g} times the yearly salary"
+            f" in {salary}. Costs are in {data.network.money}, like loans and capacities."
         ),
         (
             "A loan goes to at most one banker, and to the branch where that banker works; a banker"
             " works in at most one branch."
         ),
         (
-            "Neither bankers nor branches take more than their capacity; each branch meets the target,"
-            " a share of its capacity."
+            "Neither bankers nor branches take more than their capacity; each branch meets the"
+            " target, a share of its capacity."
         ),
         "Investment loans are at most half of the value of each branch's loans.",
         "Capacities, demand and salaries are those of a year.",

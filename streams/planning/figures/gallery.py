@@ -29,12 +29,14 @@ DETAILED_MAX: Final = 6
 def detailed(plans: Sequence[PlanDocument]) -> list[PlanDocument]:
     """The plans that a report tells in full.
 
-    All, if they are few; else of each model the one that leaves least capacity unused, of equals
-    the one with the smallest target.
+    All, if they are few; else those that stand side by side; else of each model the one that
+    leaves least capacity unused, of equals the one with the smallest target.
     """
     answered = with_answer(plans)
     if len(answered) <= DETAILED_MAX:
         return answered
+    if side_by_side := comparable(plans):
+        return side_by_side
     by_model = groupby(sorted(answered, key=lambda plan: plan.model), lambda plan: plan.model)
     return [least_unused_targets(list(own))[0] for _, own in by_model]
 

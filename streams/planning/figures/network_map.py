@@ -52,7 +52,7 @@ def map_picture(plan: PlanDocument, data: NetworkData) -> Picture:
     """Branches, sized by what they are assigned; bankers; a line from each to their branch."""
     assert data.branch_places is not None
     zoomed = len(data.network.branch_ids) >= ZOOM_BRANCHES_MIN
-    figure = new_figure(14 if zoomed else 8, 7.5)
+    figure = new_figure(12 if zoomed else 8, 6.8)
     panels = figure.subplots(1, 1 + zoomed, squeeze=False)[0]
     for axes in panels:
         _draw(axes, plan, data)

@@ -177,7 +177,5 @@ def assert_sound(case: Case, model: ModelName, plan: Plan, tmp_path: Path) -> No
     case.tiny.write(tmp_path)
     text = document_of(case.tiny.network(), plan, model, 0.0).model_dump_json()
     (reported,) = read_plans(text.encode())
-    breaches = [
-        each for rule in check(reported, read_tables(tmp_path)) for each in rule.breaches
-    ]
+    breaches = [each for rule in check(reported, read_tables(tmp_path)) for each in rule.breaches]
     assert not breaches, (model, case, breaches)
