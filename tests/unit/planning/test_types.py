@@ -11,19 +11,19 @@ from dispatcher.planning.types import banker_types
 from tests.support.networks import drawn
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("model", [least_cost, greatest_profit, profit_per_banker])
 def test_the_optimum_is_between_what_types_reach_and_what_they_prove(seed: int, model) -> None:
     """And a type for each banker loses nothing."""
-    network = drawn(seed, bankers=40, branches=12, loans=1_500)
+    network = drawn(seed, bankers=16, branches=4, loans=800)
     best = model(network, 0.2)
     sign = -1 if model is least_cost else 1
-    for count in (3, 10, 25):
+    for count in (3, 8):
         typed = model(network, 0.2, banker_types=count)
         assert typed.allocation is not None
         assert within_limits(network, typed.allocation, 0.2)
         assert sign * typed.objective <= sign * best.objective + 1e-6 <= sign * typed.bound + 2e-6
-    alone = model(network, 0.2, banker_types=40)
+    alone = model(network, 0.2, banker_types=16)
     assert alone.objective == pytest.approx(best.objective, rel=1e-7)
 
 
