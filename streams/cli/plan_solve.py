@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from streams.cli.output import JsonOption, Listing, note, print_json, print_listings
+from streams.cli.plan_options import Data
 from streams.failure import WrongUsage
 
 if TYPE_CHECKING:
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 ROWS_SHOWN_MAX: Final = 40
 """Bankers in a table; all of them are in --json and --csv."""
 
-Data = Annotated[
-    Path,
-    typer.Option(
-        "--data", metavar="DIR", exists=True, file_okay=False, help="Tables of the network."
-    ),
-]
 Target = Annotated[
     str,
     typer.Option(
@@ -90,9 +85,9 @@ def solve(
     of its bankers unused.
 
     Examples:
-      partidor plan solve --data network --model m1 --target 0.10
+      partidor plan solve --data nab-victoria --model m1 --target 0.10
       partidor plan solve --data network --model m2 --target 0.11 --out plan.json
-      partidor plan solve --data network --target 0.01:0.35:0.01
+      partidor plan solve --data dummy --target 0.01:0.35:0.01
       partidor plan solve --data network --model m3 --curve exponential --json
     """
     from streams.planning.solving import targets_of
@@ -130,7 +125,7 @@ def compare(
     same; and least cost.
 
     Examples:
-      partidor plan compare --data network
+      partidor plan compare --data dummy
       partidor plan compare --data network --target 0.2 --curve exponential
     """
     from streams.planning.solving import MODELS
