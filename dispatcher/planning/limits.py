@@ -63,7 +63,7 @@ def keep_limits(
         lifted: those that don't count. Whole loans are a matter of the variables.
     """
     if Limit.ONE_BRANCH not in lifted:
-        v.model.constrain(Limit.ONE_BRANCH.value, (1, v.at_work), at_most=1)
+        v.model.constrain(Limit.ONE_BRANCH.value, (1, v.at_work), at_most=v.crowd)
     capacity = v.banker_capacity
     if Limit.BANKER_CAPACITY in lifted:
         capacity = np.full_like(capacity, v.capacity.max())

@@ -68,6 +68,10 @@ def solve(
     time_limit: TimeLimit = 60.0,
     gap: Gap = 1e-7,
     cost_per_km: Km = None,
+    banker_types: Annotated[
+        int | None,
+        typer.Option(min=1, help="Put bankers into so many types: faster, with a larger gap."),
+    ] = None,
     out: Out = None,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A row for each loan of the plan.")] = False,
@@ -93,7 +97,7 @@ def solve(
     """
     from streams.planning.solving import targets_of
 
-    asked = _asked(model, curve, rate, time_limit, gap)
+    asked = _asked(model, curve, rate, time_limit, gap, banker_types)
     targets = targets_of(target)
     _check_output(as_json, as_csv, out, len(targets))
     network = _network(data, cost_per_km)
@@ -143,13 +147,20 @@ def compare(
             print_listings(_bankers_listing(plan))
 
 
-def _asked(model: str, curve: str, rate: float | None, time_limit: float, gap: float) -> "Asked":
+def _asked(
+    model: str,
+    curve: str,
+    rate: float | None,
+    time_limit: float,
+    gap: float,
+    banker_types: int | None = None,
+) -> "Asked":
     from streams.planning.solving import MODELS, Asked, curve_of
 
     known = {name: name for name in MODELS}
     if model not in known:
         raise WrongUsage(f"--model {model}: one of {', '.join(MODELS)}")
-    return Asked(known[model], curve_of(curve), rate, time_limit, gap)
+    return Asked(known[model], curve_of(curve), rate, time_limit, gap, banker_types)
 
 
 def _network(data: Path, cost_per_km: float | None) -> "NetworkData":
