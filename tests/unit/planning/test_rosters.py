@@ -187,12 +187,17 @@ def test_whatever_runs_becomes_the_plan_though_publishing_is_cut_off(seed: int) 
         before = {name: set(_names(state)) for name, state in replay.states.items()}
         while sent := flat(changes_for(plan, replay.states, got)):
             cut = rng.randrange(1, len(sent) + 1)
+            staffed = {name for name, state in replay.states.items() if _names(state)}
             for event in sent[:cut]:
                 (output,) = apply(replay, [event])
                 assert output["type"] == "roster_changed", output
                 assert_newcomers_are_safe(replay.states)
                 if event["channel"] == "loans":
                     assert_staffed(plan, replay.states)
+                # Bankers go only when no loan comes to them any more.
+                assert not [
+                    name for name in _led_to(replay) & staffed if not _names(replay.states[name])
+                ]
             # What a process that died had sent may come once more.
             assert {each["type"] for each in apply(replay, sent[:cut])} == {"duplicate_ignored"}
         assert not changes_for(plan, replay.states, got).differences
@@ -200,6 +205,12 @@ def test_whatever_runs_becomes_the_plan_though_publishing_is_cut_off(seed: int) 
         # Nobody is left behind where they don't work any more.
         for branch in before.get("loans", set()) - set(targets(plan)) - {"desk"}:
             assert not _names(replay.states[f"loans/{branch}"])
+
+
+def _led_to(replay: Replay) -> set[str]:
+    """The channels to which loans go on."""
+    members = replay.states["loans"].roster.members if "loans" in replay.states else ()
+    return {m.routes_to for m in members if m.routes_to and m.weight_millionths and not m.paused}
 
 
 def _names(state: ChannelState) -> list[str]:
