@@ -134,6 +134,7 @@ def follow(
     booked_only: BookedOnly = False,
     booked_reason: BookedReason = None,
     value: Value = "amount",
+    limit: Limit = "purpose=investment:0.5",
     within: Within = "0",
     timeout: Annotated[float | None, typer.Option(min=0, help="End after so many seconds.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line for each renewal.")] = False,
@@ -141,7 +142,8 @@ def follow(
     """Renew the branches' weights as loans come in, until Ctrl-C: what is missing to each target.
 
     Reads what the dispatchers decided. Without --state it adds up the whole log
-    when it starts; with it, it goes on where it stopped, however old the log.
+    when it starts; with it, it goes on where it stopped, if that isn't longer
+    ago than assignments are kept (7 days).
     A weight is renewed only if it moved by more than --step, all of them in one
     change; who reaches the target is paused with weight 0, and resumed if loans
     are declined or given back. Whom somebody else paused stays paused.
@@ -152,7 +154,7 @@ def follow(
     """
     from streams.planning.publishing import Desk, Following
 
-    wish = _wish(plan, channel, of, value, "purpose=investment:0.5", within)
+    wish = _wish(plan, channel, of, value, limit, within)
     moved = _decimal("--step", step)
     settings = load_settings()
     desk = Desk(settings, wish)

@@ -186,7 +186,7 @@ def publishing(
     staying_ids = {member.assignee_id for member in hub.members}
     leaving = [name for name in at_hub.members if name not in staying_ids]
     at_hub.configure()
-    at_hub.admit(leaving)
+    at_hub.admit()
     at_hub.route_and_limit()
     at_hub.weigh(leaving)
     staying = at_hub.events
@@ -288,15 +288,13 @@ class _Writer:
             self._differs(name, "leaves", weight_text(self.members[name].weight_millionths), None)
         self._replace(rows, leaving)
 
-    def admit(self, leaving: Iterable[str]) -> None:
-        """Newcomers get no loan yet; who is to leave gets none any more."""
+    def admit(self) -> None:
+        """Newcomers get no loan yet."""
         joining = [m.assignee_id for m in self.wanted.members if m.assignee_id not in self.members]
         if not joining:
             return
-        gone = set(leaving)
         rows: list[_Row] = [
-            (name, 0, True) if name in gone else (name, member.weight_millionths, None)
-            for name, member in self.members.items()
+            (name, member.weight_millionths, None) for name, member in self.members.items()
         ]
         self._replace(rows + [(name, 0, None) for name in joining], ())
 

@@ -9,7 +9,9 @@ whether a dispatcher runs or not.
 import time
 from collections.abc import Iterable, Mapping
 
+from dispatcher.channel import replace
 from dispatcher.events import InputRef
+from dispatcher.parking import NOBODY_WAITS
 from dispatcher.state import ChannelState
 from dispatcher.times import timestamp_text
 from schemas.partitioning import partition_of
@@ -54,7 +56,7 @@ class Standing:
         for name, partition in sorted(partitions.items()):
             found, applied[name] = self._found(name, partition)
             if found.exists:
-                replay.states[name] = found
+                replay.states[name] = without_leads(found)
         starts: dict[Place, int] = {}
         for name, partition in partitions.items():
             place = (self._topic, partition)
@@ -103,3 +105,11 @@ class Standing:
                 continue  # a dead letter
             if change.channel == name:
                 replay.decide(change)  # what is refused leaves no trace
+
+
+def without_leads(state: ChannelState) -> ChannelState:
+    """The channel with nothing waiting in it: its roster is the same, and free to change.
+
+    A release of what waits may be under way (R13); nothing newer may be decided before its end.
+    """
+    return replace(state, parking=NOBODY_WAITS, release=None)

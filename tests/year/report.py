@@ -58,6 +58,8 @@ def report(year: Year) -> dict[str, Any]:
         },
         "waited_meanwhile": dict(year.tail.waits),
         "released": year.tail.released,
+        "limit_reached_on": _days_of(year, "limit_reached"),
+        "ahead_or_owed_most": round(year.tail.furthest),
         "branches": _against(
             {each.branch_id: int(each.assigned_value) for each in year.plan.branches},
             _by_branch(year, loans),
@@ -81,6 +83,16 @@ def report(year: Year) -> dict[str, Any]:
         "seconds": round(year.seconds, 1),
         "findings": findings,
     }
+
+
+def _days_of(year: Year, reason: str) -> dict[str, int]:
+    """The days, from 1, on which batches came of which something had to wait."""
+    days = [
+        int(batch_id.split("-")[1]) + 1
+        for batch_id, because in year.tail.parked_because.items()
+        if because == reason
+    ]
+    return {"batches": len(days), "median": int(median(days)), "last": max(days)} if days else {}
 
 
 def _worth(loans: Mapping[str, Loan]) -> Any:
@@ -221,6 +233,8 @@ def table(found: Mapping[str, Any]) -> str:
         ),
         f"loans given to branches that were at their target: {found['past_target']:,}",
         f"waited meanwhile: {found['waited_meanwhile']}; released again: {found['released']:,}",
+        f"batches with a limit reached: {found['limit_reached_on']}",
+        f"ahead or owed at most: $ {found['ahead_or_owed_most']:,}",
         (
             f"{found['batches']:,} batches, {found['roster_changes']:,} changes of its roster, "
             f"{found['booked_loans']:,} loans booked, {found['seconds']:,} s"

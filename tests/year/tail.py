@@ -24,6 +24,7 @@ class _Share(msgspec.Struct):
     weight: str
     paused: bool = False
     assigned_value: str | None = None
+    cumulative_error_after: str = "0"
 
 
 class _Group(msgspec.Struct):
@@ -81,8 +82,11 @@ class Tail:
         taken: (branch, banker, lead_id) of every assignment.
         decided: batches that the hub has decided on.
         parked_because: of batches of which something had to wait, when they came.
-        limit_waits: loans that waited for a limit, for however long.
+        waits: loans that had to wait, by reason, for however long.
+        released: loans that went out after they had waited.
         renewals: changes of the hub's roster.
+        furthest: the largest amount, in dollars, that a branch was ahead or owed at any of those.
+        closed: loans of which the branches' channels know what became.
     """
 
     def __init__(self, installation: Installation, hub: str) -> None:
@@ -108,6 +112,7 @@ class Tail:
         self.waits: Counter[str] = Counter()
         self.released = 0
         self.renewals = 0
+        self.furthest = 0.0
         self.closed = 0
 
     def close(self) -> None:
@@ -141,6 +146,8 @@ class Tail:
                 share.assignee_id: (_millionths(share.weight), share.paused)
                 for share in decision.shares
             }
+            errors = [abs(float(share.cumulative_error_after)) for share in decision.shares]
+            self.furthest = max(self.furthest, *errors)
         elif decision.type in ("batch_dispatched", "batch_parked"):
             self.decided.add(decision.batch_id or "")
             for share in decision.shares:

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from dispatcher.limits import Limits
+from dispatcher.channel import decide, evolve
+from dispatcher.limits import Limits, Room
 from dispatcher.share_limits import of
 from dispatcher.state import ChannelState
 from streams.failure import Failed
@@ -22,6 +23,7 @@ from streams.planning.rosters import (
     wanted_branches,
     wanted_hub,
 )
+from streams.planning.standing import without_leads
 from streams.replay import Replay
 from tests.reference import events
 from tests.support.records import Json
@@ -187,12 +189,17 @@ def test_whatever_runs_becomes_the_plan_though_publishing_is_cut_off(seed: int) 
         before = {name: set(_names(state)) for name, state in replay.states.items()}
         while sent := flat(changes_for(plan, replay.states, got)):
             cut = rng.randrange(1, len(sent) + 1)
+            staffed = {name for name, state in replay.states.items() if _names(state)}
             for event in sent[:cut]:
                 (output,) = apply(replay, [event])
                 assert output["type"] == "roster_changed", output
                 assert_newcomers_are_safe(replay.states)
                 if event["channel"] == "loans":
                     assert_staffed(plan, replay.states)
+                # Bankers go only when no loan comes to them any more.
+                assert not [
+                    name for name in _led_to(replay) & staffed if not _names(replay.states[name])
+                ]
             # What a process that died had sent may come once more.
             assert {each["type"] for each in apply(replay, sent[:cut])} == {"duplicate_ignored"}
         assert not changes_for(plan, replay.states, got).differences
@@ -200,6 +207,12 @@ def test_whatever_runs_becomes_the_plan_though_publishing_is_cut_off(seed: int) 
         # Nobody is left behind where they don't work any more.
         for branch in before.get("loans", set()) - set(targets(plan)) - {"desk"}:
             assert not _names(replay.states[f"loans/{branch}"])
+
+
+def _led_to(replay: Replay) -> set[str]:
+    """The channels to which loans go on."""
+    members = replay.states["loans"].roster.members if "loans" in replay.states else ()
+    return {m.routes_to for m in members if m.routes_to and m.weight_millionths and not m.paused}
 
 
 def _names(state: ChannelState) -> list[str]:
@@ -301,6 +314,20 @@ def test_other_rules_and_limits_of_a_channel_stay() -> None:
     assert eligibility.rules.sticky is not None
     ((first, second),) = [each.limits for each in eligibility.limits]
     assert (first.value, second.value) == ("NSW", "investment")
+
+
+def test_a_release_under_way_is_no_obstacle() -> None:
+    """Redis may show a channel between two steps of it; its roster can be told all the same."""
+    replay = Replay(Limits())
+    apply(replay, [events.lead_batch("b", 3, "loans"), events.lead_batch("c", 3, "loans")])
+    joined = events.change("assignee_joined", "j", "loans", assignee_id="A", weight="1")
+    event = replay.read(json.dumps(joined).encode(), 1)
+    (decision,) = decide(replay.states["loans"], event, replay.limits, Room(9, 10**6))
+    between = evolve(replay.states["loans"], decision)
+    assert between.release is not None
+    replay.states["loans"] = without_leads(between)
+    (output,) = apply(replay, [{**joined, "change_id": "k", "assignee_id": "B"}])
+    assert [each["assignee_id"] for each in output["shares"]] == ["A", "B"]
 
 
 def test_a_plan_without_bankers_is_refused() -> None:
