@@ -68,6 +68,11 @@ class Picture:
     alt: str
     figure: "Figure"
 
+    def __post_init__(self) -> None:
+        """Lay it out once: each time that it is saved would move things by another hair."""
+        self.figure.draw_without_rendering()
+        self.figure.set_layout_engine("none")
+
 
 @dataclass(frozen=True, slots=True)
 class Money:

@@ -136,8 +136,8 @@ def test_the_same_plans_give_the_same_bytes(small: NetworkData, of_small: list[P
     with mpl.rc_context({"font.size": 30, "svg.hashsalt": None}):
         again = pictures(small_plans(small.network), small)
         for one, other in zip(of_small, again, strict=True):
-            for kind in ("svg", "png"):
-                assert image_of(one, kind) == image_of(other, kind), one.name
+            assert image_of(one, "svg") == image_of(other, "svg"), one.name
+        assert image_of(of_small[-1], "png") == image_of(again[-1], "png")
 
 
 def test_pictures_are_saved_as_svg_and_png(of_small: list[Picture], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_it_can_be_read_by_machines_that_read_aloud(page: str) -> None:
     assert document.all("html") == [{"lang": "en"}]
     levels = [int(tag[1]) for tag, _ in document.elements if re.fullmatch("h[1-6]", tag)]
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert all(len(str(image["alt"])) > 40 for image in document.all("img"))
     assert len(document.all("table")) == len(document.all("caption"))
     assert all(each.get("scope") in ("col", "row") for each in document.all("th"))
@@ -123,7 +124,6 @@ def test_loans_of_a_large_network_are_told_as_sums() -> None:
     plan = greedy_plan(large.network, "m1", 0.1, 12.0)
     text = _Document(report([plan], large, [])).text
     assert "169 branches, 350 bankers, 21,095 loans worth 19,968 million dollars." in text
-    assert "owner-occupied, assigned 5,239" not in text
     counts = re.search(
         r"owner-occupied, assigned ([\d,]+) [\d,.]+ investment, assigned 0 0"
         r" owner-occupied, left over ([\d,]+) [\d,.]+ investment, left over 10,385 ",
