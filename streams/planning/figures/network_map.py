@@ -69,7 +69,8 @@ def map_picture(plan: PlanDocument, data: NetworkData) -> Picture:
     apart = _distances(plan, data)
     alt = (
         f"Map of the plan {name_of(plan)}: {len(data.network.branch_ids):,} branches and"
-        f" {len(data.network.banker_ids):,} bankers, {len(plan.bankers):,} of them with a line to the branch they work in;"
+        f" {len(data.network.banker_ids):,} bankers, {len(plan.bankers):,} of them with a"
+        " line to the branch they work in;"
         f" {float(np.median(apart)) if apart.size else 0:.3g} {data.distance_unit} in the median,"
         f" {float(apart.max(initial=0)):.3g} at most."
     )

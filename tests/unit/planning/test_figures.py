@@ -117,6 +117,16 @@ def test_letters_are_large_enough(drawn: list[Picture]) -> None:
         assert min(sizes) >= LETTERS_LEAST_POINTS
 
 
+def test_nothing_is_cut_off(drawn: list[Picture]) -> None:
+    """All that is drawn lies within the file; in inches, to half a pixel."""
+    for picture in drawn:
+        of_all = picture.figure.get_tightbbox()
+        width, height = picture.figure.get_size_inches()
+        assert min(of_all.x0, of_all.y0) > -0.005, picture.name
+        assert of_all.x1 < width + 0.005, picture.name
+        assert of_all.y1 < height + 0.005, picture.name
+
+
 def _texts(figure: Figure) -> list:
     from matplotlib.text import Text
 

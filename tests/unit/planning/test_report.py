@@ -143,10 +143,10 @@ def test_what_comes_from_data_is_text_and_never_markup(small: NetworkData) -> No
     network = dataclasses.replace(
         small.network,
         banker_ids=(HOSTILE, *small.network.banker_ids[1:]),
-        branch_ids=("A", "$B_{", "C & <img src=x onerror=y>"),
+        branch_ids=("A", "$\\bad{$", "C & <img src=x onerror=y>"),
     )
     data = dataclasses.replace(small, network=network, branch_names=(HOSTILE, "'\"", "&amp;"))
-    works = {HOSTILE: ("$B_{", ("1", "2", "6")), "3": ("A", ("3",))}
+    works = {HOSTILE: ("$\\bad{$", ("1", "2", "6")), "3": ("A", ("3",))}
     plans = [
         written_plan(network, "m1", target, works).model_copy(update={"notes": [HOSTILE]})
         for target in (0.01, 0.02)
