@@ -53,13 +53,20 @@ _LOOKS: Final = {LINEAR.name: (BLUE, "-"), EXPONENTIAL.name: (GREEN, "--")}
 
 
 def comparable(plans: Sequence[PlanDocument]) -> list[PlanDocument]:
-    """One plan of each model at the target that most models have; fewer than two are none."""
-    by_target: dict[float, dict[str, PlanDocument]] = {}
-    for plan in with_answer(plans):
-        by_target.setdefault(plan.target, {}).setdefault(plan.model, plan)
-    if not by_target:
-        return []
-    most = max(by_target.values(), key=len)
+    """One plan of each model at the target that most models have; fewer than two are none.
+
+    Those with revenue have the same R.
+    """
+    groups: list[dict[str, PlanDocument]] = []
+    answered = with_answer(plans)
+    for target in dict.fromkeys(plan.target for plan in answered):
+        for curve in (*CURVES, None):
+            group: dict[str, PlanDocument] = {}
+            for plan in answered:
+                if plan.target == target and (plan.rate is None or curve_of(plan) is curve):
+                    group.setdefault(plan.model, plan)
+            groups.append(group)
+    most = max(groups, key=len, default={})
     chosen = [most[model] for model in COMPARED if model in most]
     return chosen if len(chosen) > 1 else []
 

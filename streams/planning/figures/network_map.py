@@ -74,7 +74,10 @@ def map_picture(plan: PlanDocument, data: NetworkData) -> Picture:
         f" {float(np.median(apart)) if apart.size else 0:.3g} {data.distance_unit} in the median,"
         f" {float(apart.max(initial=0)):.3g} at most."
     )
-    name = f"map-{plan.model}-{plan.target * 100:g}".replace(".", "-")
+    name = f"map-{plan.model}-{round(plan.target * 100, 3):g}"
+    if plan.rate is not None:
+        name += f"-rate-{plan.rate:g}"
+    name = name.replace(".", "-")
     return Picture(name, f"Who works where, {name_of(plan)}", alt, figure)
 
 

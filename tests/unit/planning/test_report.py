@@ -107,11 +107,11 @@ def test_it_says_what_was_asked_and_found(page: str) -> None:
     assert "M1: least cost 35 % infeasible - - - 0.10 - - -" in text
     assert "The largest feasible target is 34.50 %" in text
     assert "all bankers together process 3,500 units" in text
-    assert "M2: greatest profit, at a target of 11 %" in text
+    assert "M2: greatest profit, at a target of 11 %, rate 12 %" in text
     # Branch A of M2: capacity, target, assigned, its share, and the investments in it.
-    assert "A A 2 1,000 110 1,200 120.0 25.0" in text
+    assert "A 2 1,000 110 1,200 120.0 25.0" in text
     # Banker 3 in A, 1 unit away.
-    assert "3 A A 1 83.659 9.37 500 500 0" in text
+    assert "3 A 1 83.659 9.37 500 500 0" in text
     assert "Without a branch: 2, 4." in text
     assert "13 owner-occupied 600 B 6" in text
     assert "8 owner-occupied 100 - -" in text
@@ -121,7 +121,7 @@ def test_it_says_what_was_asked_and_found(page: str) -> None:
 def test_loans_of_a_large_network_are_told_as_sums() -> None:
     """Branches and bankers one by one."""
     large = load_network(DATA / "nab-victoria")
-    plan = greedy_plan(large.network, "m1", 0.1, 12.0)
+    plan = greedy_plan(large.network, "m1", 0.1)
     text = _Document(report([plan], large, [])).text
     assert "169 branches, 350 bankers, 21,095 loans worth 19,968 million dollars." in text
     counts = re.search(
