@@ -38,7 +38,8 @@ MEANINGS: Final[Mapping[Role, str]] = {
     Role.SUPERVISOR: "changes rosters, corrects, assigns by hand (`partidor roster`, `outcome`)",
     Role.VIEWS: "watches: `partidor views`, `lag --serve`",
     Role.OPERATOR: "creates and checks topics; `lag`, `show`, `watch`, `explain`, `statement`, "
-    "`dead-letters`, `what-if`, and whatever sources and supervisors do",
+    "`dead-letters`, `what-if`, `plan publish`, `plan follow`, and whatever sources and supervisors "
+    "do",
     Role.MAINTAINER: "now and then, by hand: `topics expand`, `verify`, `export`, `forget`",
 }
 
@@ -198,7 +199,7 @@ def redis_users(settings: Settings) -> tuple[RedisUser, ...]:
         ),
         RedisUser(
             f"{application}-reader",
-            "`partidor views`, `show`, `lag`, `verify`, `forget`",
+            "`partidor views`, `show`, `lag`, `verify`, `forget`, `plan publish`, `plan follow`",
             keys,
             (*_CONNECTION, "hget", "hmget", "hscan", "mget", "scan"),
         ),

@@ -15,6 +15,7 @@ import redis
 from dispatcher.state import ChannelState
 from dispatcher.state_records import (
     SEGMENTS,
+    AppliedOffsets,
     ParkedNumbers,
     channel_key,
     read_applied_offsets,
@@ -66,11 +67,16 @@ class DispatcherStatus(msgspec.Struct, frozen=True):
 
 
 class FoundChannel(msgspec.Struct, frozen=True):
-    """A channel's state, where it stands, and how fresh the partition's hash is."""
+    """A channel's state, where it stands, and how fresh the partition's hash is.
+
+    Attributes:
+        applied: the inputs that are in the state; None where the hash isn't there.
+    """
 
     partition: int
     state: ChannelState
     restore_point: RestorePoint | None
+    applied: AppliedOffsets | None
 
 
 _decode_main = msgspec.json.Decoder(_MainParked).decode
@@ -113,6 +119,14 @@ class StateReader:
                     " no dispatcher has written to it yet (`partidor run`)"
                 )
             partition = partition_of(channel.encode(), count)
+        found = self.channel_at(channel, partition)
+        if not found.state.exists:
+            raise Failed(f"there is no channel {channel!r} in Redis (partition {partition})")
+        return found
+
+    def channel_at(self, channel: str, partition: int) -> FoundChannel:
+        """The channel's state in a partition; one without a decision where there is none."""
+        with _answered():
             for _ in range(_ATTEMPTS_MAX):
                 found = self._read(channel, partition)
                 if found is not None:
@@ -186,12 +200,14 @@ class StateReader:
             for window in (b"batches", b"changes", b"outcomes")
             for place in range(SEGMENTS)
         ]
-        asked = [b"restore-point", key, *windows]
-        point, main, *segments = self._fields(hash_key, asked)
-        if main is None:
-            raise Failed(f"there is no channel {channel!r} in Redis (partition {partition})")
-        fields = dict(zip(asked[1:], [main, *segments], strict=True))
+        asked = [b"restore-point", b"applied-offsets", key, *windows]
+        point, inputs, main, *segments = self._fields(hash_key, asked)
+        fields = dict(zip(asked[2:], [main, *segments], strict=True))
         try:
+            applied = read_applied_offsets(inputs) if inputs else None
+            restore_point = _decode_point(point) if point else None
+            if main is None:
+                return FoundChannel(partition, ChannelState(channel), restore_point, applied)
             numbers = _decode_main(main).parked.numbers()
             names = [b"%b/parked/%d" % (key, number) for number in numbers]
             for start in range(0, len(names), _FIELDS_PER_CALL_MAX):
@@ -201,8 +217,7 @@ class StateReader:
                 return None
             prefix = len(b"channels/")
             records = {name[prefix:]: value for name, value in fields.items() if value is not None}
-            restore_point = _decode_point(point) if point else None
-            return FoundChannel(partition, read_state(records), restore_point)
+            return FoundChannel(partition, read_state(records), restore_point, applied)
         except (msgspec.DecodeError, KeyError) as error:
             raise Failed(f"the state of {channel!r} in Redis can't be read: {error}") from None
 

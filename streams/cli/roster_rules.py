@@ -129,7 +129,7 @@ def limit(
     """
     fields: dict[str, Any] = {
         "assignee_id": assignee,
-        "limits": [_limit(text) for text in limits or []],
+        "limits": [parsed_limit(text) for text in limits or []],
     }
     publish_change("limits_changed", channel, reason, changed_by, change_id, as_json, **fields)
 
@@ -202,7 +202,7 @@ def configure(
     publish_change("channel_configured", channel, reason, changed_by, change_id, as_json, **fields)
 
 
-def _limit(text: str) -> dict[str, Any]:
+def parsed_limit(text: str) -> dict[str, Any]:
     """A limit as `ATTRIBUTE=VALUE:PART`. Raises WrongUsage."""
     kind, _, share_max = text.rpartition(":")
     attribute, _, value = kind.partition("=")

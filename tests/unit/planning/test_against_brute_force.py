@@ -60,17 +60,19 @@ class Case(NamedTuple):
 
 def cases(seed: int, count: int) -> Iterator[Case]:
     """Networks as they are drawn, at their largest target, or just above it."""
-    for number, (kind, tiny) in enumerate(tiny_networks(seed, count)):
-        largest = everything(tiny).largest_target
+    for number, (kind, drawn) in enumerate(tiny_networks(seed, count)):
+        largest = everything(drawn).largest_target
+        tiny = drawn
         if number % 3 == 1:
-            tiny = at_target(tiny, largest)
+            tiny = at_target(drawn, largest)
         elif number % 6 == 2:
-            tiny = at_target(tiny, largest, above=1)
+            tiny = at_target(drawn, largest, above=1)
         yield Case(kind, tiny, everything(tiny))
 
 
 @pytest.fixture(scope="module")
 def drawn() -> list[Case]:
+    """All of them, once for all tests."""
     return list(cases(SEED, NETWORKS))
 
 
