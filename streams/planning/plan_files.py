@@ -77,9 +77,13 @@ def _check_known(what: str, kind: str, ids: Iterable[str], known: Iterable[str])
 
 def name_of(plan: PlanDocument) -> str:
     """What people call a plan."""
-    return (
-        f"{plan.model.upper() if plan.model[0] == 'm' else plan.model} at {per_cent(plan.target)}"
-    )
+    model = plan.model.upper() if plan.model[0] == "m" else plan.model
+    return f"{model} at {per_cent(plan.target)}{rate_of(plan)}"
+
+
+def rate_of(plan: PlanDocument) -> str:
+    """What a name says of a plan's rate."""
+    return "" if plan.rate is None else f", rate {plan.rate:g} %"
 
 
 def with_answer(plans: Iterable[PlanDocument]) -> list[PlanDocument]:

@@ -19,7 +19,7 @@ from streams.planning.figures.gallery import detailed
 from streams.planning.figures.models import TITLES, figures_of
 from streams.planning.figures.style import MILLION, Money, Picture, image_of, money_of
 from streams.planning.loading import PAY_PER_SALARY, NetworkData
-from streams.planning.plan_files import name_of, with_answer
+from streams.planning.plan_files import name_of, rate_of, with_answer
 from streams.planning.solving import per_cent
 
 TITLE: Final = "Plan of a branch network"
@@ -137,7 +137,7 @@ def _plan(plan: PlanDocument, data: NetworkData) -> dict[str, object]:
     at_work = {each.banker_id for each in plan.bankers}
     idle = [banker for banker in data.network.banker_ids if banker not in at_work]
     return {
-        "name": f"{TITLES[plan.model]}, at a target of {per_cent(plan.target)}",
+        "name": f"{TITLES[plan.model]}, at a target of {per_cent(plan.target)}{rate_of(plan)}",
         "tables": [
             Shown("The plan in figures", ("what", "value"), figures_of(plan), frozenset({1})),
             _branches(plan, data),
@@ -165,7 +165,8 @@ def _branches(plan: PlanDocument, data: NetworkData) -> Shown:
         "branch", "where", "bankers", f"capacity, {money.unit}", f"target, {money.unit}",
         f"assigned, {money.unit}", "assigned of capacity, %", "investment of assigned, %",
     )  # fmt: skip
-    return Shown("Branches", header, rows, frozenset(range(2, 8)), frozenset({1}))
+    shown = Shown("Branches", header, rows, frozenset(range(2, 8)), frozenset({1}))
+    return shown if _named(data) else _without(shown, 1)
 
 
 def _bankers(plan: PlanDocument, data: NetworkData) -> Shown:
@@ -187,7 +188,23 @@ def _bankers(plan: PlanDocument, data: NetworkData) -> Shown:
         "salary, thousand dollars", f"cost, {network.money}", f"capacity, {money.unit}",
         f"assigned, {money.unit}", f"unused, {money.unit}",
     )  # fmt: skip
-    return Shown("Who works where", header, rows, frozenset(range(3, 9)), frozenset({2}))
+    shown = Shown("Who works where", header, rows, frozenset(range(3, 9)), frozenset({2}))
+    return shown if _named(data) else _without(shown, 2)
+
+
+def _named(data: NetworkData) -> bool:
+    """Whether branches have names besides their ids."""
+    return data.branch_names != data.network.branch_ids
+
+
+def _without(shown: Shown, column: int) -> Shown:
+    """The same table, one column less."""
+    return Shown(
+        shown.caption,
+        [*shown.header[:column], *shown.header[column + 1 :]],
+        [[*row[:column], *row[column + 1 :]] for row in shown.rows],
+        frozenset(at - (at > column) for at in shown.numbers),
+    )
 
 
 def _loans(plan: PlanDocument, data: NetworkData) -> Shown:

@@ -30,11 +30,10 @@ def written_plan(
     return _document(network, model, target, Allocation(branches, bankers), rate, curve)
 
 
-def greedy_plan(network: Network, model: ModelName, target: float, rate: float) -> PlanDocument:
-    """A banker for each branch, the cheapest left; loans in turn, half of the value investments.
-
-    Every branch gets more than any small target asks for.
-    """
+def greedy_plan(
+    network: Network, model: ModelName, target: float, *, rate: float | None = None
+) -> PlanDocument:
+    """A banker for each branch, the cheapest left; half of the owner-occupied loans, in turn."""
     branches = np.full(len(network.banker_ids), NOBODY)
     for branch in range(len(network.branch_ids)):
         free = np.flatnonzero(branches == NOBODY)

@@ -56,5 +56,8 @@ def pictures(plans: Sequence[PlanDocument], data: NetworkData) -> list[Picture]:
     if earning(plans):
         drawn.append(profit_picture(plans))
     if has_places(data):
-        drawn += [map_picture(plan, data) for plan in detailed(plans)]
+        maps = [map_picture(plan, data) for plan in detailed(plans)]
+        # Of alternative optima the first: their maps would have the same name.
+        names = [picture.name for picture in maps]
+        drawn += [each for at, each in enumerate(maps) if each.name not in names[:at]]
     return drawn

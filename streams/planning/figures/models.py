@@ -31,6 +31,7 @@ from streams.planning.figures.style import (
     money_of,
     new_figure,
     styled,
+    thousands_apart,
 )
 from streams.planning.plan_files import with_answer
 from streams.planning.solving import per_cent
@@ -52,13 +53,20 @@ _LOOKS: Final = {LINEAR.name: (BLUE, "-"), EXPONENTIAL.name: (GREEN, "--")}
 
 
 def comparable(plans: Sequence[PlanDocument]) -> list[PlanDocument]:
-    """One plan of each model at the target that most models have; fewer than two are none."""
-    by_target: dict[float, dict[str, PlanDocument]] = {}
-    for plan in with_answer(plans):
-        by_target.setdefault(plan.target, {}).setdefault(plan.model, plan)
-    if not by_target:
-        return []
-    most = max(by_target.values(), key=len)
+    """One plan of each model at the target that most models have; fewer than two are none.
+
+    Those with revenue have the same R.
+    """
+    groups: list[dict[str, PlanDocument]] = []
+    answered = with_answer(plans)
+    for target in dict.fromkeys(plan.target for plan in answered):
+        for curve in (*CURVES, None):
+            group: dict[str, PlanDocument] = {}
+            for plan in answered:
+                if plan.target == target and (plan.rate is None or curve_of(plan) is curve):
+                    group.setdefault(plan.model, plan)
+            groups.append(group)
+    most = max(groups, key=len, default={})
     chosen = [most[model] for model in COMPARED if model in most]
     return chosen if len(chosen) > 1 else []
 
@@ -91,10 +99,12 @@ def models_picture(plans: Sequence[PlanDocument]) -> Picture:
     detailed = max(plan.bankers_assigned or 0 for plan in plans) <= BANKERS_SHOWN_MAX
     rows = [_table_rows(plan, detailed=detailed) for plan in plans]
     lines = max(len(each) for each in rows) + detailed
-    figure = new_figure(4.6 * len(plans), 0.8 + 0.27 * lines)
-    panels = figure.subplots(1, len(plans), squeeze=False)[0]
-    for axes, plan, cells in zip(panels, plans, rows, strict=True):
+    down = -(-len(plans) // 2)
+    figure = new_figure(9.6, down * (0.8 + 0.27 * lines))
+    panels = figure.subplots(down, 2, squeeze=False).ravel()
+    for axes in panels:
         axes.set_axis_off()
+    for axes, plan, cells in zip(panels, plans, rows, strict=False):
         axes.set_title(TITLES[plan.model], fontweight="bold")
         axes.set_xlim(0, 5)
         axes.set_ylim(lines, 0)
@@ -181,6 +191,7 @@ def profit_picture(plans: Sequence[PlanDocument]) -> Picture:
     axes.set_xticks(range(0, int(RATE_MAX) + 1, 2))
     axes.set_xlabel("rate, %")
     axes.set_ylabel(f"profit, {money.unit}")
+    thousands_apart(axes)
     axes.margins(y=0.18)
     axes.legend(loc="lower center", frameon=False)
     light_grid(axes, "both")

@@ -68,12 +68,16 @@ def map_picture(plan: PlanDocument, data: NetworkData) -> Picture:
     )
     apart = _distances(plan, data)
     alt = (
-        f"Map of {len(data.network.branch_ids):,} branches and {len(data.network.banker_ids):,}"
-        f" bankers, {len(plan.bankers):,} of them with a line to the branch they work in;"
+        f"Map of the plan {name_of(plan)}: {len(data.network.branch_ids):,} branches and"
+        f" {len(data.network.banker_ids):,} bankers, {len(plan.bankers):,} of them with a"
+        " line to the branch they work in;"
         f" {float(np.median(apart)) if apart.size else 0:.3g} {data.distance_unit} in the median,"
         f" {float(apart.max(initial=0)):.3g} at most."
     )
-    name = f"map-{plan.model}-{plan.target * 100:g}".replace(".", "-")
+    name = f"map-{plan.model}-{round(plan.target * 100, 3):g}"
+    if plan.rate is not None:
+        name += f"-rate-{plan.rate:g}"
+    name = name.replace(".", "-")
     return Picture(name, f"Who works where, {name_of(plan)}", alt, figure)
 
 

@@ -68,6 +68,11 @@ class Picture:
     alt: str
     figure: "Figure"
 
+    def __post_init__(self) -> None:
+        """Lay it out once: each time that it is saved would move things by another hair."""
+        self.figure.draw_without_rendering()
+        self.figure.set_layout_engine("none")
+
 
 @dataclass(frozen=True, slots=True)
 class Money:
@@ -115,6 +120,8 @@ def _style() -> AbstractContextManager[None]:
         "legend.fontsize": 9,
         "svg.fonttype": "none",
         "svg.hashsalt": "partidor",
+        # Ids are no formulas, whatever stands in them.
+        "text.parse_math": False,
     }
     return mpl.rc_context(fixed)
 
@@ -170,11 +177,16 @@ def letters_on(colour: str) -> str:
 
 
 def counted(axes: "Axes") -> None:
-    """The vertical axis counts things: no halves of them, and thousands apart."""
-    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+    """The vertical axis counts things: no halves of them."""
+    from matplotlib.ticker import MaxNLocator
 
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    thousands_apart(axes)
+
+
+def thousands_apart(axes: "Axes") -> None:
+    """The numbers beside the vertical axis, as everywhere else in a report."""
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}".replace("-", "\N{MINUS SIGN}"))
 
 
 def light_grid(axes: "Axes", axis: Any = "y") -> None:

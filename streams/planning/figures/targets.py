@@ -30,6 +30,7 @@ from streams.planning.figures.style import (
     money_of,
     new_figure,
     styled,
+    thousands_apart,
 )
 from streams.planning.loading import NetworkData
 from streams.planning.plan_files import with_answer
@@ -88,10 +89,10 @@ def allocations_picture(plans: Sequence[PlanDocument], data: NetworkData) -> Pic
         and len(network.branch_ids) <= LETTERS_BRANCHES_MAX
     )
     if small:
-        figure = new_figure(2.2 + 0.75 * len(network.banker_ids), 1.5 + 0.36 * len(rows))
+        figure = new_figure(2.2 + 0.75 * len(network.banker_ids), max(3.6, 1.5 + 0.36 * len(rows)))
         _cells(figure.subplots(), rows, data)
     else:
-        figure = new_figure(12, 1.8 + 0.26 * len(rows))
+        figure = new_figure(12, max(3.6, 1.8 + 0.26 * len(rows)))
         _texture(figure, figure.subplots(), rows, data)
     alt = (
         f"Grid of {len(rows)} ranges of targets by {len(network.banker_ids)} bankers, model"
@@ -205,6 +206,7 @@ def unused_picture(plans: Sequence[PlanDocument]) -> Picture:
     _shade_infeasible(axes, plans)
     axes.set_xlabel("target, % of each branch's capacity")
     axes.set_ylabel(f"unused capacity of bankers at work, {money.unit}")
+    thousands_apart(axes)
     axes.set_ylim(bottom=0, top=1.25 * max(float(most.max(initial=0)) / money.scale, 1e-9))
     axes.legend(loc="upper left", frameon=False, ncols=2)
     light_grid(axes)

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_it_can_be_read_by_machines_that_read_aloud(page: str) -> None:
     assert document.all("html") == [{"lang": "en"}]
     levels = [int(tag[1]) for tag, _ in document.elements if re.fullmatch("h[1-6]", tag)]
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert all(len(str(image["alt"])) > 40 for image in document.all("img"))
     assert len(document.all("table")) == len(document.all("caption"))
     assert all(each.get("scope") in ("col", "row") for each in document.all("th"))
@@ -106,11 +107,11 @@ def test_it_says_what_was_asked_and_found(page: str) -> None:
     assert "M1: least cost 35 % infeasible - - - 0.10 - - -" in text
     assert "The largest feasible target is 34.50 %" in text
     assert "all bankers together process 3,500 units" in text
-    assert "M2: greatest profit, at a target of 11 %" in text
+    assert "M2: greatest profit, at a target of 11 %, rate 12 %" in text
     # Branch A of M2: capacity, target, assigned, its share, and the investments in it.
-    assert "A A 2 1,000 110 1,200 120.0 25.0" in text
+    assert "A 2 1,000 110 1,200 120.0 25.0" in text
     # Banker 3 in A, 1 unit away.
-    assert "3 A A 1 83.659 9.37 500 500 0" in text
+    assert "3 A 1 83.659 9.37 500 500 0" in text
     assert "Without a branch: 2, 4." in text
     assert "13 owner-occupied 600 B 6" in text
     assert "8 owner-occupied 100 - -" in text
@@ -120,10 +121,9 @@ def test_it_says_what_was_asked_and_found(page: str) -> None:
 def test_loans_of_a_large_network_are_told_as_sums() -> None:
     """Branches and bankers one by one."""
     large = load_network(DATA / "nab-victoria")
-    plan = greedy_plan(large.network, "m1", 0.1, 12.0)
+    plan = greedy_plan(large.network, "m1", 0.1)
     text = _Document(report([plan], large, [])).text
     assert "169 branches, 350 bankers, 21,095 loans worth 19,968 million dollars." in text
-    assert "owner-occupied, assigned 5,239" not in text
     counts = re.search(
         r"owner-occupied, assigned ([\d,]+) [\d,.]+ investment, assigned 0 0"
         r" owner-occupied, left over ([\d,]+) [\d,.]+ investment, left over 10,385 ",
@@ -143,10 +143,10 @@ def test_what_comes_from_data_is_text_and_never_markup(small: NetworkData) -> No
     network = dataclasses.replace(
         small.network,
         banker_ids=(HOSTILE, *small.network.banker_ids[1:]),
-        branch_ids=("A", "$B_{", "C & <img src=x onerror=y>"),
+        branch_ids=("A", "$\\bad{$", "C & <img src=x onerror=y>"),
     )
     data = dataclasses.replace(small, network=network, branch_names=(HOSTILE, "'\"", "&amp;"))
-    works = {HOSTILE: ("$B_{", ("1", "2", "6")), "3": ("A", ("3",))}
+    works = {HOSTILE: ("$\\bad{$", ("1", "2", "6")), "3": ("A", ("3",))}
     plans = [
         written_plan(network, "m1", target, works).model_copy(update={"notes": [HOSTILE]})
         for target in (0.01, 0.02)
