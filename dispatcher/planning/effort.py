@@ -13,11 +13,19 @@ EXACT: Final = 1e-9
 
 @dataclass
 class Limits:
-    """What a search may take: seconds in HiGHS, and the gap at which it ends."""
+    """What a search may take.
+
+    Attributes:
+        time_limit_s: seconds in HiGHS.
+        gap: relative distance to the bound at which it ends.
+        progress: told of objective and bound.
+        banker_types: bankers are put into so many types (`types`); None: each by themselves.
+    """
 
     time_limit_s: float = INFINITY
     gap: float = GAP
     progress: Progress | None = None
+    banker_types: int | None = None
 
     def spent(self, answer: Answer) -> None:
         """Count what HiGHS took."""

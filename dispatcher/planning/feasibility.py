@@ -84,6 +84,7 @@ def _between(network: Network, time_limit_s: float) -> tuple[float | None, float
             high = tried
             bound = tried if found.status is Status.INFEASIBLE else bound
         tried = ((reached or 0.0) + high) / 2
+    assert reached is None or bound >= reached - SHARE_STEP, (reached, bound)
     return reached, max(bound, reached or 0.0)
 
 

@@ -75,9 +75,9 @@ class LinearModel:
         self.columns = 0
         self.rows = 0
 
-    def binaries(self, *shape: int, upper: ArrayLike = 1.0) -> Indices:
-        """Variables that are 0 or 1; only 0 where `upper` says so."""
-        return self._add(shape, 0.0, upper, integer=True)
+    def binaries(self, *shape: int) -> Indices:
+        """Variables that are 0 or 1."""
+        return self._add(shape, 0.0, 1.0, integer=True)
 
     def integers(self, *shape: int, upper: ArrayLike = INFINITY) -> Indices:
         """Whole variables from 0 on."""

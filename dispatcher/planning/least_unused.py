@@ -23,6 +23,7 @@ def least_unused(
     time_limit_s: float = INFINITY,
     gap: float = GAP,
     progress: Progress | None = None,
+    banker_types: int | None = None,
 ) -> Plan:
     """Find the plan that leaves least capacity of its bankers unused.
 
@@ -31,8 +32,11 @@ def least_unused(
         time_limit_s: seconds in HiGHS at most.
         gap: relative distance to the bound at which a plan is optimal.
         progress: told of objective and bound.
+        banker_types: bankers in so many types, faster and with a larger gap; None: by themselves.
     """
-    found = search(network, target, unused_question(network), Limits(time_limit_s, gap, progress))
+    found = search(
+        network, target, unused_question(network), Limits(time_limit_s, gap, progress, banker_types)
+    )
     return Plan("least-unused", found.status, target, found.objective, found.bound,
                 allocation=found.allocation)  # fmt: skip
 

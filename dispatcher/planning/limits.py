@@ -45,6 +45,11 @@ class Limit(Enum):
     WHOLE_LOANS = "a loan is not divided"
 
 
+NEARLY_ONE: Final = 1 - 1e-6
+"""Who can process so much of what a target needs counts as one who can process it all, in the row
+that strengthens the relaxation; the limits themselves stay exact. HiGHS' presolve takes a
+coefficient within its tolerance of 1 for less than 1, and calls two of them impossible where 1 is
+asked for."""
 NOTHING_LIFTED: Final[frozenset[Limit]] = frozenset()
 
 
@@ -58,7 +63,7 @@ def keep_limits(
         lifted: those that don't count. Whole loans are a matter of the variables.
     """
     if Limit.ONE_BRANCH not in lifted:
-        v.model.constrain(Limit.ONE_BRANCH.value, (1, v.at_work), at_most=1)
+        v.model.constrain(Limit.ONE_BRANCH.value, (1, v.at_work), at_most=v.crowd)
     capacity = v.banker_capacity
     if Limit.BANKER_CAPACITY in lifted:
         capacity = np.full_like(capacity, v.capacity.max())
@@ -80,7 +85,8 @@ def within_targets(v: Variables, target: float | Floats, banker_capacity: Floats
     v.model.constrain("the target and the capacity of a branch", (1, v.value), at_least=needed,
                       at_most=v.capacity)  # fmt: skip
     some = needed > 0
-    share = np.minimum(banker_capacity[None, :] / np.maximum(needed, 1e-300)[:, None], 1)
+    share = banker_capacity[None, :] / np.maximum(needed, 1e-300)[:, None]
+    share = np.where(share > NEARLY_ONE, 1, share)
     v.model.constrain("a target needs bankers", (share[some], v.at_work.T[some]), at_least=1)
 
 

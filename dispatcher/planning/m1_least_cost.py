@@ -25,6 +25,7 @@ def least_cost(
     time_limit_s: float = INFINITY,
     gap: float = GAP,
     progress: Progress | None = None,
+    banker_types: int | None = None,
 ) -> Plan:
     """Solve model 1.
 
@@ -33,8 +34,9 @@ def least_cost(
         time_limit_s: seconds in HiGHS at most.
         gap: relative distance to the bound at which a plan is optimal.
         progress: told of objective and bound.
+        banker_types: bankers in so many types, faster and with a larger gap; None: by themselves.
     """
-    limits = Limits(time_limit_s, gap, progress)
+    limits = Limits(time_limit_s, gap, progress, banker_types)
     question = Question(maximise=False, value_weight=0.0, banker_weight=network.cost)
     found = search(network, target, question, limits)
     if found.status is Status.OPTIMAL and decided_by_loan(network):

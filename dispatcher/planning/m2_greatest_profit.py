@@ -25,6 +25,7 @@ def greatest_profit(
     time_limit_s: float = INFINITY,
     gap: float = GAP,
     progress: Progress | None = None,
+    banker_types: int | None = None,
 ) -> Plan:
     """Solve model 2.
 
@@ -41,6 +42,6 @@ def greatest_profit(
     """
     chosen, earned = chosen_rate(curve, rate)
     question = Question(maximise=True, value_weight=earned, banker_weight=-network.cost)
-    found = search(network, target, question, Limits(time_limit_s, gap, progress))
+    found = search(network, target, question, Limits(time_limit_s, gap, progress, banker_types))
     return Plan("m2", found.status, target, found.objective, found.bound, chosen, earned,
                 found.allocation)  # fmt: skip

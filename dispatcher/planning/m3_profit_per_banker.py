@@ -24,6 +24,7 @@ def profit_per_banker(
     time_limit_s: float = INFINITY,
     gap: float = GAP,
     progress: Progress | None = None,
+    banker_types: int | None = None,
 ) -> Plan:
     """Solve model 3.
 
@@ -42,6 +43,6 @@ def profit_per_banker(
     question = Question(
         maximise=True, value_weight=earned, banker_weight=-network.cost, per_banker=True
     )
-    found = search(network, target, question, Limits(time_limit_s, gap, progress))
+    found = search(network, target, question, Limits(time_limit_s, gap, progress, banker_types))
     return Plan("m3", found.status, target, found.objective, found.bound, chosen, earned,
                 found.allocation)  # fmt: skip

@@ -5,11 +5,13 @@ a way to state the model for any set of pairs. Out: its answer, with a bound tha
 
 1. Begin with pairs that look good: each branch's bankers with least against what they cost
    elsewhere, each banker's branches likewise.
-2. Solve it without integrality. A pair outside whose reduced cost says that it would improve is
-   taken in; again, until there is none. The optimum is then that of all pairs.
-3. Solve it with integrality on these pairs. A plan that uses a pair of reduced cost d is worse than
-   the relaxed optimum by at least d. So pairs outside whose d is less than the distance between
-   plan and relaxed optimum are taken in, and it is solved again; the others can't be in a better
+2. Solve it without integrality. Pairs outside whose reduced cost says that they would improve are
+   taken in; again, until what they could improve is nothing: at most, for each banker, the most
+   that one of their pairs says, as a banker works once. That much below the optimum is a bound for
+   all pairs.
+3. Solve it with integrality on the pairs of least reduced cost. A plan that uses a pair of reduced
+   cost d is worse than the bound by at least d. So pairs outside whose d is less than the distance
+   between plan and bound are taken in, and it is solved again; the others can't be in a better
    plan.
 """
 
@@ -32,8 +34,12 @@ TAKEN_IN_MAX: Final = 30
 """Pairs of each branch that are taken in at a time."""
 ROUNDS_MAX: Final = 60
 """Of taking in; ten were the most seen."""
+KEPT_OF_EACH: Final = 12
+"""Pairs for each banker and branch with which integers are searched for at first."""
 KEPT_MAX: Final = 400_000
-"""Pairs with which integers are searched for."""
+"""And at most."""
+NOTHING: Final = 1e-8
+"""What pairs outside could improve, relatively, that is not worth another round."""
 
 Stated = Callable[[Bools], Variables]
 
@@ -49,13 +55,13 @@ def solve_priced(
     """
     sign = -1.0 if maximise else 1.0
     allowed = _promising(v.network)
-    relaxed, allowed, reduced = _relaxed(stated, allowed, sign, limits)
-    if relaxed.objective is None:
+    least, reduced = _relaxed(stated, allowed, sign, limits)
+    if least is None:
         answer = v.model.solve(time_limit_s=limits.time_limit_s, relative_gap=EXACT)
         limits.spent(answer)
         return v, answer
-    near = _least(reduced, KEPT_MAX)
-    allowed = allowed & (reduced <= near)
+    allowed = reduced <= _kth_of_all(reduced, KEPT_OF_EACH * sum(v.at_work.shape))
+    near = _kth_of_all(reduced, KEPT_MAX)
     while True:
         v = stated(allowed)
         answer = v.model.solve(
@@ -63,13 +69,12 @@ def solve_priced(
         )
         limits.spent(answer)
         if answer.objective is None:
-            return v, replace(answer, infeasible=False, bound=relaxed.objective)
-        apart = sign * (answer.objective - relaxed.objective)
-        wanted = reduced <= min(apart, near)
+            return v, replace(answer, infeasible=False, bound=sign * least)
+        wanted = reduced <= min(sign * answer.objective - least, near)
+        outside = float(reduced[~allowed].min(initial=np.inf))
+        bound = min(sign * answer.bound, least + max(0.0, outside))
         if limits.time_limit_s <= 0 or not (wanted & ~allowed).any():
-            outside = float(reduced[~allowed].min(initial=np.inf))
-            bound = sign * min(sign * answer.bound, sign * relaxed.objective + outside)
-            return v, replace(answer, bound=bound)
+            return v, replace(answer, bound=sign * max(least, bound))
         allowed = allowed | wanted
 
 
@@ -88,22 +93,22 @@ def _promising(network: Network) -> Bools:
 
 def _relaxed(
     stated: Stated, allowed: Bools, sign: float, limits: Limits
-) -> tuple[Answer, Bools, Floats]:
-    """The optimum without integrality; the pairs it took, and the reduced costs of all."""
+) -> tuple[float | None, Floats]:
+    """A bound for all pairs, as something to be made small, and the reduced costs of all."""
     for _ in range(ROUNDS_MAX):
         v = stated(allowed)
         answer = v.model.solve(time_limit_s=limits.time_limit_s, relaxed=True)
         limits.spent(answer)
         if not answer.optimal or answer.objective is None:
-            return replace(answer, objective=None), allowed, np.zeros(v.at_work.shape)
+            break
         reduced = sign * answer.reduced_costs[v.at_work]
-        tolerance = EXACT * max(1.0, float(np.abs(v.network.cost).max()))
-        better = (reduced < -tolerance) & ~allowed
-        if not better.any():
-            return answer, allowed, np.where(allowed, np.maximum(reduced, 0), reduced)
-        outside = np.where(better, reduced, np.inf)
-        allowed = allowed | (better & (outside <= _kth(outside, TAKEN_IN_MAX, axis=0)))
-    return replace(answer, objective=None), allowed, reduced
+        outside = np.where(allowed, np.inf, reduced)
+        improved = float(np.maximum(0.0, -outside.min(axis=1)).sum())
+        if improved <= NOTHING * max(1.0, abs(answer.objective)):
+            return sign * answer.objective - improved, np.maximum(reduced, 0.0)
+        least = _kth(outside, TAKEN_IN_MAX, axis=0)
+        allowed = allowed | ((outside < 0) & (outside <= least))
+    return None, np.zeros(allowed.shape)
 
 
 def _kth(values: Floats, count: int, axis: int) -> Floats:
@@ -112,7 +117,7 @@ def _kth(values: Floats, count: int, axis: int) -> Floats:
     return np.take(np.partition(values, place, axis=axis), [place], axis=axis)
 
 
-def _least(values: Floats, count: int) -> float:
+def _kth_of_all(values: Floats, count: int) -> float:
     """The count-th smallest of all."""
     if values.size <= count:
         return float("inf")

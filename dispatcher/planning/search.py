@@ -27,6 +27,7 @@ from dispatcher.planning.limits import keep_limits
 from dispatcher.planning.network import Bools, Floats, Indices, Network
 from dispatcher.planning.plan import NOBODY, Allocation, Status, gap_between
 from dispatcher.planning.pricing import PRICED_FROM, solve_priced
+from dispatcher.planning.types import banker_types, place
 from dispatcher.planning.variables import (
     LoanGroups,
     Variables,
@@ -93,6 +94,8 @@ _Level = Callable[[bool, Bools | None], Variables]
 
 def search(network: Network, target: float, question: Question, limits: Limits) -> Found:
     """The best allocation that keeps all limits, as far as the time allows."""
+    if limits.banker_types is not None:
+        return _with_types(network, target, question, limits, limits.banker_types)
     groups = loan_groups(network)
     columns = loan_columns(network, groups)
     found = Found(Status.TIME_LIMIT)
@@ -128,6 +131,30 @@ def _with_flows(network: Network, target: float, question: Question, limits: Lim
     if answer.values is None:
         return Found(Status.TIME_LIMIT, bound=bound)
     allocation = fill(network, branch_of_banker(v, answer), target)
+    if not within_limits(network, allocation, target):
+        return Found(Status.TIME_LIMIT, bound=bound)
+    return _found(network, question, limits, allocation, bound)
+
+
+def _with_types(
+    network: Network, target: float, question: Question, limits: Limits, count: int
+) -> Found:
+    """With flows, and types of bankers instead of each; then everybody of a type gets a place."""
+    types = banker_types(network, question.banker_weight, count, maximise=question.maximise)
+    typed = replace(question, banker_weight=types.weight)
+
+    def level(maximise: bool, allowed: Bools | None) -> Variables:
+        return flow_variables(types.network, LinearModel(maximise=maximise), allowed, types.size)
+
+    v, answer = _solve(level, types.network, target, typed, limits, None)
+    if answer.infeasible:
+        return Found(Status.INFEASIBLE)
+    bound = answer.bound if abs(answer.bound) < INFINITY else None
+    if answer.values is None:
+        return Found(Status.TIME_LIMIT, bound=bound)
+    counts = np.round(answer.values[v.at_work]).astype(np.int64)
+    places = place(types, counts, question.banker_weight, maximise=question.maximise)
+    allocation = fill(network, places, target)
     if not within_limits(network, allocation, target):
         return Found(Status.TIME_LIMIT, bound=bound)
     return _found(network, question, limits, allocation, bound)
@@ -267,7 +294,7 @@ def _solve_ratio(
 
 def _without_report(limits: Limits) -> Limits:
     """The same limits, without a report of objectives that are no ratios."""
-    return Limits(limits.time_limit_s, limits.gap, None)
+    return replace(limits, progress=None)
 
 
 def branch_of_banker(v: Variables, answer: Answer) -> Indices:

@@ -30,7 +30,8 @@ class Variables:
         scale: value of one unit of the model's money in the network's.
         capacity: (B,) of branches, scaled.
         banker_capacity: (P,) scaled.
-        at_work: (P, B) 1 where a banker works for a branch.
+        crowd: (P,) how many bankers stand in each row; 1, but for types of bankers.
+        at_work: (P, B) 1 where a banker works for a branch; of a type, how many do.
         owner, investment: (B, k) parts whose sum is the value of owner-occupied, or investment,
             loans of a branch. With flows k is 1; with loans there is a part for each banker.
         count: (G, P) how many loans of a group a banker processes; empty with flows.
@@ -41,6 +42,7 @@ class Variables:
     scale: float
     capacity: Floats
     banker_capacity: Floats
+    crowd: Indices
     at_work: Indices
     owner: Indices
     investment: Indices
@@ -85,21 +87,31 @@ def scale_of(network: Network) -> float:
     return float(10.0 ** math.floor(math.log10(float(network.branch_capacity.mean())) - 2))
 
 
-def flow_variables(network: Network, model: LinearModel, allowed: Bools | None = None) -> Variables:
+def flow_variables(
+    network: Network,
+    model: LinearModel,
+    allowed: Bools | None = None,
+    crowd: Indices | None = None,
+) -> Variables:
     """Variables at the level of flows, added to a model.
 
     Args:
         allowed: (P, B) who may work where; None for everybody everywhere.
+        crowd: (P,) how many bankers each row stands for; None for one.
     """
     bankers, branches = network.cost.shape
     scale = scale_of(network)
+    each = np.ones(bankers, dtype=np.int64) if crowd is None else crowd
     return Variables(
         model=model,
         network=network,
         scale=scale,
         capacity=network.branch_capacity / scale,
         banker_capacity=network.banker_capacity / scale,
-        at_work=model.binaries(bankers, branches, upper=1.0 if allowed is None else allowed),
+        crowd=each,
+        at_work=model.integers(
+            bankers, branches, upper=each[:, None] * (1 if allowed is None else allowed)
+        ),
         owner=model.continuous(branches, 1),
         investment=model.continuous(branches, 1),
         count=_NONE,
@@ -124,6 +136,7 @@ def loan_variables(
         scale=scale,
         capacity=network.branch_capacity / scale,
         banker_capacity=network.banker_capacity / scale,
+        crowd=np.ones(bankers, dtype=np.int64),
         at_work=model.binaries(bankers, branches),
         owner=model.continuous(branches, bankers),
         investment=model.continuous(branches, bankers),

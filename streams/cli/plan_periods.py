@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from streams.cli.output import JsonOption, Listing, note, print_json, print_listings
-from streams.cli.plan_solve import CurveOption, Data, Rate, figure
+from streams.cli.plan_options import Data
+from streams.cli.plan_solve import CurveOption, Rate, figure
 
 if TYPE_CHECKING:
     from streams.planning.year import YearDocument

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from streams.cli.output import JsonOption, Listing, note, print_json, print_listings
+from streams.cli.plan_options import Data
 from streams.failure import WrongUsage
 
 if TYPE_CHECKING:
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 ROWS_SHOWN_MAX: Final = 40
 """Bankers in a table; all of them are in --json and --csv."""
 
-Data = Annotated[
-    Path,
-    typer.Option(
-        "--data", metavar="DIR", exists=True, file_okay=False, help="Tables of the network."
-    ),
-]
 Target = Annotated[
     str,
     typer.Option(
@@ -68,6 +63,10 @@ def solve(
     time_limit: TimeLimit = 60.0,
     gap: Gap = 1e-7,
     cost_per_km: Km = None,
+    banker_types: Annotated[
+        int | None,
+        typer.Option(min=1, help="Put bankers into so many types: faster, with a larger gap."),
+    ] = None,
     out: Out = None,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A row for each loan of the plan.")] = False,
@@ -86,20 +85,20 @@ def solve(
     of its bankers unused.
 
     Examples:
-      partidor plan solve --data network --model m1 --target 0.10
+      partidor plan solve --data nab-victoria --model m1 --target 0.10
       partidor plan solve --data network --model m2 --target 0.11 --out plan.json
-      partidor plan solve --data network --target 0.01:0.35:0.01
+      partidor plan solve --data dummy --target 0.01:0.35:0.01
       partidor plan solve --data network --model m3 --curve exponential --json
     """
     from streams.planning.solving import targets_of
 
-    _check_formats(as_json, as_csv)
-    asked = _asked(model, curve, rate, time_limit, gap)
+    asked = _asked(model, curve, rate, time_limit, gap, banker_types)
     targets = targets_of(target)
+    _check_output(as_json, as_csv, out, len(targets))
     network = _network(data, cost_per_km)
-    plans = [_solve(network, asked, each, data) for each in targets]
+    plans = [_solve(network, asked, each) for each in targets]
     if out is not None:
-        _write(out, plans)
+        _write(out, plans[0])
     if as_json:
         print_json([_plain(plan) for plan in plans] if len(plans) > 1 else _plain(plans[0]))
     elif as_csv:
@@ -126,14 +125,14 @@ def compare(
     same; and least cost.
 
     Examples:
-      partidor plan compare --data network
+      partidor plan compare --data dummy
       partidor plan compare --data network --target 0.2 --curve exponential
     """
     from streams.planning.solving import MODELS
 
     network = _network(data, cost_per_km)
     asked = [_asked(model, curve, rate, time_limit, 1e-7) for model in MODELS]
-    plans = [_solve(network, each, target, data) for each in asked]
+    plans = [_solve(network, each, target) for each in asked]
     if as_json:
         print_json([_plain(plan) for plan in plans])
         return
@@ -143,13 +142,20 @@ def compare(
             print_listings(_bankers_listing(plan))
 
 
-def _asked(model: str, curve: str, rate: float | None, time_limit: float, gap: float) -> "Asked":
+def _asked(
+    model: str,
+    curve: str,
+    rate: float | None,
+    time_limit: float,
+    gap: float,
+    banker_types: int | None = None,
+) -> "Asked":
     from streams.planning.solving import MODELS, Asked, curve_of
 
     known = {name: name for name in MODELS}
     if model not in known:
         raise WrongUsage(f"--model {model}: one of {', '.join(MODELS)}")
-    return Asked(known[model], curve_of(curve), rate, time_limit, gap)
+    return Asked(known[model], curve_of(curve), rate, time_limit, gap, banker_types)
 
 
 def _network(data: Path, cost_per_km: float | None) -> "NetworkData":
@@ -160,10 +166,9 @@ def _network(data: Path, cost_per_km: float | None) -> "NetworkData":
     return load_network(data, distance="km", travel_cost_per_km=cost_per_km)
 
 
-def _solve(network: "NetworkData", asked: "Asked", target: float, data: Path) -> "PlanDocument":
+def _solve(network: "NetworkData", asked: "Asked", target: float) -> "PlanDocument":
     from streams.planning.solving import solve as solved
 
-    del data
     with _progress(f"{asked.model} at {target:g}") as progress:
         return solved(network.network, asked, target, progress)
 
@@ -191,21 +196,21 @@ def _progress(what: str) -> "Iterator[Progress | None]":
         yield told
 
 
-def _check_formats(as_json: bool, as_csv: bool) -> None:
+def _check_output(as_json: bool, as_csv: bool, out: Path | None, targets: int) -> None:
     if as_json and as_csv:
         raise WrongUsage("--json and --csv: choose one of them")
+    if out is not None and targets > 1:
+        raise WrongUsage("--out takes the plan of one target; --json prints those of all")
 
 
 def _plain(plan: "PlanDocument") -> object:
     return plan.model_dump(mode="json")
 
 
-def _write(out: Path, plans: "list[PlanDocument]") -> None:
+def _write(out: Path, plan: "PlanDocument") -> None:
     from streams.whole_files import write_whole
 
-    if len(plans) > 1:
-        raise WrongUsage("--out takes the plan of one target; --json prints those of all")
-    write_whole(out, plans[0].model_dump_json(indent=2).encode() + b"\n")
+    write_whole(out, plan.model_dump_json(indent=2).encode() + b"\n")
     note(f"{out}: the plan")
 
 

@@ -23,7 +23,7 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -201,6 +201,13 @@ def check(plan: ReportedPlan, tables: Tables, curve: Curve = linear) -> list[Che
     ]
 
 
+class _Sums(dict[str, Fraction]):
+    """Sums by id; where there is nothing it is 0."""
+
+    def __missing__(self, key: str) -> Fraction:
+        return Fraction(0)
+
+
 class _Found:
     """What the loans of a plan add up to, exactly."""
 
@@ -218,17 +225,17 @@ class _Found:
         return where
 
     @cached_property
-    def value_of_banker(self) -> Counter[str]:
+    def value_of_banker(self) -> _Sums:
         """Value of the loans of each."""
         return self._summed(self.plan.loans, lambda loan: loan.banker_id)
 
     @cached_property
-    def value_of_branch(self) -> Counter[str]:
+    def value_of_branch(self) -> _Sums:
         """Value of the loans of each."""
         return self._summed(self.plan.loans, lambda loan: loan.branch_id)
 
     @cached_property
-    def investment_of_branch(self) -> Counter[str]:
+    def investment_of_branch(self) -> _Sums:
         """Value of the investment loans of each."""
         loans = [loan for loan in self.plan.loans if loan.loan_id in self.tables.investment]
         return self._summed(loans, lambda loan: loan.branch_id)
@@ -250,8 +257,8 @@ class _Found:
         capacities = self.tables.banker_capacity
         return sum((capacities[each.banker_id] for each in self.plan.bankers), Fraction())
 
-    def _summed(self, loans: list[_Loan], key: Callable[[_Loan], str]) -> Counter[str]:
-        sums: Any = Counter()
+    def _summed(self, loans: list[_Loan], key: Callable[[_Loan], str]) -> _Sums:
+        sums = _Sums()
         for loan in loans:
             sums[key(loan)] += self.tables.loan_amount[loan.loan_id]
         return sums
@@ -442,28 +449,30 @@ def lines_of_branches(found: _Found) -> Checked:
 def totals(found: _Found, curve: Curve) -> Checked:
     """What the plan says of all, and its objective."""
     plan, cost, capacity = found.plan, found.cost, found.capacity
-    unused, count = capacity - found.value, len(plan.bankers)
+    count = Fraction(len(plan.bankers))
     figures: list[_Figure] = [
-        ("bankers_assigned", plan.bankers_assigned, Fraction(count), Fraction(count)),
+        ("bankers_assigned", plan.bankers_assigned, count, count),
         ("cost", plan.cost, cost, cost),
-        ("unused_capacity", plan.unused_capacity, unused, capacity),
+        ("unused_capacity", plan.unused_capacity, capacity - found.value, capacity),
     ]
-    objective: tuple[Fraction | None, Fraction] = (cost, cost)
-    if plan.model == "least-unused":
-        objective = (unused, capacity)
-    if plan.model in ("m2", "m3") and plan.rate is not None:
-        revenue = found.value * curve(plan.rate) * Fraction(plan.rate) / 100
-        profit, scale = revenue - cost, max(revenue, cost)
-        figures += [("revenue", plan.revenue, revenue, revenue),
-                    ("profit", plan.profit, profit, scale)]  # fmt: skip
-        objective = (profit, scale)
-        if plan.model == "m3":
-            objective = (profit / count if count else None, scale)
     checked = Checked("totals", "totals and objective are what the plan adds up to")
-    if objective[0] is None:
-        checked.breaches.append("m3 is a profit per banker, and nobody works")
-    else:
-        figures.append(("objective", plan.objective, *objective))
+    if plan.model == "m1":
+        figures.append(("objective", plan.objective, cost, cost))
+    elif plan.model == "least-unused":
+        figures.append(("objective", plan.objective, capacity - found.value, capacity))
+    elif plan.rate is not None:  # without one is a breach already
+        revenue = found.value * curve(plan.rate) * Fraction(plan.rate) / 100
+        profit, largest = revenue - cost, max([revenue, cost])
+        figures += [
+            ("revenue", plan.revenue, revenue, revenue),
+            ("profit", plan.profit, profit, largest),
+        ]
+        if plan.model == "m2":
+            figures.append(("objective", plan.objective, profit, largest))
+        elif count:
+            figures.append(("objective", plan.objective, profit / count, largest))
+        else:
+            checked.breaches.append("m3 is a profit per banker, and nobody works")
     checked.count = len(figures)
     checked.breaches += _differences("the plan", *figures)
     return checked
@@ -483,15 +492,15 @@ def proof(found: _Found) -> Checked:
             checked.breaches.append(f"the gap is {plan.gap}, without a bound")
         return checked
     objective, bound = Fraction(plan.objective), Fraction(plan.bound)
-    better = bound - objective if plan.model in ("m2", "m3") else objective - bound
-    if better < -BOUND_SLACK * max(1, abs(objective)):
+    better: Fraction = bound - objective if plan.model in ("m2", "m3") else objective - bound
+    if better < -BOUND_SLACK * max([Fraction(1), abs(objective)]):
         checked.breaches.append(
             f"the objective of {_shown(objective)} is better than its bound of {_shown(bound)}"
         )
     if plan.gap is None:
         checked.breaches.append("there is a bound and no gap")
     elif objective:
-        gap = abs(better) / abs(objective)
+        gap = abs(better / objective)
         checked.breaches += _differences("the plan", ("gap", plan.gap, gap, Fraction(1)))
     elif bool(bound) != bool(plan.gap):
         checked.breaches.append(f"the plan: gap is {plan.gap}, with 0 and {_shown(bound)}")

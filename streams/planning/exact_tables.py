@@ -1,4 +1,4 @@
-"""The tables of a branch network, read once more, to the last digit: what plans are checked against.
+"""The tables of a branch network, read once more and exactly: what plans are checked against.
 
 In: a directory of CSV tables. Out: capacities, amounts and costs as exact fractions of what stands
 there; distances in degrees with 40 digits.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, TypedDict, get_args
 
 from dispatcher.planning.effort import GAP
 from dispatcher.planning.feasibility import explain
@@ -36,6 +36,7 @@ class Asked:
     Attributes:
         rate: in per cent; None for the best one.
         time_limit_s: of each solve, in HiGHS.
+        banker_types: bankers in so many types; None: each by themselves.
     """
 
     model: ModelName
@@ -43,6 +44,7 @@ class Asked:
     rate: float | None = None
     time_limit_s: float = TIME_LIMIT_S
     gap: float = GAP
+    banker_types: int | None = None
 
 
 def solve(
@@ -65,19 +67,33 @@ def solve(
     return document_of(network, plan, asked.model, seconds)
 
 
+class _Earning(TypedDict):
+    curve: AnyCurve
+    rate: float | None
+
+
+class _Within(TypedDict):
+    time_limit_s: float
+    gap: float
+    progress: Progress | None
+    banker_types: int | None
+
+
 def _solved(network: Network, asked: Asked, target: float, progress: Progress | None) -> Plan:
-    within = {"time_limit_s": asked.time_limit_s, "gap": asked.gap}
+    within = _Within(
+        time_limit_s=asked.time_limit_s, gap=asked.gap, progress=progress,
+        banker_types=asked.banker_types,
+    )  # fmt: skip
+    earning = _Earning(curve=asked.curve, rate=asked.rate)
     match asked.model:
         case "m1":
-            return least_cost(network, target, progress=progress, **within)
+            return least_cost(network, target, **within)
         case "least-unused":
-            return least_unused(network, target, progress=progress, **within)
+            return least_unused(network, target, **within)
         case "m2":
-            return greatest_profit(network, target, curve=asked.curve, rate=asked.rate,
-                                   progress=progress, **within)  # fmt: skip
+            return greatest_profit(network, target, **earning, **within)
         case "m3":
-            return profit_per_banker(network, target, curve=asked.curve, rate=asked.rate,
-                                     progress=progress, **within)  # fmt: skip
+            return profit_per_banker(network, target, **earning, **within)
 
 
 def targets_of(text: str) -> list[float]:

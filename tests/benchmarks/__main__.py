@@ -3,7 +3,7 @@
     tests/run benchmarks [PART...] [--quick] [--rounds N] [--directory DIR]
 
 PART is throughput, single, latency, scaling, steps, features, sizes, start, recovery, board,
-pages or views; all of them if none is named.
+pages, views or planning; all of them if none is named.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import board, features, latency, pages, scaling, sizes, start, steps
+from . import board, features, latency, pages, planning, scaling, sizes, start, steps
 from .contestants import Contestant, Faust, KafkaStreams, Partidor, PartidorWithViews, Quix
 from .report import (
     board_table,
@@ -24,6 +24,7 @@ from .report import (
     latency_plot,
     latency_table,
     pages_table,
+    planning_table,
     scaling_plot,
     scaling_table,
     sizes_table,
@@ -45,6 +46,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--leads", type=int, default=2_000_000, help="of a round of throughput")
     parser.add_argument("--seconds", type=float, default=15.0, help="of a round of latency")
+    parser.add_argument(
+        "--planning-limit", type=float, default=60.0, help="seconds that a plan may be searched for"
+    )
     parser.add_argument("--only", default="", help="contestants whose name holds this")
     parser.add_argument(
         "--directory", type=Path, default=Path("benchmarks"), help="for tables, JSON and plots"
@@ -171,6 +175,18 @@ def _pages(options: argparse.Namespace, console: Console) -> None:
     (options.directory / "pages.json").write_text(json.dumps(content, indent=2))
 
 
+def _planning(options: argparse.Namespace, console: Console) -> None:
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False)
+
+    sizes_asked = planning.SIZES[:2] if options.quick else planning.SIZES
+    found = planning.measured(sizes_asked, options.only, options.planning_limit, say)
+    console.print(planning_table(found))
+    content = {"limit_s": options.planning_limit, "solves": planning.as_objects(found)}
+    (options.directory / "planning.json").write_text(json.dumps(content, indent=2))
+    (options.directory / "planning.md").write_text(planning.markdown(found))
+
+
 def _by_pytest(name: str) -> "Part":
     def run(options: argparse.Namespace, console: Console) -> None:
         del options, console
@@ -194,6 +210,7 @@ PARTS: dict[str, Part] = {
     "board": _board,
     "pages": _pages,
     "views": _by_pytest("test_views.py"),
+    "planning": _planning,
 }
 
 

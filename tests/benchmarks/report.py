@@ -11,6 +11,7 @@ from .board import Behind
 from .features import Cost
 from .latency import Latency
 from .pages import PageCost
+from .planning import HEADER, Solved, cells
 from .scaling import Point
 from .sizes import Size
 from .steps import Step
@@ -108,6 +109,17 @@ def pages_table(found: Sequence[PageCost]) -> Table:
             f"{page.median_ms:.1f}",
             f"{page.p95_ms:.1f}",
         )
+    return table
+
+
+def planning_table(found: Sequence[Solved]) -> Table:
+    """A row for each solve."""
+    table = Table(title="Plans by our formulation and by the source document's, one HiGHS for both")
+    for column in HEADER:
+        right = column in ("objective", "gap", "s", "MiB")
+        table.add_column(column, justify="right" if right else "left")
+    for solved in found:
+        table.add_row(*cells(solved))
     return table
 
 

@@ -117,8 +117,8 @@ def _thousandths(units: int) -> str:
 
 
 def _plain(random: Random) -> TinyNetwork:
-    bankers, branches = random.randint(2, 4), random.randint(1, 3)
-    loans = random.randint(3, 7 if bankers < 4 else 6)
+    bankers, branches = random.choice((2, 2, 3, 3, 4)), random.choice((1, 2, 2, 3))
+    loans = random.randint(3, 9 - bankers)
     return TinyNetwork(
         banker_capacity=tuple(random.choice((250, 500, 750, 1000)) for _ in range(bankers)),
         pay=tuple(random.randint(6_500, 9_500) for _ in range(bankers)),

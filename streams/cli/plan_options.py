@@ -1,0 +1,31 @@
+"""Options that several commands of `partidor plan` share."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+EXAMPLES: Final = ("dummy", "nab-victoria")
+"""Networks that come with Partidor, by name."""
+
+
+def _network(path: Path) -> Path:
+    """A directory, or that of a network that comes with Partidor."""
+    if path.is_dir():
+        return path
+    if str(path) in EXAMPLES:
+        import streams.planning
+
+        return Path(streams.planning.__file__).parent / "data" / path
+    raise typer.BadParameter(f"there is no directory {path}; {' and '.join(EXAMPLES)} are built in")
+
+
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        callback=_network,
+        help="Tables of the network; dummy and nab-victoria come with Partidor.",
+    ),
+]

@@ -1,0 +1,1 @@
+"""Pictures of a branch network and of plans for it. Nothing here is solved: plans are given."""
