@@ -7,6 +7,8 @@ Its model 3 maximises profit per banker instead, which is something else: a bank
 one who isn't may earn the same.
 """
 
+from typing import Final
+
 import numpy as np
 
 from dispatcher.planning.effort import GAP, Limits
@@ -14,6 +16,10 @@ from dispatcher.planning.highs import INFINITY, Progress
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Plan
 from dispatcher.planning.search import Question, search
+
+UNUSED_CLOSE: Final = 1e-7
+"""Unused capacity, as a part of all bankers' capacity, that makes no difference: of very many loans
+some add up to almost any sum, and to prove that none comes closer is to try them all."""
 
 
 def least_unused(
@@ -44,4 +50,9 @@ def least_unused(
 def unused_question(network: Network) -> Question:
     """Capacity of who works, less what they process: as little of it as possible."""
     capacity = np.broadcast_to(network.banker_capacity[:, None], network.cost.shape)
-    return Question(maximise=False, value_weight=-1.0, banker_weight=capacity)
+    return Question(
+        maximise=False,
+        value_weight=-1.0,
+        banker_weight=capacity,
+        close_enough=UNUSED_CLOSE * float(network.banker_capacity.sum()),
+    )

@@ -8,6 +8,7 @@ is what the source document's first question compares targets by, and the cost l
 """
 
 from dataclasses import replace
+from typing import Final
 
 from dispatcher.planning.effort import GAP, Limits
 from dispatcher.planning.highs import INFINITY, Progress
@@ -16,6 +17,9 @@ from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Plan, Status
 from dispatcher.planning.search import LOAN_COLUMNS_SMALL, Question, search
 from dispatcher.planning.variables import loan_columns, loan_groups
+
+FULL_ENOUGH: Final = 1e-4
+"""Unused capacity, as a part of all bankers', that the cheapest plans are not searched on for."""
 
 
 def least_cost(
@@ -41,7 +45,9 @@ def least_cost(
     found = search(network, target, question, limits)
     if found.status is Status.OPTIMAL and decided_by_loan(network):
         best = replace(
-            unused_question(network), at_most=(network.cost, _just_above(found.objective))
+            unused_question(network),
+            at_most=(network.cost, _just_above(found.objective)),
+            close_enough=FULL_ENOUGH * float(network.banker_capacity.sum()),
         )
         fuller = search(network, target, best, replace(limits, progress=None))
         if fuller.allocation is not None:

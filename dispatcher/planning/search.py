@@ -9,7 +9,7 @@ bound.
 3. Where it doesn't, and the network is not too large for it, every loan is decided by HiGHS, from
    that allocation on.
 
-A small network goes to step 3 at once. A question per banker is a ratio; it is answered by a row of
+A question per banker is a ratio; it is answered by a row of
 plain ones (Dinkelbach 1967): with `a` the best ratio so far, maximise numerator - a x bankers; its
 optimum is 0 just when `a` is best.
 """
@@ -38,7 +38,7 @@ from dispatcher.planning.variables import (
 )
 
 LOAN_COLUMNS_SMALL: Final = 3_000
-"""Up to so many columns every loan is decided by HiGHS from the start."""
+"""Up to so many columns every loan is decided by HiGHS if the bound isn't met exactly."""
 LOAN_COLUMNS_MAX: Final = 400_000
 """Beyond so many it is not tried."""
 RATIO_STEPS_MAX: Final = 30
@@ -54,6 +54,7 @@ class Question:
         banker_weight: (P, B) of each banker at a branch.
         per_banker: divided by the number of bankers at work, of whom there is at least one.
         at_most: (weights (P, B), limit): their sum over who works where is at most that.
+        close_enough: distance to the bound that counts as none, for what may be near 0.
     """
 
     maximise: bool
@@ -61,6 +62,7 @@ class Question:
     banker_weight: Floats
     per_banker: bool = False
     at_most: tuple[Floats, float] | None = None
+    close_enough: float = EXACT
 
     def score(self, network: Network, allocation: Allocation) -> float:
         """The objective of an allocation."""
@@ -98,11 +100,13 @@ def search(network: Network, target: float, question: Question, limits: Limits) 
         return _with_types(network, target, question, limits, limits.banker_types)
     groups = loan_groups(network)
     columns = loan_columns(network, groups)
-    found = Found(Status.TIME_LIMIT)
-    if columns > LOAN_COLUMNS_SMALL:
-        found = _with_flows(network, target, question, limits)
-        if found.status in (Status.INFEASIBLE, Status.OPTIMAL) or columns > LOAN_COLUMNS_MAX:
-            return found
+    found = _with_flows(network, target, question, limits)
+    known = found.status is Status.INFEASIBLE or (
+        found.status is Status.OPTIMAL
+        and (columns > LOAN_COLUMNS_SMALL or found.objective == found.bound)
+    )
+    if known or columns > LOAN_COLUMNS_MAX:
+        return found
     return _with_loans(network, target, question, limits, groups, found)
 
 
@@ -201,7 +205,7 @@ def _found(
     objective = question.score(network, allocation)
     if bound is not None and (
         question.better(objective, bound)
-        or abs(objective - bound) <= EXACT * max(1.0, abs(objective))
+        or abs(objective - bound) <= max(EXACT * max(1.0, abs(objective)), question.close_enough)
     ):
         bound = objective  # they differ in the last digits, by rounding
     gap = gap_between(objective, bound)
@@ -237,7 +241,8 @@ def _solve_plain(
         return solve_priced(v, stated, question.maximise, limits)
     answer = v.model.solve(
         time_limit_s=limits.time_limit_s,
-        relative_gap=EXACT,
+        relative_gap=limits.gap / 10,
+        absolute_gap=question.close_enough,
         start=None if start is None else _start(v, start),
         progress=limits.progress,
     )
@@ -273,7 +278,11 @@ def _solve_ratio(
     best: tuple[Variables, Answer] | None = None
     bound = INFINITY
     for _ in range(RATIO_STEPS_MAX):
-        step = replace(question, banker_weight=question.banker_weight - ratio)
+        step = replace(
+            question,
+            banker_weight=question.banker_weight - ratio,
+            close_enough=max(EXACT, limits.gap / 10 * abs(ratio)),
+        )
         v, answer = _solve_plain(level, target, step, _without_report(limits), start)
         limits.time_limit_s = max(0.0, limits.time_limit_s - answer.seconds)
         if answer.values is None:
@@ -286,7 +295,7 @@ def _solve_ratio(
         best = v, replace(answer, objective=ratio, bound=max(bound, ratio))
         if limits.progress is not None:
             limits.progress(ratio, bound)
-        if answer.optimal and abs(gained) <= EXACT * max(1.0, abs(ratio)):
+        if answer.optimal and abs(gained) <= step.close_enough:
             break
     assert best is not None
     return best

@@ -1,13 +1,14 @@
 """`partidor plan figures`: pictures of plans, and a report that people can send."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from streams.cli.output import note
+from streams.cli.plan_options import Data
 
-REPORT_NAME = "report.html"
+REPORT_NAME: Final = "report.html"
 
 
 def figures(
@@ -21,12 +22,7 @@ def figures(
             help="What `partidor plan solve --json` printed; several times for several.",
         ),
     ],
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data", metavar="DIR", exists=True, file_okay=False, help="Tables of the network."
-        ),
-    ],
+    data: Data,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", file_okay=False, help="Made if it isn't there.")
     ],

@@ -147,7 +147,7 @@ class Tail:
                 for share in decision.shares
             }
             errors = [abs(float(share.cumulative_error_after)) for share in decision.shares]
-            self.furthest = max(self.furthest, *errors)
+            self.furthest = max([self.furthest, *errors])
         elif decision.type in ("batch_dispatched", "batch_parked"):
             self.decided.add(decision.batch_id or "")
             for share in decision.shares:

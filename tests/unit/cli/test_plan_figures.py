@@ -37,3 +37,33 @@ def test_a_file_that_is_no_plan_is_named_and_nothing_is_written(
     assert result.exit_code == 1
     assert f"{tmp_path / 'plan.json'} is no plan" in result.err
     assert not (tmp_path / "out").exists()
+
+
+def test_what_plan_solve_prints_is_what_it_takes(partidor: Any, tmp_path: Path) -> None:
+    """Several targets and a single one, of a network that comes with Partidor."""
+    for name, model, target in (("targets", "m1", "0.1,0.35"), ("one", "m2", "0.1")):
+        asked = ("--data", "dummy", "--model", model, "--target", target, "--json")
+        (tmp_path / f"{name}.json").write_text(partidor("plan", "solve", *asked).out)
+    files = ("--plan", tmp_path / "targets.json", "--plan", tmp_path / "one.json")
+    result = partidor("plan", "figures", *files, "--data", "dummy", "--out", tmp_path / "out")
+    assert result.err == f"5 figures of 3 plans: {tmp_path / 'out' / 'report.html'}\n"
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "29.0947" in page
+    assert "The largest feasible target is 34.29 %" in page
+
+
+def test_a_plan_by_km_needs_its_cost_by_km(partidor: Any, tmp_path: Path) -> None:
+    """Else distances and costs of the report would be others."""
+    small = ("--bankers", 8, "--branches", 3, "--loans", 60)
+    partidor("plan", "generate", "--out", tmp_path / "network", *small)
+    asked = ("--data", tmp_path / "network", "--target", "0.1")
+    plan = partidor("plan", "solve", *asked, "--cost-per-km", 2, "--time-limit", 1, "--json").out
+    (tmp_path / "plan.json").write_text(plan)
+    drawn = ("--plan", tmp_path / "plan.json", "--data", tmp_path / "network")
+    refused = partidor("plan", "figures", *drawn, "--out", tmp_path / "out")
+    assert refused.exit_code == 1
+    assert "give the --cost-per-km that it was solved with" in refused.err
+    taken = partidor("plan", "figures", *drawn, "--out", tmp_path / "out", "--cost-per-km", 2)
+    assert taken.exit_code == 0
+    assert (tmp_path / "out" / "map-m1-10.svg").exists()
+    assert "distance, km" in (tmp_path / "out" / "report.html").read_text()
