@@ -19,7 +19,6 @@ from dispatcher.planning.limits import Limit
 from dispatcher.planning.m1_least_cost import least_cost, unused_among_best
 from dispatcher.planning.m2_greatest_profit import greatest_profit
 from dispatcher.planning.m3_profit_per_banker import profit_per_banker
-from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Plan
 from streams.planning.checking import check, read_plans
 from streams.planning.document import ModelName, document_of
@@ -32,7 +31,7 @@ NETWORKS: Final = 520
 BY_THE_LONG_WAY: Final = 40
 EARNED: Final = Fraction(6, 100)
 """Of a loan of value 1 at the best rate, 12 %, with R(r) = 1 - r/24."""
-MODELS: Final[dict[ModelName, Callable[[Network, float], Plan]]] = {
+MODELS: Final[dict[ModelName, Callable[..., Plan]]] = {
     "m1": least_cost,
     "m2": greatest_profit,
     "m3": profit_per_banker,
@@ -147,6 +146,16 @@ def test_flows_alone_promise_nothing_that_loans_can_t_keep(
     for case in cases(SEED + 2, BY_THE_LONG_WAY):
         for model, solve in MODELS.items():
             assert_honest(case, model, solve(case.tiny.network(), case.tiny.share), tmp_path)
+
+
+def test_types_of_bankers_lose_no_more_than_the_gap_says(
+    tmp_path: Path,
+) -> None:
+    """One type for each capacity, the coarsest there are: bounds hold, and plans are sound."""
+    for case in cases(SEED + 4, BY_THE_LONG_WAY):
+        for model, solve in MODELS.items():
+            plan = solve(case.tiny.network(), case.tiny.share, banker_types=1)
+            assert_honest(case, model, plan, tmp_path)
 
 
 def test_of_the_cheapest_plans_the_fullest_is_taken(drawn: list[Case]) -> None:
