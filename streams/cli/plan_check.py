@@ -8,6 +8,7 @@ import typer
 
 from streams.cli.files import check_there
 from streams.cli.output import JsonOption, Listing, note, print_json, print_listings
+from streams.cli.plan_options import Data
 
 if TYPE_CHECKING:
     from streams.planning.checking import Checked, ReportedPlan
@@ -25,16 +26,7 @@ def check(
             metavar="PLAN.json", callback=check_there, help="As --out or --json has it."
         ),
     ],
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data",
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="Tables of the network, CSV.",
-        ),
-    ],
+    data: Data,
     curve: Annotated[
         str,
         typer.Option(metavar="linear|exponential|FILE", help="R(r) that the plan was solved with."),
@@ -53,7 +45,7 @@ def check(
     anything is wrong.
 
     Examples:
-      partidor plan check plan.json --data network
+      partidor plan check plan.json --data nab-victoria
       partidor plan check plan.json --data network --curve exponential --json
     """
     from streams.planning.checking import check_file, curve_of

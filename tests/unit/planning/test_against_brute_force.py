@@ -20,8 +20,9 @@ from dispatcher.planning.m3_profit_per_banker import profit_per_banker
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Plan
 from streams.planning.checking import check, read_plans
-from streams.planning.document import ModelName, document_of
+from streams.planning.document import ModelName
 from streams.planning.exact_tables import read_tables
+from streams.planning.summary import document_of
 from tests.support.brute_force import Everything, everything
 from tests.support.tiny_networks import KINDS, TARGET_UNITS, TinyNetwork, at_target, tiny_networks
 
