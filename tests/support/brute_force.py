@@ -8,7 +8,7 @@ of it in investment loans matter, so that equal ones are looked at once. Nothing
 models: no solver, no bound, no floating point.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -99,6 +99,16 @@ def everything(tiny: TinyNetwork) -> Everything:
     return Everything(tuple(sent), largest)
 
 
+def possible(tiny: TinyNetwork, asked: Collection[int]) -> bool:
+    """Whether these branches can reach the target together, whatever the others get."""
+    owner, investment = _loads(tiny)
+    choices = range(-1, len(tiny.branch_capacity))
+    return any(
+        _reached(tiny, _kept(tiny, branches, owner, investment), asked).any()
+        for branches in product(choices, repeat=len(tiny.pay))
+    )
+
+
 def _loads(tiny: TinyNetwork) -> tuple[Loads, Loads]:
     """(P, n) what bankers have of owner-occupied and of investment loans, every way there is."""
     bankers = len(tiny.pay)
@@ -141,9 +151,13 @@ def _branches(tiny: TinyNetwork) -> int:
     return len(tiny.branch_capacity)
 
 
-def _reached(tiny: TinyNetwork, value: Loads) -> NDArray[np.bool_]:
-    """(n,) whether all branches are at their target."""
+def _reached(
+    tiny: TinyNetwork, value: Loads, asked: Collection[int] | None = None
+) -> NDArray[np.bool_]:
+    """(n,) whether all branches are at their target, or some of them."""
     needed = np.array(tiny.branch_capacity)[:, None] * tiny.target
+    if asked is not None:
+        needed = np.where(np.isin(np.arange(len(needed)), list(asked))[:, None], needed, 0)
     reached: NDArray[np.bool_] = (value * TARGET_UNITS >= needed).all(axis=0)
     return reached
 

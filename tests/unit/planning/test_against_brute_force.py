@@ -5,15 +5,17 @@ largest target that is possible, and a sixth just above it, so that neither luck
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
 
-from dispatcher.planning import feasibility, m1_least_cost, search
-from dispatcher.planning.feasibility import largest_target
+from dispatcher.planning import feasibility, m1_least_cost, pricing, search
+from dispatcher.planning.feasibility import explain, largest_target
 from dispatcher.planning.least_unused import least_unused
+from dispatcher.planning.limits import Limit
 from dispatcher.planning.m1_least_cost import least_cost, unused_among_best
 from dispatcher.planning.m2_greatest_profit import greatest_profit
 from dispatcher.planning.m3_profit_per_banker import profit_per_banker
@@ -23,12 +25,12 @@ from streams.planning.checking import check, read_plans
 from streams.planning.document import ModelName
 from streams.planning.exact_tables import read_tables
 from streams.planning.summary import document_of
-from tests.support.brute_force import Everything, everything
+from tests.support.brute_force import Everything, everything, possible
 from tests.support.tiny_networks import KINDS, TARGET_UNITS, TinyNetwork, at_target, tiny_networks
 
 SEED: Final = 9
 NETWORKS: Final = 520
-BY_THE_LONG_WAY: Final = 60
+BY_THE_LONG_WAY: Final = 40
 EARNED: Final = Fraction(6, 100)
 """Of a loan of value 1 at the best rate, 12 %, with R(r) = 1 - r/24."""
 MODELS: Final[dict[ModelName, Callable[[Network, float], Plan]]] = {
@@ -37,6 +39,15 @@ MODELS: Final[dict[ModelName, Callable[[Network, float], Plan]]] = {
     "m3": profit_per_banker,
     "least-unused": least_unused,
 }
+
+
+LIFTED: Final[dict[Limit, Callable[[TinyNetwork], TinyNetwork]]] = {
+    Limit.HALF_INVESTMENT: lambda tiny: replace(tiny, investment=(False,) * len(tiny.amount)),
+    Limit.BANKER_CAPACITY: lambda tiny: replace(
+        tiny, banker_capacity=(sum(tiny.amount),) * len(tiny.pay)
+    ),
+}
+CONFLICTS: Final = 8
 
 
 class Case(NamedTuple):
@@ -112,6 +123,18 @@ def test_the_way_of_large_networks_leads_there_too(
             assert_best(case, model, solve(case.tiny.network(), case.tiny.share), tmp_path)
 
 
+def test_so_does_the_way_of_the_largest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where pairs of banker and branch are looked at a few at a time: here one at a time."""
+    for module in (search, m1_least_cost):
+        monkeypatch.setattr(module, "LOAN_COLUMNS_SMALL", 0)
+    monkeypatch.setattr(search, "PRICED_FROM", 0)
+    for few in ("BEGIN_WITH", "TAKEN_IN_MAX", "KEPT_OF_EACH"):
+        monkeypatch.setattr(pricing, few, 1)
+    for case in cases(SEED + 3, BY_THE_LONG_WAY):
+        for model, solve in MODELS.items():
+            assert_best(case, model, solve(case.tiny.network(), case.tiny.share), tmp_path)
+
+
 def test_flows_alone_promise_nothing_that_loans_can_t_keep(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -146,6 +169,28 @@ def test_the_largest_target_is_the_largest(drawn: list[Case]) -> None:
     for case in drawn[::5]:
         most = float(case.all.largest_target)
         assert largest_target(case.tiny.network()) == pytest.approx((most, most), abs=1e-8), case
+
+
+def test_nothing_can_be_left_out_of_a_conflict(drawn: list[Case]) -> None:
+    """What it names is impossible, and without any branch or limit that it names it isn't."""
+    looked_at = 0
+    for case in drawn:
+        if case.all.sent or looked_at == CONFLICTS:
+            continue
+        conflict = explain(case.tiny.network(), case.tiny.share)
+        named = {limit for limit in Limit if any(limit.value in each for each in conflict.limits)}
+        if not named >= {Limit.ONE_BRANCH, Limit.SUPPLY, Limit.WHOLE_LOANS}:
+            continue  # not to be had by trying all whole loans with one branch each
+        branches = {int(branch_id[1:]) - 1 for branch_id in conflict.branch_ids}
+        left = case.tiny
+        for limit in LIFTED.keys() - named:
+            left = LIFTED[limit](left)
+        assert not possible(left, branches), (case, conflict)
+        assert all(possible(left, branches - {each}) for each in branches), (case, conflict)
+        lifted = [LIFTED[limit](left) for limit in LIFTED.keys() & named]
+        assert all(possible(each, branches) for each in lifted), (case, conflict)
+        looked_at += 1
+    assert looked_at == CONFLICTS
 
 
 def assert_best(case: Case, model: ModelName, plan: Plan, tmp_path: Path) -> None:
