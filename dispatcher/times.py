@@ -25,8 +25,15 @@ def _second_text(seconds: int) -> str:
 
 
 def milliseconds(timestamp: str) -> int:
-    """A time as in events, RFC 3339, in milliseconds since 1970."""
-    return (datetime.fromisoformat(timestamp) - _EPOCH) // _MILLISECOND
+    """A time as in events, RFC 3339, in milliseconds since 1970.
+
+    Raises:
+        ValueError: it isn't one; without a zone nobody knows which moment is meant.
+    """
+    moment = datetime.fromisoformat(timestamp)
+    if moment.tzinfo is None:
+        raise ValueError(f"{timestamp!r} names no time zone")
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def day_of(time_ms: int, time_zone: str) -> tuple[str, int | None]:

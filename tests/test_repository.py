@@ -123,13 +123,17 @@ def test_schemas_import_pydantic_and_nothing_else() -> None:
 
 
 def test_the_contract_against_io_covers_the_whole_core() -> None:
-    """A new module of the dispatcher is pure, or it is an adapter: there is no third kind."""
+    """A new module of the dispatcher is pure, or it is an adapter: there is no third kind.
+
+    What is planned has a contract of its own, for the package as a whole.
+    """
     contracts = PROJECT["tool"]["importlinter"]["contracts"]
     (contract,) = (contract for contract in contracts if "no I/O" in contract["name"])
     modules = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for path in (ROOT / "dispatcher").rglob("*.py")
         if path.stem != "__init__" and not path.stem.endswith("redis_store")
+        if path.parent.name != "planning"
     }
     assert modules == set(contract["source_modules"])
 

@@ -43,7 +43,7 @@ def least_cost(
     limits = Limits(time_limit_s, gap, progress, banker_types)
     question = Question(maximise=False, value_weight=0.0, banker_weight=network.cost)
     found = search(network, target, question, limits)
-    if found.status is Status.OPTIMAL and decided_by_loan(network):
+    if found.status is Status.OPTIMAL and banker_types is None and decided_by_loan(network):
         best = replace(
             unused_question(network),
             at_most=(network.cost, _just_above(found.objective)),

@@ -241,7 +241,7 @@ def _solve_plain(
         return solve_priced(v, stated, question.maximise, limits)
     answer = v.model.solve(
         time_limit_s=limits.time_limit_s,
-        relative_gap=limits.gap / 10,
+        relative_gap=EXACT,
         absolute_gap=question.close_enough,
         start=None if start is None else _start(v, start),
         progress=limits.progress,
@@ -281,7 +281,7 @@ def _solve_ratio(
         step = replace(
             question,
             banker_weight=question.banker_weight - ratio,
-            close_enough=max(EXACT, limits.gap / 10 * abs(ratio)),
+            close_enough=EXACT * max(1.0, abs(ratio)),
         )
         v, answer = _solve_plain(level, target, step, _without_report(limits), start)
         limits.time_limit_s = max(0.0, limits.time_limit_s - answer.seconds)

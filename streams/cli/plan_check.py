@@ -45,7 +45,7 @@ def check(
     anything is wrong.
 
     Examples:
-      partidor plan check plan.json --data network
+      partidor plan check plan.json --data nab-victoria
       partidor plan check plan.json --data network --curve exponential --json
     """
     from streams.planning.checking import check_file, curve_of

@@ -8,6 +8,7 @@ import typer
 
 from streams.cli.files import check_there
 from streams.cli.output import JsonOption, Listing, print_json, print_listings
+from streams.cli.plan_options import check_installed
 
 Out = Annotated[
     Path, typer.Option("--out", metavar="DIR", file_okay=False, help="A new or empty directory.")
@@ -25,8 +26,8 @@ def generate(
             help="Columns suburb, median_price, sales; else those of Victoria.",
         ),
     ] = None,
-    bankers: Annotated[int, typer.Option(min=1, max=20_000)] = 350,
-    branches: Annotated[int, typer.Option(min=1, max=10_000)] = 169,
+    bankers: Annotated[int, typer.Option(min=1, max=20_000, help="How many.")] = 350,
+    branches: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 169,
     loans: Annotated[
         int | None, typer.Option(min=1, max=5_000_000, help="Else one for each sale.")
     ] = None,
@@ -49,6 +50,7 @@ def generate(
       partidor plan generate --out small --bankers 30 --branches 10 --loans 300
       partidor plan generate --out year --seed 7 --periods 4 --season 0.5 --json
     """
+    check_installed()
     from streams.planning.generating import Recipe, generate
     from streams.whole_files import whole_directory
 

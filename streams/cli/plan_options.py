@@ -5,6 +5,8 @@ from typing import Annotated, Final
 
 import typer
 
+from streams.failure import Failed
+
 EXAMPLES: Final = ("dummy", "nab-victoria")
 """Networks that come with Partidor, by name."""
 
@@ -29,3 +31,15 @@ Data = Annotated[
         help="Tables of the network; dummy and nab-victoria come with Partidor.",
     ),
 ]
+
+
+def check_installed() -> None:
+    """Refuse to go on without what solving and drawing take. Raises Failed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("highspy", "numpy", "pyarrow") if find_spec(name) is None]
+    if missing:
+        raise Failed(
+            f'plans need {" and ".join(missing)}: pip install "partidor[planning]"; '
+            "`plan publish`, `follow` and `check` go without"
+        )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from streams.cli.output import JsonOption, Listing, note, print_json, print_listings
-from streams.cli.plan_options import Data
+from streams.cli.plan_options import Data, check_installed
 from streams.cli.plan_solve import CurveOption, Rate, figure
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ CostOption = Annotated[float, typer.Option(min=0, help="For each banker, each ti
 
 def periods(
     data: Data,
-    model: Annotated[Literal["m1", "m2"], typer.Option()] = "m2",
+    model: Annotated[
+        Literal["m1", "m2"], typer.Option(help="Least cost, or greatest profit.")
+    ] = "m2",
     target: Annotated[float, typer.Option(min=0, max=1, help="Share of capacities.")] = 0.1,
     moving: CostOption = 0.0,
     hiring: CostOption = 0.0,
@@ -45,6 +47,7 @@ def periods(
       partidor plan periods --data network --model m1 --moving 500 --hiring 3000
       partidor plan periods --data network --moving 2000 --horizon 1
     """
+    check_installed()
     from dispatcher.planning.multi_period import ChangeCosts
     from streams.planning.loading import load_network
     from streams.planning.solving import curve_of

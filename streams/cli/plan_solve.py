@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from streams.cli.output import JsonOption, Listing, note, print_json, print_listings
-from streams.cli.plan_options import Data
+from streams.cli.plan_options import Data, check_installed
 from streams.failure import WrongUsage
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ Out = Annotated[
 
 def solve(
     data: Data,
-    model: Annotated[str, typer.Option(metavar="m1|m2|m3|least-unused")] = "m1",
+    model: Annotated[
+        str, typer.Option(metavar="m1|m2|m3|least-unused", help="What is to be best: see above.")
+    ] = "m1",
     target: Target = "0.1",
     rate: Rate = None,
     curve: CurveOption = "linear",
@@ -90,6 +92,7 @@ def solve(
       partidor plan solve --data dummy --target 0.01:0.35:0.01
       partidor plan solve --data network --model m3 --curve exponential --json
     """
+    check_installed()
     from streams.planning.solving import targets_of
 
     asked = _asked(model, curve, rate, time_limit, gap, banker_types)
@@ -128,6 +131,7 @@ def compare(
       partidor plan compare --data dummy
       partidor plan compare --data network --target 0.2 --curve exponential
     """
+    check_installed()
     from streams.planning.solving import MODELS
 
     network = _network(data, cost_per_km)

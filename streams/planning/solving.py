@@ -19,7 +19,8 @@ from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Plan, Status
 from dispatcher.planning.rates import EXPONENTIAL, LINEAR, AnyCurve, Curve
 from streams.failure import Failed, WrongUsage
-from streams.planning.document import ModelName, PlanDocument, document_of
+from streams.planning.document import ModelName, PlanDocument
+from streams.planning.summary import document_of
 from streams.planning.tables import ENDINGS, Column, Problems, number, open_table, read_columns
 
 MODELS: Final[tuple[ModelName, ...]] = get_args(ModelName)

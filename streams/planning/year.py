@@ -24,9 +24,10 @@ from dispatcher.planning.network import Floats, Indices, Network
 from dispatcher.planning.plan import Plan, Status
 from dispatcher.planning.rates import LINEAR, AnyCurve, chosen_rate
 from streams.failure import WrongUsage
-from streams.planning.document import PlanDocument, document_of
+from streams.planning.document import PlanDocument
 from streams.planning.loading import NetworkData
 from streams.planning.solving import TIME_LIMIT_S
+from streams.planning.summary import document_of
 
 PERIODS_MAX = 60
 """Periods that are planned together."""

@@ -18,9 +18,9 @@ from dispatcher.planning.m3_profit_per_banker import profit_per_banker
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Plan
 from streams.planning.checking import check, read_plans
-from streams.planning.document import document_of
 from streams.planning.exact_tables import read_tables
 from streams.planning.loading import load_network
+from streams.planning.summary import document_of
 
 MODELS: Final[dict[tuple[str, str], Callable[..., Plan]]] = {
     ("m1", "ours"): least_cost,

@@ -7,7 +7,8 @@ import numpy as np
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import NOBODY, Allocation, Plan, Status
 from dispatcher.planning.rates import LINEAR, AnyCurve, revenue_per_value
-from streams.planning.document import ConflictPlan, ModelName, PlanDocument, document_of
+from streams.planning.document import ConflictPlan, ModelName, PlanDocument
+from streams.planning.summary import document_of
 
 
 def written_plan(

@@ -33,7 +33,7 @@ def test_the_largest_target_is_feasible_and_nothing_above_it_is() -> None:
 def test_the_limit_that_makes_a_target_fail_is_named(change: dict, limit: Limit) -> None:
     """And every limit that is named counts: without it the conflict is none."""
     network = replace(dummy(), **change)
-    conflict = explain(network, 0.2)
+    conflict = explain(network, 0.2, time_limit_s=6)
     assert any(said.startswith(limit.value) for said in conflict.limits)
     assert conflict.branch_ids
 
@@ -58,11 +58,11 @@ def test_a_conflict_cannot_be_made_smaller() -> None:
 
 def test_a_large_network_has_its_largest_target_found_by_halves() -> None:
     """Between what is reached and what is proven there is little."""
-    network = drawn(3, bankers=60, branches=25, loans=2_000, enough=0.5)
-    reached, bound = largest_target(network, time_limit_s=20)
+    network = drawn(3, bankers=40, branches=12, loans=1_500, enough=0.5)
+    reached, bound = largest_target(network, time_limit_s=10)
     assert reached is not None
-    assert 0.4 < reached <= bound <= 0.51
-    assert least_cost(network, min(1.0, bound + 0.01), time_limit_s=20).allocation is None
+    assert 0.4 < reached <= bound <= 0.53
+    assert least_cost(network, min(1.0, bound + 0.01), time_limit_s=10).allocation is None
 
 
 def test_out_of_time_nothing_is_claimed_that_was_not_proven() -> None:

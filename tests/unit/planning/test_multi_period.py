@@ -33,8 +33,7 @@ def test_dear_moves_are_not_made_and_free_ones_are() -> None:
     assert moves[-1] == 0
 
 
-@pytest.mark.parametrize("seed", [0, 2, 5])
-@pytest.mark.parametrize("revenue", [0.0, 0.05])
+@pytest.mark.parametrize(("seed", "revenue"), [(0, 0.0), (2, 0.0), (5, 0.0), (5, 0.05)])
 def test_period_by_period_comes_close_to_all_in_one_model(
     seed: int, revenue: float, monkeypatch
 ) -> None:
