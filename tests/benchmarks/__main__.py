@@ -180,11 +180,14 @@ def _planning(options: argparse.Namespace, console: Console) -> None:
         console.print(text, highlight=False, markup=False)
 
     sizes_asked = planning.SIZES[:2] if options.quick else planning.SIZES
-    found = planning.measured(sizes_asked, options.only, options.planning_limit, say)
+    found: list[planning.Solved] = []
+    for solved in planning.measured(sizes_asked, options.only, options.planning_limit, say):
+        found.append(solved)
+        # After each: all of them take half an hour.
+        content = {"limit_s": options.planning_limit, "solves": planning.as_objects(found)}
+        (options.directory / "planning.json").write_text(json.dumps(content, indent=2))
+        (options.directory / "planning.md").write_text(planning.markdown(found))
     console.print(planning_table(found))
-    content = {"limit_s": options.planning_limit, "solves": planning.as_objects(found)}
-    (options.directory / "planning.json").write_text(json.dumps(content, indent=2))
-    (options.directory / "planning.md").write_text(planning.markdown(found))
 
 
 def _by_pytest(name: str) -> "Part":

@@ -74,14 +74,8 @@ class Solved:
 
 def measured(
     sizes: Sequence[Size], only: str, limit_s: float, say: Callable[[str], None]
-) -> list[Solved]:
-    """All solves of these sizes whose name holds `only`."""
-    return list(_measured(sizes, only, limit_s, say))
-
-
-def _measured(
-    sizes: Sequence[Size], only: str, limit_s: float, say: Callable[[str], None]
 ) -> Iterator[Solved]:
+    """All solves of these sizes whose name holds `only`, one after the other."""
     for size in sizes:
         asked = [
             (model, formulation)
