@@ -14,7 +14,7 @@ from dispatcher.planning.effort import GAP, Limits
 from dispatcher.planning.highs import INFINITY, Progress
 from dispatcher.planning.least_unused import unused_question
 from dispatcher.planning.network import Network
-from dispatcher.planning.plan import Plan, Status
+from dispatcher.planning.plan import Allocation, Plan, Status
 from dispatcher.planning.search import LOAN_COLUMNS_SMALL, Question, search
 from dispatcher.planning.variables import loan_columns, loan_groups
 
@@ -62,18 +62,36 @@ def unused_among_best(network: Network, target: float, cost: float) -> tuple[flo
     Returns:
         None for networks that are too large to decide loan by loan.
     """
+    least = _among_best(network, target, cost, Limits(), maximise=False)
+    most = _among_best(network, target, cost, Limits(), maximise=True)
+    if least is None or most is None:
+        return None
+    return least.unused_capacity(network), most.unused_capacity(network)
+
+
+def emptiest(network: Network, plan: Plan, *, time_limit_s: float = INFINITY) -> Plan | None:
+    """Of the plans of the same cost, the one that leaves most capacity unused.
+
+    Returns:
+        None for networks that are too large to decide loan by loan, and out of time.
+    """
+    if plan.objective is None:
+        return None
+    limits = Limits(time_limit_s)
+    allocation = _among_best(network, plan.target, plan.objective, limits, maximise=True)
+    return None if allocation is None else replace(plan, allocation=allocation)
+
+
+def _among_best(
+    network: Network, target: float, cost: float, limits: Limits, *, maximise: bool
+) -> Allocation | None:
+    """The allocation at one end of what plans of a cost leave unused."""
     if not decided_by_loan(network):
         return None
-    ends = []
-    for maximise in (False, True):
-        question = replace(
-            unused_question(network), maximise=maximise, at_most=(network.cost, _just_above(cost))
-        )
-        found = search(network, target, question, Limits())
-        if found.objective is None:
-            return None
-        ends.append(found.objective)
-    return ends[0], ends[1]
+    question = replace(
+        unused_question(network), maximise=maximise, at_most=(network.cost, _just_above(cost))
+    )
+    return search(network, target, question, limits).allocation
 
 
 def decided_by_loan(network: Network) -> bool:

@@ -69,6 +69,13 @@ def solve(
         int | None,
         typer.Option(min=1, help="Put bankers into so many types: faster, with a larger gap."),
     ] = None,
+    alternatives: Annotated[
+        bool,
+        typer.Option(
+            "--alternatives",
+            help="m1: of plans that cost the same, also the one that leaves most unused.",
+        ),
+    ] = False,
     out: Out = None,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A row for each loan of the plan.")] = False,
@@ -97,9 +104,11 @@ def solve(
 
     asked = _asked(model, curve, rate, time_limit, gap, banker_types)
     targets = targets_of(target)
-    _check_output(as_json, as_csv, out, len(targets))
+    _check_output(as_json, as_csv, out, len(targets) + alternatives)
     network = _network(data, cost_per_km)
     plans = [_solve(network, asked, each) for each in targets]
+    if alternatives:
+        plans = _with_alternatives(network, asked, plans)
     if out is not None:
         _write(out, plans[0])
     if as_json:
@@ -175,6 +184,22 @@ def _solve(network: "NetworkData", asked: "Asked", target: float) -> "PlanDocume
 
     with _progress(f"{asked.model} at {target:g}") as progress:
         return solved(network.network, asked, target, progress)
+
+
+def _with_alternatives(
+    network: "NetworkData", asked: "Asked", plans: "list[PlanDocument]"
+) -> "list[PlanDocument]":
+    from streams.planning.solving import emptiest_as_good
+
+    if asked.model != "m1":
+        raise WrongUsage("--alternatives: for model m1, whose cost leaves loans open")
+    both = []
+    for plan in plans:
+        other = emptiest_as_good(network.network, asked, plan.target) if plan.loans else None
+        both += [plan] if other is None else [plan, other]
+    if len(both) == len(plans):
+        note("no alternatives: the network is too large to decide loan by loan, or out of time")
+    return both
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final, TypedDict, get_args
@@ -12,7 +12,7 @@ from dispatcher.planning.effort import GAP
 from dispatcher.planning.feasibility import explain
 from dispatcher.planning.highs import Progress
 from dispatcher.planning.least_unused import least_unused
-from dispatcher.planning.m1_least_cost import least_cost
+from dispatcher.planning.m1_least_cost import emptiest, least_cost
 from dispatcher.planning.m2_greatest_profit import greatest_profit
 from dispatcher.planning.m3_profit_per_banker import profit_per_banker
 from dispatcher.planning.network import Network
@@ -66,6 +66,17 @@ def solve(
         conflict = explain(network, target, time_limit_s=asked.time_limit_s)
         plan = Plan(plan.model, plan.status, target, conflict=conflict)
     return document_of(network, plan, asked.model, seconds)
+
+
+def emptiest_as_good(network: Network, asked: Asked, target: float) -> PlanDocument | None:
+    """Of the cheapest plans at a target, the one that leaves most capacity unused."""
+    begun = time.monotonic()
+    plan = least_cost(network, target, time_limit_s=asked.time_limit_s, gap=asked.gap)
+    other = emptiest(network, plan, time_limit_s=asked.time_limit_s)
+    if other is None:
+        return None
+    note = "of the plans of least cost, the one that leaves most capacity unused"
+    return document_of(network, replace(other, notes=(note,)), "m1", time.monotonic() - begun)
 
 
 class _Earning(TypedDict):

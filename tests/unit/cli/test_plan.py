@@ -61,6 +61,17 @@ def test_a_range_of_targets_says_which_leave_least_unused(partidor: Partidor) ->
     assert [plan["target"] for plan in plans] == [0.2, 0.25]
 
 
+def test_plans_of_the_same_cost_are_told_from_the_fullest_to_the_emptiest(
+    partidor: Partidor,
+) -> None:
+    """At 5 %, where the document's figure shows 850, anything from 50 to 1,150 costs the same."""
+    done = partidor("plan", "solve", "--data", DUMMY, "--target", "0.05", "--alternatives",
+                    "--json")  # fmt: skip
+    fullest, emptiest = json.loads(done.out)
+    assert fullest["objective"] == emptiest["objective"]
+    assert (fullest["unused_capacity"], emptiest["unused_capacity"]) == (50, 1150)
+
+
 def test_a_plan_as_csv_has_a_row_for_each_loan(partidor: Partidor) -> None:
     """With its branch and banker."""
     done = partidor("plan", "solve", "--data", DUMMY, "--target", "0.1", "--csv")
@@ -116,6 +127,7 @@ def test_periods_are_planned_together(partidor: Partidor) -> None:
         (("--target", "0:1:0.0001"), "a range of 10,001 targets; at most 1,000"),
         (("--curve", "parabola"), "give linear, exponential, or a table"),
         (("--json", "--csv"), "choose one"),
+        (("--alternatives", "--model", "m2"), "for model m1"),
         (("--target", "0.1,0.2", "--out", "x.json"), "--out takes the plan of one target"),
         (("--data", "nowhere"), "nowhere"),
     ],
