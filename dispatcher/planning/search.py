@@ -6,6 +6,8 @@ bound.
 1. With flows instead of loans (`variables`) HiGHS finds who works where at best. Its optimum bounds
    every plan; where even that is impossible, so is any plan.
 2. Loans are given to those bankers (`filling`). Mostly that meets the bound, and all is proven.
+   A network with too many pairs of bankers and branches begins with types of bankers (`types`),
+   which give a plan and a bound soon, and then looks at pairs a few at a time (`pricing`).
 3. Where it doesn't, and the network is not too large for it, every loan is decided by HiGHS, from
    that allocation on.
 
@@ -41,6 +43,8 @@ LOAN_COLUMNS_SMALL: Final = 3_000
 """Up to so many columns every loan is decided by HiGHS if the bound isn't met exactly."""
 LOAN_COLUMNS_MAX: Final = 400_000
 """Beyond so many it is not tried."""
+TYPES_AT_FIRST: Final = 150
+"""Types of bankers with which a network begins that is too large to look at all pairs at once."""
 RATIO_STEPS_MAX: Final = 30
 """Steps to the best ratio. They converge faster than quadratically: seven were the most seen."""
 
@@ -100,7 +104,11 @@ def search(network: Network, target: float, question: Question, limits: Limits) 
         return _with_types(network, target, question, limits, limits.banker_types)
     groups = loan_groups(network)
     columns = loan_columns(network, groups)
-    found = _with_flows(network, target, question, limits)
+    found = Found(Status.TIME_LIMIT)
+    if network.cost.size > PRICED_FROM:
+        found = _with_types(network, target, question, limits, TYPES_AT_FIRST)
+    if found.status not in (Status.INFEASIBLE, Status.OPTIMAL):
+        found = _better_of(question, limits, found, _with_flows(network, target, question, limits))
     known = found.status is Status.INFEASIBLE or (
         found.status is Status.OPTIMAL
         and (columns > LOAN_COLUMNS_SMALL or found.objective == found.bound)
@@ -108,6 +116,23 @@ def search(network: Network, target: float, question: Question, limits: Limits) 
     if known or columns > LOAN_COLUMNS_MAX:
         return found
     return _with_loans(network, target, question, limits, groups, found)
+
+
+def _better_of(question: Question, limits: Limits, one: Found, other: Found) -> Found:
+    """The better plan of two searches, with the better bound; what either proved impossible is."""
+    if Status.INFEASIBLE in (one.status, other.status):
+        return Found(Status.INFEASIBLE)
+    bounds = [each.bound for each in (one, other) if each.bound is not None]
+    bound = (min if question.maximise else max)(bounds) if bounds else None
+    best = other
+    if one.objective is not None and (
+        other.objective is None or question.better(one.objective, other.objective)
+    ):
+        best = one
+    gap = gap_between(best.objective, bound)
+    optimal = gap is not None and gap <= limits.gap
+    status = Status.OPTIMAL if optimal else best.status
+    return Found(status, best.allocation, best.objective, bound)
 
 
 def within_limits(network: Network, allocation: Allocation, target: float) -> bool:

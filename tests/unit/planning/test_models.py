@@ -46,8 +46,8 @@ def test_the_full_network_is_solved_to_a_proven_gap(model) -> None:
 
 
 def test_the_full_network_is_filled_to_the_dollar() -> None:
-    """All loans are worth more than all capacities: a plan leaves no branch room."""
-    plan = least_cost(victoria(), 0.10)
+    """All loans are worth more than all capacities: a plan of most profit leaves no room."""
+    plan = greatest_profit(victoria(), 0.10)
     assert plan.allocation is not None
     filled = plan.allocation.value_of_branch(victoria())
     assert np.array_equal(filled, victoria().branch_capacity)
