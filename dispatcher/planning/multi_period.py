@@ -124,12 +124,9 @@ def plan_year(year: Year, *, time_limit_s: float = INFINITY, gap: float = GAP) -
         gap: relative distance to the bound at which a plan is optimal.
     """
     limits = Limits(time_limit_s, gap)
-    apart: list[Found] = []
-    for number, network in enumerate(year.periods):
-        found = search(network, year.target, _question(year, network), limits)
-        if found.allocation is None:
-            return YearPlan(found.status, infeasible_period=number)
-        apart.append(found)
+    apart = _each_by_itself(year, limits)
+    if isinstance(apart, YearPlan):
+        return apart
     bound = _summed_bound(apart)
     if _columns(year) <= TOGETHER_COLUMNS_MAX:
         together = _together(year, limits)
@@ -145,19 +142,23 @@ def plan_rolling(
     """Plan `horizon` periods, keep the first of them, and go on from there.
 
     Returns:
-        A plan of all periods. Its bound is that of nobody who plans so: use `plan_year`'s.
+        A plan of all periods. Its bound is `plan_year`'s: of whoever sees all of them.
     """
+    limits = Limits(time_limit_s, gap)
+    apart = _each_by_itself(year, limits)
+    if isinstance(apart, YearPlan):
+        return apart
     at = year.at_start
     kept: list[Allocation] = []
     for first in range(len(year.periods)):
         seen = replace(year, periods=year.periods[first : first + horizon], at_start=at)
-        plan = plan_year(seen, time_limit_s=time_limit_s / len(year.periods), gap=gap)
+        plan = plan_year(seen, time_limit_s=limits.time_limit_s / len(year.periods), gap=gap)
         if not plan.allocations:
             number = first + (plan.infeasible_period or 0)
             return YearPlan(plan.status, infeasible_period=number)
         kept.append(plan.allocations[0])
         at = kept[-1].branch_of_banker
-    return _year_plan(year, kept, None, gap)
+    return _year_plan(year, kept, _summed_bound(apart), gap)
 
 
 def changes_between(before: Indices | None, after: Indices) -> Changes:
@@ -196,6 +197,17 @@ def _question(year: Year, network: Network) -> Question:
         value_weight=year.revenue_per_value,
         banker_weight=_sign(year) * network.cost,
     )
+
+
+def _each_by_itself(year: Year, limits: Limits) -> list[Found] | YearPlan:
+    """Every period without the others; where one has no plan, that instead."""
+    apart: list[Found] = []
+    for number, network in enumerate(year.periods):
+        found = search(network, year.target, _question(year, network), limits)
+        if found.allocation is None:
+            return YearPlan(found.status, infeasible_period=number)
+        apart.append(found)
+    return apart
 
 
 def _summed_bound(apart: Sequence[Found]) -> float | None:

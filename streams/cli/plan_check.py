@@ -1,6 +1,5 @@
 """`partidor plan check`: a plan against the tables of its network, by other means than solving."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -8,10 +7,11 @@ import typer
 
 from streams.cli.files import check_there
 from streams.cli.output import JsonOption, Listing, note, print_json, print_listings
-from streams.cli.plan_options import Data
+from streams.cli.plan_options import Data, exact_cost
 
 if TYPE_CHECKING:
-    from streams.planning.checking import Checked, ReportedPlan
+    from streams.planning.checking import Checked
+    from streams.planning.reported import ReportedPlan
 
     Results = list[tuple[ReportedPlan, list[Checked]]]
 
@@ -48,11 +48,10 @@ def check(
       partidor plan check plan.json --data nab-victoria
       partidor plan check plan.json --data network --curve exponential --json
     """
-    from streams.planning.checking import check_file, curve_of
+    from streams.planning.checking import check_file
+    from streams.planning.exact_curves import curve_of
 
-    # The digits that were typed, not those of the floating-point number.
-    per_km = None if cost_per_km is None else Decimal(str(cost_per_km))
-    results = check_file(plan, data, curve=curve_of(curve), cost_per_km=per_km)
+    results = check_file(plan, data, curve=curve_of(curve), cost_per_km=exact_cost(cost_per_km))
     sound = not any(checked.breaches for _, rules in results for checked in rules)
     if as_json:
         print_json({"sound": sound, "plans": [_as_object(*each) for each in results]})

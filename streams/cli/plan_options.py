@@ -1,5 +1,6 @@
 """Options that several commands of `partidor plan` share."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -31,6 +32,11 @@ Data = Annotated[
         help="Tables of the network; dummy and nab-victoria come with Partidor.",
     ),
 ]
+
+
+def exact_cost(cost_per_km: float | None) -> Decimal | None:
+    """The digits that were typed, not those of the floating-point number."""
+    return None if cost_per_km is None else Decimal(str(cost_per_km))
 
 
 def check_installed() -> None:

@@ -40,7 +40,7 @@ def periods(
     The table `periods` of the data says how a branch's year is spread; without
     it all periods are alike. The bound is what all periods could be worth if
     changes cost nothing. With --horizon: a rolling plan, which decides each
-    period without seeing further, and has no bound.
+    period without seeing further, with the same bound.
 
     Examples:
       partidor plan periods --data network --moving 2000

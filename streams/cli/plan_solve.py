@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from streams.cli.output import JsonOption, Listing, note, print_json, print_listings
+from streams.cli.plan_opinion import SecondOpinion
 from streams.cli.plan_options import Data, check_installed
 from streams.failure import WrongUsage
 
@@ -88,7 +89,8 @@ def solve(
     feasible (a plan; the bound says how much better one could be), infeasible
     (proven; with the limits that conflict and the largest target that isn't),
     or time_limit (neither a plan nor a proof in time). Each of them is an
-    answer: the exit code is 0.
+    answer: the exit code is 0. Each plan is then checked as by `partidor plan
+    check`; one that is not sound is a defect, and the exit code is 1.
 
     With several targets: a row for each, and the one that leaves least capacity
     of its bankers unused.
@@ -109,6 +111,8 @@ def solve(
     plans = [_solve(network, asked, each) for each in targets]
     if alternatives:
         plans = _with_alternatives(network, asked, plans)
+    opinion = SecondOpinion(data, curve, cost_per_km)
+    plans = [opinion.on(plan) for plan in plans]
     if out is not None:
         _write(out, plans[0])
     if as_json:
@@ -119,6 +123,7 @@ def solve(
         _print_targets(plans)
     else:
         _print_plan(plans[0])
+    opinion.end()
 
 
 def compare(
@@ -145,14 +150,16 @@ def compare(
 
     network = _network(data, cost_per_km)
     asked = [_asked(model, curve, rate, time_limit, 1e-7) for model in MODELS]
-    plans = [_solve(network, each, target) for each in asked]
+    opinion = SecondOpinion(data, curve, cost_per_km)
+    plans = [opinion.on(_solve(network, each, target)) for each in asked]
     if as_json:
         print_json([_plain(plan) for plan in plans])
-        return
-    print_listings(_summary_listing(plans))
-    for plan in plans:
-        if 0 < len(plan.bankers) <= ROWS_SHOWN_MAX:
-            print_listings(_bankers_listing(plan))
+    else:
+        print_listings(_summary_listing(plans))
+        for plan in plans:
+            if 0 < len(plan.bankers) <= ROWS_SHOWN_MAX:
+                print_listings(_bankers_listing(plan))
+    opinion.end()
 
 
 def _asked(
@@ -286,7 +293,7 @@ def _summary_listing(plans: "list[PlanDocument]") -> Listing:
     from streams.planning.solving import per_cent
 
     right = ("target", "objective", "bound", "gap", "rate %", "bankers", "cost", "profit",
-             "unused", "seconds")  # fmt: skip
+             "unused", "seconds", "checked")  # fmt: skip
     table = Listing(f"Plans, money in {plans[0].money}", "model", "status", *right, right=right)
     for plan in plans:
         table.add(
@@ -302,6 +309,7 @@ def _summary_listing(plans: "list[PlanDocument]") -> Listing:
             figure(plan.profit),
             figure(plan.unused_capacity),
             f"{plan.seconds:.2f}",
+            None if plan.checked is None else "sound" if plan.checked else "BREACHED",
         )
     return table
 

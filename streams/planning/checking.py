@@ -14,21 +14,19 @@ Reported totals are floating-point numbers: they may miss the exact ones by a mi
 themselves, and by what adding up costs.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import Final, Literal
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Final
 
 from streams.failure import Failed
-from streams.planning.exact_tables import DIGITS, Point, Tables, read_points, read_tables
+from streams.planning.exact_curves import RATE_MAX, Curve, linear
+from streams.planning.exact_tables import Tables, read_tables, shown
+from streams.planning.reported import ReportedLoan, ReportedPlan, read_plans
 
 RELATIVE: Final = Fraction(1, 10**6)
 """What a reported total may miss the exact one by, of itself."""
@@ -36,64 +34,7 @@ ROUNDING: Final = Fraction(1, 10**12)
 """And what by, of the largest number that it was added up from."""
 BOUND_SLACK: Final = Fraction(1, 10**9)
 """What a bound may be on the wrong side of its objective by, relatively: a solver's last digits."""
-RATE_MAX: Final = 24
 BYTES_MAX: Final = 2**30
-
-Curve = Callable[[Decimal], Fraction]
-"""R: from a rate in per cent to the part of a loan's nominal value that is repaid."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _Banker(_Part):
-    banker_id: str
-    branch_id: str
-    capacity: Decimal
-    assigned_value: Decimal
-    unused_capacity: Decimal
-    cost: Decimal
-
-
-class _Branch(_Part):
-    branch_id: str
-    capacity: Decimal
-    target_value: Decimal
-    assigned_value: Decimal
-    investment_value: Decimal
-
-
-class _Loan(_Part):
-    loan_id: str
-    branch_id: str
-    banker_id: str
-
-
-class ReportedPlan(_Part):
-    """A plan as it was reported, every number with the digits that it has in the text."""
-
-    model: Literal["m1", "m2", "m3", "least-unused"]
-    status: Literal["optimal", "feasible", "infeasible", "time_limit"]
-    target: Decimal
-    objective: Decimal | None = None
-    bound: Decimal | None = None
-    gap: Decimal | None = None
-    rate: Decimal | None = None
-    money: str
-    cost: Decimal | None = None
-    revenue: Decimal | None = None
-    profit: Decimal | None = None
-    bankers_assigned: int | None = None
-    unused_capacity: Decimal | None = None
-    bankers: list[_Banker] = []
-    branches: list[_Branch] = []
-    loans: list[_Loan] = []
-
-    @property
-    def has_allocation(self) -> bool:
-        """Whether it says who works where; an infeasible one doesn't."""
-        return self.status in ("optimal", "feasible")
 
 
 @dataclass
@@ -104,61 +45,6 @@ class Checked:
     says: str
     count: int = 0
     breaches: list[str] = field(default_factory=list)
-
-
-def read_plans(text: bytes) -> list[ReportedPlan]:
-    """The plans of a file: one, or a list of them for several targets.
-
-    Raises:
-        Failed: it holds something else.
-    """
-    try:
-        content = json.loads(text, parse_float=Decimal, parse_constant=_refused)
-        plans = content if isinstance(content, list) else [content]
-        return [ReportedPlan.model_validate(plan) for plan in plans]
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "all of it"
-        raise Failed(f"this is no plan: {where}: {first['msg']}") from None
-    except (ValueError, RecursionError) as error:
-        raise Failed(f"this is no JSON: {error}") from None
-
-
-def _refused(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
-
-
-def linear(rate: Decimal) -> Fraction:
-    """R(r) = 1 - r/24, the document's."""
-    return 1 - Fraction(rate) / RATE_MAX
-
-
-def exponential(rate: Decimal) -> Fraction:
-    """R(r) = exp(-3r/24), the one that its authors could not solve."""
-    digits = Context(prec=DIGITS)
-    return Fraction(digits.exp(digits.divide(digits.multiply(-3, rate), Decimal(RATE_MAX))))
-
-
-def curve_of(text: str) -> Curve:
-    """R by its name, or through the points of a CSV table with the columns rate, value.
-
-    Raises:
-        Failed: neither; or a table that is none.
-    """
-    if text in NAMED_CURVES:
-        return NAMED_CURVES[text]
-    points = read_points(Path(text))
-    return lambda rate: _between(points, Fraction(rate))
-
-
-def _between(points: list[Point], rate: Fraction) -> Fraction:
-    for (a, at_a), (b, at_b) in pairwise(points):
-        if a <= rate <= b:
-            return at_a + (at_b - at_a) * (rate - a) / (b - a)
-    raise Failed(f"the curve has no value at the plan's rate of {_shown(rate)} per cent")
-
-
-NAMED_CURVES: Final[dict[str, Curve]] = {"linear": linear, "exponential": exponential}
 
 
 def check_file(
@@ -174,6 +60,20 @@ def check_file(
     plans = read_plans(path.read_bytes())
     tables = read_tables(directory, cost_per_km=cost_per_km)
     return [(plan, check(plan, tables, curve)) for plan in plans]
+
+
+def breaches(text: bytes, tables: Tables, curve: Curve = linear) -> list[str]:
+    """What is wrong with the plans of a text, a line each with its rule.
+
+    Raises:
+        Failed: it holds no plans.
+    """
+    return [
+        f"{checked.rule}: {breach}"
+        for plan in read_plans(text)
+        for checked in check(plan, tables, curve)
+        for breach in checked.breaches
+    ]
 
 
 def check(plan: ReportedPlan, tables: Tables, curve: Curve = linear) -> list[Checked]:
@@ -257,7 +157,7 @@ class _Found:
         capacities = self.tables.banker_capacity
         return sum((capacities[each.banker_id] for each in self.plan.bankers), Fraction())
 
-    def _summed(self, loans: list[_Loan], key: Callable[[_Loan], str]) -> _Sums:
+    def _summed(self, loans: list[ReportedLoan], key: Callable[[ReportedLoan], str]) -> _Sums:
         sums = _Sums()
         for loan in loans:
             sums[key(loan)] += self.tables.loan_amount[loan.loan_id]
@@ -327,8 +227,8 @@ def within_capacity_of_bankers(found: _Found) -> Checked:
         capacity = found.tables.banker_capacity[banker_id]
         if value > capacity:
             checked.breaches.append(
-                f"banker {banker_id} processes {_shown(value)}, "
-                f"more than their capacity of {_shown(capacity)}"
+                f"banker {banker_id} processes {shown(value)}, "
+                f"more than their capacity of {shown(capacity)}"
             )
     return checked
 
@@ -341,8 +241,8 @@ def within_capacity_of_branches(found: _Found) -> Checked:
         value = found.value_of_branch[branch_id]
         if value > capacity:
             checked.breaches.append(
-                f"branch {branch_id} gets {_shown(value)}, "
-                f"more than its capacity of {_shown(capacity)}"
+                f"branch {branch_id} gets {shown(value)}, "
+                f"more than its capacity of {shown(capacity)}"
             )
     return checked
 
@@ -355,7 +255,7 @@ def targets_met(found: _Found) -> Checked:
         value, target = found.value_of_branch[branch_id], found.target * capacity
         if value < target:
             checked.breaches.append(
-                f"branch {branch_id} gets {_shown(value)}, less than its target of {_shown(target)}"
+                f"branch {branch_id} gets {shown(value)}, less than its target of {shown(target)}"
             )
     return checked
 
@@ -387,8 +287,8 @@ def half_investment(found: _Found) -> Checked:
         value, part = found.value_of_branch[branch_id], found.investment_of_branch[branch_id]
         if 2 * part > value:
             checked.breaches.append(
-                f"branch {branch_id} has {_shown(part)} in investment loans, "
-                f"more than half of its {_shown(value)}"
+                f"branch {branch_id} has {shown(part)} in investment loans, "
+                f"more than half of its {shown(value)}"
             )
     return checked
 
@@ -495,7 +395,7 @@ def proof(found: _Found) -> Checked:
     better: Fraction = bound - objective if plan.model in ("m2", "m3") else objective - bound
     if better < -BOUND_SLACK * max([Fraction(1), abs(objective)]):
         checked.breaches.append(
-            f"the objective of {_shown(objective)} is better than its bound of {_shown(bound)}"
+            f"the objective of {shown(objective)} is better than its bound of {shown(bound)}"
         )
     if plan.gap is None:
         checked.breaches.append("there is a bound and no gap")
@@ -503,7 +403,7 @@ def proof(found: _Found) -> Checked:
         gap = abs(better / objective)
         checked.breaches += _differences("the plan", ("gap", plan.gap, gap, Fraction(1)))
     elif bool(bound) != bool(plan.gap):
-        checked.breaches.append(f"the plan: gap is {plan.gap}, with 0 and {_shown(bound)}")
+        checked.breaches.append(f"the plan: gap is {plan.gap}, with 0 and {shown(bound)}")
     return checked
 
 
@@ -514,9 +414,9 @@ _Figure = tuple[str, Decimal | int | None, Fraction, Fraction]
 def _differences(of: str, *figures: _Figure) -> Iterator[str]:
     for name, reported, true, scale in figures:
         if reported is None:
-            yield f"{of}: {name} is missing; it is {_shown(true)}"
+            yield f"{of}: {name} is missing; it is {shown(true)}"
         elif abs(Fraction(reported) - true) > RELATIVE * abs(true) + ROUNDING * abs(scale):
-            yield f"{of}: {name} is {reported}, and should be {_shown(true)}"
+            yield f"{of}: {name} is {reported}, and should be {shown(true)}"
 
 
 def _without_allocation(plan: ReportedPlan) -> Checked:
@@ -525,13 +425,3 @@ def _without_allocation(plan: ReportedPlan) -> Checked:
     if plan.bankers or plan.loans or plan.objective is not None:
         checked.breaches.append(f"the plan is {plan.status} and allocates all the same")
     return checked
-
-
-def _shown(value: Fraction) -> str:
-    """With the digits that it has, at most 10 after the point."""
-    scaled = round(value * 10**10)
-    if not scaled and value:
-        return f"{float(value):.3g}"
-    whole, part = divmod(abs(scaled), 10**10)
-    decimals = f".{part:010}".rstrip("0").rstrip(".")
-    return f"{'-' if value < 0 else ''}{whole:,}{decimals}"

@@ -54,7 +54,10 @@ class ConflictPlan(_Part):
 
 
 class PlanDocument(_Part):
-    """A plan. `gap` is |objective - bound| / |objective|; `seconds` is the time of solving."""
+    """A plan. `gap` is |objective - bound| / |objective|; `seconds` is the time of solving.
+
+    `checked`: whether `partidor plan check` finds it sound; None where it wasn't asked.
+    """
 
     model: ModelName
     status: Literal["optimal", "feasible", "infeasible", "time_limit"]
@@ -74,4 +77,5 @@ class PlanDocument(_Part):
     branches: list[BranchPlan] = []
     loans: list[LoanPlan] = []
     conflict: ConflictPlan | None = None
+    checked: bool | None = None
     notes: list[str] = []

@@ -214,3 +214,13 @@ def _rows(path: Path, *, keep_case: bool) -> Iterator[Row]:
         raise Failed(f"there is no {path}; plans are checked against tables in CSV") from None
     except (csv.Error, ValueError) as error:
         raise Failed(f"{path.name} can't be read as CSV in UTF-8: {error}") from None
+
+
+def shown(value: Fraction) -> str:
+    """With the digits that it has, at most 10 after the point."""
+    scaled = round(value * 10**10)
+    if not scaled and value:
+        return f"{float(value):.3g}"
+    whole, part = divmod(abs(scaled), 10**10)
+    decimals = f".{part:010}".rstrip("0").rstrip(".")
+    return f"{'-' if value < 0 else ''}{whole:,}{decimals}"

@@ -15,7 +15,7 @@ branch, in millionths of the loans' money.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -34,9 +34,12 @@ Loan = tuple[str, str]
 """A branch and a lead_id."""
 
 
+_Decimal12 = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,40}\.[0-9]{12}\Z")]
+
+
 class _Share(msgspec.Struct, frozen=True):
     assignee_id: str
-    assigned_value: str | None = None
+    assigned_value: _Decimal12 | None = None
 
 
 class _Decision(msgspec.Struct, frozen=True):
@@ -47,7 +50,7 @@ class _Decision(msgspec.Struct, frozen=True):
     lead_id: str | None = None
     assignee_id: str | None = None
     reason: str | None = None
-    lead_value: str | None = None
+    lead_value: _Decimal12 | None = None
 
 
 class _Assigned(msgspec.Struct, frozen=True):
@@ -202,5 +205,5 @@ def _amount(raw: msgspec.Raw | None) -> int:
         return 0
     try:
         return lead_value(f'{{"v":{bytes(raw).decode()}}}', "v")
-    except InvalidValue:
+    except (InvalidValue, UnicodeDecodeError):
         return 0

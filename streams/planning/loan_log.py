@@ -9,7 +9,7 @@ Reads ahead at most `FETCHED_KIB_MAX` of both topics together.
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import msgspec
 from confluent_kafka import KafkaError, TopicPartition
@@ -41,12 +41,15 @@ Begin = Literal["whole", "what is there", "now"] | Mapping[Place, int]
 is there; with the next one that comes; or where it stopped."""
 
 
+_Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}\Z")]
+
+
 class _File(msgspec.Struct, frozen=True):
     type: Literal["partidor_plan_ledger"]
     schema_version: int
     application_id: str
     hub: str
-    positions: dict[str, dict[str, int]]
+    positions: dict[str, dict[_Number, int]]
     totals: Totals
 
 

@@ -17,9 +17,10 @@ from dispatcher.planning.m2_greatest_profit import greatest_profit
 from dispatcher.planning.m3_profit_per_banker import profit_per_banker
 from dispatcher.planning.network import Network
 from dispatcher.planning.plan import Plan
-from streams.planning.checking import check, read_plans
+from streams.planning.checking import check
 from streams.planning.exact_tables import read_tables
 from streams.planning.loading import load_network
+from streams.planning.reported import read_plans
 from streams.planning.summary import document_of
 
 MODELS: Final[dict[tuple[str, str], Callable[..., Plan]]] = {

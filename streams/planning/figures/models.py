@@ -98,16 +98,19 @@ def models_picture(plans: Sequence[PlanDocument]) -> Picture:
     """A table for each plan: bankers with what they use, where they are few; and its figures."""
     detailed = max(plan.bankers_assigned or 0 for plan in plans) <= BANKERS_SHOWN_MAX
     rows = [_table_rows(plan, detailed=detailed) for plan in plans]
-    lines = max(len(each) for each in rows) + detailed
-    down = -(-len(plans) // 2)
-    figure = new_figure(9.6, down * (0.8 + 0.27 * lines))
-    panels = figure.subplots(down, 2, squeeze=False).ravel()
+    # Two tables side by side are as high as the longer one.
+    lines = [
+        max(len(each) for each in rows[at : at + 2]) + detailed for at in range(0, len(rows), 2)
+    ]
+    figure = new_figure(9.6, sum(0.8 + 0.27 * each for each in lines))
+    ratios = {"height_ratios": lines}
+    panels = figure.subplots(len(lines), 2, squeeze=False, gridspec_kw=ratios).ravel()
     for axes in panels:
         axes.set_axis_off()
-    for axes, plan, cells in zip(panels, plans, rows, strict=False):
+    for at, (axes, plan, cells) in enumerate(zip(panels, plans, rows, strict=False)):
         axes.set_title(TITLES[plan.model], fontweight="bold")
         axes.set_xlim(0, 5)
-        axes.set_ylim(lines, 0)
+        axes.set_ylim(lines[at // 2], 0)
         _draw_table(axes, cells, len(plan.bankers) if detailed else 0)
     target = per_cent(plans[0].target)
     alt = f"Tables of plans at a target of {target}. " + " ".join(
@@ -222,7 +225,7 @@ def _draw_curve(axes: "Axes", curve: AnyCurve, plans: Sequence[PlanDocument], mo
     )
     best = curve.best_rate()
     top = float(profits(curve, plans, np.array([best]))[0]) / money.scale
-    axes.plot([best], [top], "*", color=VERMILION, markersize=14, markeredgecolor=BLACK, zorder=5)
+    axes.plot([best], [top], "*", color=VERMILION, markersize=11, markeredgecolor=BLACK, zorder=5)
     text = f"{top:,.2f} {money.unit} at {best:g} %"
     axes.annotate(text, (best, top), textcoords="offset points", xytext=(0, 11), ha="center")
     return f"R {curve.name}: at most {text}."
@@ -237,6 +240,6 @@ def _draw_points(axes: "Axes", plans: Sequence[PlanDocument], money: Money) -> N
             axes.plot(
                 [plan.rate or 0.0 for plan in own],
                 [(plan.profit or 0.0) / money.scale for plan in own],
-                marks[model], color=BLACK, markerfacecolor="none", markersize=9,
+                marks[model], color=BLACK, markerfacecolor="none", markersize=16,
                 label=TITLES[model],
             )  # fmt: skip

@@ -20,12 +20,15 @@ from dispatcher.planning.m1_least_cost import least_cost, unused_among_best
 from dispatcher.planning.m2_greatest_profit import greatest_profit
 from dispatcher.planning.m3_profit_per_banker import profit_per_banker
 from dispatcher.planning.plan import Plan
-from streams.planning.checking import check, read_plans
+from streams.planning.checking import check
 from streams.planning.document import ModelName
 from streams.planning.exact_tables import read_tables
+from streams.planning.reported import read_plans
 from streams.planning.summary import document_of
 from tests.support.brute_force import Everything, everything, possible
 from tests.support.tiny_networks import KINDS, TARGET_UNITS, TinyNetwork, at_target, tiny_networks
+
+pytestmark = pytest.mark.no_cover  # traced, they take several times as long
 
 SEED: Final = 9
 NETWORKS: Final = 520

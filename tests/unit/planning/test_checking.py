@@ -14,9 +14,11 @@ import streams.planning
 from dispatcher.planning.m2_greatest_profit import greatest_profit
 from dispatcher.planning.rates import EXPONENTIAL
 from streams.failure import Failed
-from streams.planning.checking import check, check_file, curve_of, exponential, linear, read_plans
+from streams.planning.checking import check, check_file
+from streams.planning.exact_curves import curve_of, exponential, linear
 from streams.planning.exact_tables import exact, read_tables
 from streams.planning.loading import load_network
+from streams.planning.reported import read_plans
 from streams.planning.summary import document_of
 
 DATA: Final = Path(streams.planning.__file__).parent / "data"
