@@ -7,9 +7,7 @@ another one (`AssertionError`).
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -41,6 +39,8 @@ from streams.views.partitions import PartitionStandings
 from streams.views.refusals import _reason
 from streams.watching import _watched
 from tests import reading
+from tests.fuzz import network_targets
+from tests.fuzz.scratch import scratch
 
 REFERENCE: Final = InputRef("leads.batches", 0, 0)
 NARROW: Final = Limits(
@@ -152,16 +152,6 @@ def decisions(data: bytes) -> None:
 _ARCHIVED_MAX: Final = 10_000
 
 
-@cache
-def _scratch_directory() -> "tempfile.TemporaryDirectory[str]":
-    """Removed when this process ends; libFuzzer's ends without, and has a TMPDIR that goes."""
-    return tempfile.TemporaryDirectory(prefix="partidor-fuzz-")
-
-
-def _scratch() -> Path:
-    return Path(_scratch_directory().name)
-
-
 class _Archives:
     """Kept open: to make one takes longer than to use it."""
 
@@ -172,14 +162,14 @@ class _Archives:
     @classmethod
     def keep(cls, partition: PartitionStandings) -> None:
         if cls.of_decisions is None:
-            directory = _scratch()
+            directory = scratch()
             cls.of_decisions = DecisionArchive(directory, "topic", 0)
         cls.of_decisions.keep(partition.everything(), whole=True)
 
     @classmethod
     def add(cls, values: list[bytes]) -> None:
         if cls.archive is None:
-            directory = _scratch()
+            directory = scratch()
             cls.archive = LeadArchive(directory, "topic", 0)
         offset = cls.next_offset
         cls.next_offset += len(values)
@@ -389,6 +379,9 @@ FUZZED: Final[Mapping[str, Fuzzed]] = {
             b"unix:///x?password=y&db=1",
         ],
     ),
+    "networks": Fuzzed(network_targets.networks, network_targets.network_seeds),
+    "plans": Fuzzed(network_targets.plans, network_targets.plan_seeds),
+    "loan-logs": Fuzzed(network_targets.loan_logs, network_targets.loan_log_seeds),
 }
 
 
