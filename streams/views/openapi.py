@@ -122,7 +122,7 @@ def _live() -> dict[str, Any]:
                 "description": 'events "changed", {"state_versions": {...}}',
                 "content": events,
             },
-            **{str(status): _content(why, models.Error) for status, why in REFUSALS.items()},
+            **{str(status): _refusal(status) for status in REFUSALS},
         },
     }
 
@@ -132,9 +132,9 @@ def _operation(route: Route) -> dict[str, Any]:
     parameters = [_parameter(name, "path") for name in parts]
     parameters += [_parameter(name, "query") for name in route.query]
     answers = {"200": _content("as asked for", route.answer)}
-    for status, why in REFUSALS.items():
-        model = route.answer if status == 503 and route.path == "/healthz" else models.Error
-        answers[str(status)] = _content(why, model)
+    answers.update({str(status): _refusal(status) for status in REFUSALS})
+    if route.path == "/healthz":
+        answers["503"] = _content(REFUSALS[503], route.answer)
     return {"summary": route.summary, "parameters": parameters, "responses": answers}
 
 
@@ -150,6 +150,15 @@ def _parameter(name: str, where: str) -> dict[str, Any]:
         "schema": schema,
         "description": description,
     }
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    refusal = _content(REFUSALS[status], models.Error)
+    if status == 400:
+        # Nothing has read the question then, so the server's own words are the answer.
+        refusal["description"] += "; as text: it is longer than 8,190 bytes, or isn't HTTP"
+        refusal["content"]["text/plain"] = {"schema": {"type": "string"}}
+    return refusal
 
 
 def _content(description: str, model: type[BaseModel]) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from tests.integration.test_outcomes import outcome
 from tests.integration.test_values import BY_VALUE, loan
 from tests.reference import events
 from tests.support.installation import Installation
+from tests.support.quiet import wait_until_quiet
 from tests.support.records import Json
 from tests.support.waiting import wait_until
 from tests.views_process import ViewsProcess
 
-LEVELS = 3
 CROWD = 150
 DESKS = 60
 PATIENCE_S = 60
@@ -42,8 +42,7 @@ class Scene:
 
     def until_shown(self) -> None:
         """Wait until the views have counted every decision and kept every assignment."""
-        for _ in range(LEVELS):
-            self.installation.wait_until_processed()
+        wait_until_quiet(self.installation)
         wanted = self.versions()
 
         def shown() -> bool:

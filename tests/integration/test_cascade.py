@@ -10,6 +10,7 @@ from tests.reference import events
 from tests.reference.histories import history
 from tests.support import oracle
 from tests.support.installation import AT_ONCE, Installation
+from tests.support.quiet import wait_until_quiet
 from tests.support.records import Json
 
 BATCHES = 60
@@ -39,12 +40,6 @@ BANK = [
 """Three levels under one hub; some of its leads stay on the first."""
 
 
-def settle(installation: Installation) -> None:
-    """Wait until everything has come to where it ends."""
-    for _ in range(LEVELS):
-        installation.wait_until_processed()
-
-
 def stream(first: int, count: int) -> list[Json]:
     """Batches for the hub; every lead has an id of its own."""
     return [
@@ -68,7 +63,7 @@ def test_leads_go_from_the_hub_to_a_banker(installation: Installation) -> None:
     installation.process(BANK)
     lead: Json = {"lead_id": "with", "attributes": {"suburb": "Carlton Süd", "n": 1.5}}
     installation.publish([*stream(0, BATCHES), events.lead_batch("a", [lead], "hub")])
-    settle(installation)
+    wait_until_quiet(installation)
     check_each_lead_once(installation, BATCHES * LEADS + 1)
     taken = Counter(each["assignee_id"] for each in installation.assignments())
     for name, share in {
@@ -91,7 +86,7 @@ def test_kills_and_a_wiped_redis_lose_no_lead_and_double_none(installation: Inst
         if round_ % 2:
             installation.flush_redis()
         dispatcher = installation.started(**AT_ONCE, transaction_records_max=40)
-    settle(installation)
+    wait_until_quiet(installation)
     check_each_lead_once(installation, 4 * BATCHES * LEADS)
 
 
@@ -104,7 +99,7 @@ def test_two_dispatchers_send_on_to_one_another(installation: Installation) -> N
     installation.wait_until_assigned(BATCHES)
     first.kill()
     installation.publish(stream(BATCHES, BATCHES))
-    settle(installation)
+    wait_until_quiet(installation)
     check_each_lead_once(installation, 2 * BATCHES * LEADS)
 
 
@@ -120,7 +115,7 @@ def test_a_branch_without_anybody_keeps_its_leads_and_gives_one_back(
         ]
     )
     installation.publish([events.lead_batch("b", 4, "hub")])
-    settle(installation)
+    wait_until_quiet(installation)
     (parked,) = installation.decisions("hub/carlton", "batch_parked")
     assert parked["batch_size"] == 2
     (waiting,) = [
@@ -172,7 +167,7 @@ def test_a_route_is_set_and_taken_back_by_command_and_every_level_explained(
     assert b"routes_to has to lie deeper" in refused.stderr
     assert partidor(installation, "roster", "route", "hub", "desk").returncode == 2
     installation.publish(stream(0, 3))
-    settle(installation)
+    wait_until_quiet(installation)
     shown = json.loads(partidor(installation, "show", "hub", "--json").stdout)
     routes = {each["assignee_id"]: each.get("routes_to") for each in shown["members"]}
     assert routes == {"carlton": "hub/carlton", "desk": None, "richmond": None}
@@ -186,7 +181,7 @@ def test_a_route_is_set_and_taken_back_by_command_and_every_level_explained(
     assert [each["checked"] for each in told] == [True] * 3
     assert partidor(installation, "roster", "route", "hub", "carlton", "--none").returncode == 0
     installation.publish(stream(3, 1))
-    settle(installation)
+    wait_until_quiet(installation)
     assert "carlton" in {each["assignee_id"] for each in installation.assignments("hub")}
     oracle.check(installation)
 
@@ -204,6 +199,6 @@ def test_random_histories_with_routes_are_what_the_reference_says(
             named = json.loads(text)
             if str(named.get("channel")).startswith(f"history-{seed}-"):
                 installation.publisher.publish([named])
-    settle(installation)
+    wait_until_quiet(installation)
     outcome = oracle.check(installation)
     assert len(outcome.expected.routed) > HISTORIES

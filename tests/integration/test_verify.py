@@ -12,6 +12,7 @@ from streams.audit.verifying import verify
 from tests.reference import events
 from tests.reference.histories import history
 from tests.support.installation import Installation
+from tests.support.quiet import wait_until_quiet
 from tests.support.records import Json, Record
 from tests.support.spoiling import Records, Spoil, SpoiledCopy, changed, everything
 from tests.support.traffic import day, rosters
@@ -52,8 +53,7 @@ def test_a_sound_system_is_found_sound_whatever_happened_on_it(installation: Ins
     """Random histories of everything: rules, outcomes, sticky owners, values, limits, refusals."""
     installation.started()
     publish_histories(installation)
-    installation.wait_until_processed()
-    installation.wait_until_processed()
+    wait_until_quiet(installation)
     report = verify(installation.settings)
     assert report.is_sound, told(report)
     for check in report.checks:

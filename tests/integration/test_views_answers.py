@@ -24,6 +24,7 @@ from tests.reference import events
 from tests.reference.histories import history
 from tests.support.installation import Installation
 from tests.support.metrics import Exposed
+from tests.support.quiet import wait_until_quiet
 from tests.views_process import Answer, ViewsProcess
 from tests.views_process.material import facts
 
@@ -112,8 +113,7 @@ def served(stack: "Stack", tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 for event in history(seed, 1, EVENTS, leads_max=20, **features):
                     if event.get("channel") == "channel-1":
                         installation.publisher.publish([{**event, "channel": name}], key=name)
-            for _ in range(3):
-                installation.wait_until_processed()
+            wait_until_quiet(installation)
             found = Served(installation, views)
             until_all_is_shown(found)
             yield found
@@ -273,8 +273,14 @@ def test_prometheus_sees_how_far_the_views_are(served: Served) -> None:
 
 
 def test_operations_say_how_it_goes(served: Served) -> None:
-    """Every dead letter by its reason, every decision with its delay, nothing behind."""
-    found = served.body("operations")
+    """Every dead letter by its reason, every decision with its delay, nothing behind.
+
+    Kafka and Redis are asked every few seconds, and a page doesn't wait for a slow answer.
+    """
+    leads = len(served.installation.assignments())
+    found = served.views.until(
+        "/api/operations", lambda answer: is_told(answer.body, leads), PATIENCE_S
+    ).body
     reasons: dict[str, int] = {}
     for letter in served.installation.dead_letters():
         reason = letter.errors["reason"]
@@ -289,8 +295,15 @@ def test_operations_say_how_it_goes(served: Served) -> None:
     (dispatcher,) = found["dispatchers"]["rows"]
     assert set(dispatcher["partitions"].values()) == {"running"}
     assert {each["partition"] for each in dispatcher["restores"]} == {0, 1, 2, 3}
-    assert dispatcher["leads"] >= len(served.installation.assignments())
+    assert dispatcher["leads"] >= leads
     assert found["views"]["assignments"] == {"caught_up": True, "error": None, "unreadable": 0}
+
+
+def is_told(operations: Any, leads: int) -> bool:
+    """Whether Kafka and Redis have answered since a dispatcher has dispatched so many leads."""
+    errors = (operations["lag"]["error"], operations["dispatchers"]["error"])
+    rows = operations["dispatchers"]["rows"]
+    return errors == (None, None) and sum(row["leads"] for row in rows) >= leads
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,12 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 
+import pytest
+
+from .clients import SimProducer
 from .controls import ENVIRONMENT, ROOT
 from .world import World
 
@@ -40,3 +44,22 @@ def test_a_seed_gives_the_same_run_every_time() -> None:
     first, second = (World(7).run() for _ in range(2))
     assert list(first.trace.lines) == list(second.trace.lines)
     assert first.steps == second.steps >= 200
+
+
+def test_an_idle_dispatcher_hears_its_producer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oftener than transactions alone do, which is when they begin and end."""
+    calls: Counter[str] = Counter()
+    begin, serve = SimProducer.begin, SimProducer.serve
+
+    def begun(producer: SimProducer) -> None:
+        calls["begin"] += 1
+        begin(producer)
+
+    def served(producer: SimProducer, timeout_ms: int) -> None:
+        calls["serve"] += 1
+        serve(producer, timeout_ms)
+
+    monkeypatch.setattr(SimProducer, "begin", begun)
+    monkeypatch.setattr(SimProducer, "serve", served)
+    World(7).run()
+    assert calls["serve"] > 3 * calls["begin"] > 0

@@ -237,9 +237,10 @@ class Installation:
         return committed(self._asker, self.input_places())
 
     def wait_until_processed(self, timeout_s: float = 90.0) -> None:
-        """Wait until everything that was published is committed by the group.
+        """Wait until everything that was published is committed by the group, for readers too.
 
-        What a dispatcher sends on meanwhile is not waited for: wait again.
+        The group's offsets may be committed a moment before the markers of outputs are written.
+        What a dispatcher sends on meanwhile is not waited for: see `quiet.wait_until_quiet`.
         """
         self.publisher.flush()
         wanted = ends(self.admin, self.input_places())
@@ -254,6 +255,7 @@ class Installation:
             return not behind or (seen == before and self._nothing_between(behind, wanted))
 
         wait_until(done, lambda: f"committed {seen} of {wanted}; {self._logs()}", timeout_s)
+        self.wait_until_settled(timeout_s)
 
     def _nothing_between(self, starts: Mapping[Place, int], ends: Mapping[Place, int]) -> bool:
         """Whether all that stands there is markers of transactions, or was aborted."""
@@ -294,10 +296,14 @@ class Installation:
     def wait_until_settled(self, timeout_s: float = 90.0) -> None:
         """Wait until no transaction is open in any output topic."""
         topics = [name for name, topic in self.topics.table() if topic.holds_outputs]
-        places = self.places(*topics)
+        self.wait_until_stable(self.places(*topics), timeout_s)
+
+    def wait_until_stable(self, places: Iterable[Place], timeout_s: float = 90.0) -> None:
+        """Wait until no transaction is open there."""
+        wanted = list(places)
         wait_until(
-            lambda: ends(self.admin, places) == ends(self.admin, places, stable=False),
-            "the ends of the output topics are stable",
+            lambda: ends(self.admin, wanted) == ends(self.admin, wanted, stable=False),
+            f"no transaction is open in {wanted}",
             timeout_s,
         )
 

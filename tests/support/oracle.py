@@ -18,8 +18,8 @@ from . import copies
 from .expected import At, Expected, by_channel, expected, in_order_of_decision, refusal_of
 from .installation import Installation
 from .publisher import encoded
+from .quiet import wait_until_quiet
 from .records import Json, Record
-from .waiting import wait_until
 
 RECORD_BYTES_MAX = 4 * 1024 * 1024
 """About what an output topic takes in one record."""
@@ -49,8 +49,7 @@ def check(installation: Installation, refused: Mapping[At, str] | None = None) -
         installation: What ran; a dispatcher that could still write to Redis should be running.
         refused: Records that must be refused for a limit that the reference doesn't know.
     """
-    for _, condition in _quiet(installation, timeout_s=90.0):
-        condition()
+    wait_until_quiet(installation)
     outcome = gathered(installation, refused)
     for _, look in _looks(installation, outcome):
         look()
@@ -67,11 +66,10 @@ def examine(
 
     Args:
         installation, refused: As for `check`.
-        timeout_s: How long each wait for the end of all work may take.
+        timeout_s: How long each step towards the end of all work may take.
     """
     problems: list[str] = []
-    for name, condition in _quiet(installation, timeout_s):
-        problems += _problem(name, condition)
+    problems += _problem("not quiet", lambda: wait_until_quiet(installation, timeout_s))
     try:
         outcome = gathered(installation, refused)
     except Exception as error:  # noqa: BLE001 - whatever the reference can make nothing of
@@ -95,22 +93,6 @@ def _told(error: Exception) -> str:
     kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
     where = traceback.extract_tb(error.__traceback__)[-1]
     return f"{kind}{str(error)[:PROBLEM_CHARACTERS]} ({where.name}: {where.line})"
-
-
-def _quiet(
-    installation: Installation, timeout_s: float
-) -> Iterator[tuple[str, Callable[[], object]]]:
-    """What has to come true before anything is looked at."""
-    yield "not processed", lambda: installation.wait_until_processed(timeout_s)
-    yield (
-        "release under way",
-        lambda: wait_until(
-            lambda: not copies.releases_under_way(installation),
-            lambda: f"releases end: {copies.releases_under_way(installation)}",
-            timeout_s,
-        ),
-    )
-    yield "hanging transaction", lambda: installation.wait_until_settled(timeout_s)
 
 
 def _looks(

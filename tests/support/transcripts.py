@@ -4,15 +4,20 @@ Lines that begin with "$ " are commands, "> " goes on with one; what follows has
 print, "..." standing for anything.
 """
 
+import os
 import re
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 DONE = "-- done:"
+END_S = 60.0
 
 
 class Block(NamedTuple):
@@ -27,7 +32,7 @@ class Shell:
     """A bash that goes on from command to command, as in a terminal."""
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
-        """Starts it; background jobs end with it."""
+        """Starts it, in a session of its own; background jobs end with it."""
         self._process = subprocess.Popen(
             ["bash", "--norc"],
             stdin=subprocess.PIPE,
@@ -36,6 +41,7 @@ class Shell:
             cwd=directory,
             env=environment,
             text=True,
+            start_new_session=True,
         )
 
     def run(self, command: str) -> tuple[int, list[str]]:
@@ -54,11 +60,21 @@ class Shell:
         pytest.fail(f"the shell ended in {command!r}: {lines}")
 
     def close(self) -> None:
-        """End it and what it left running, and wait for that."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("kill $(jobs -p) 2>/dev/null; wait; exit 0\n")
-        self._process.stdin.close()
-        self._process.wait(60)
+        """End it and what it left running, and wait for that.
+
+        Not by `kill $(jobs -p)`: a job that calls a function of the shell is a shell itself, and
+        what that runs would go on.
+        """
+        signals = [signal.SIGTERM, signal.SIGKILL]
+        with suppress(ProcessLookupError):
+            for each in signals:
+                os.killpg(self._process.pid, each)
+                ends_at_s = time.monotonic() + END_S
+                while time.monotonic() < ends_at_s:
+                    self._process.poll()  # else it stays in its group, ended
+                    os.killpg(self._process.pid, 0)
+                    time.sleep(0.05)
+        self._process.communicate()
 
 
 def blocks(path: Path) -> Iterator[Block]:
