@@ -125,9 +125,13 @@ def four_steps(
 
     `all_take` says whether all weights are over 0.
     """
+    assigned = [0] * len(errors)
+    if batch_size == 1 and all_take:
+        rank, errors_after = give_one(one_lead, fair_shares, errors)
+        assigned[rank] = 1
+        return Division(assigned, errors_after)
     # The ideals, negated: everyone's error if nobody got anything.
     errors_after = list(map(sub, errors, fair_shares))
-    assigned = [0] * len(errors_after)
     surplus = -batch_size
     if batch_size > _FEW_LEADS:
         half_lead = one_lead // 2  # exact: 10^12 is even
@@ -152,6 +156,19 @@ def four_steps(
     else:
         _give(assigned, errors_after, -surplus, one_lead, weights_millionths)
     return Division(assigned, errors_after)
+
+
+def give_one(
+    one_lead: int, fair_shares: Sequence[int], errors: Sequence[int]
+) -> tuple[int, list[int]]:
+    """The four steps for a single lead, all weights over 0: who gets it, and the errors after.
+
+    Spelt out, because sources may send leads one by one. `fair_shares` are of that lead.
+    """
+    errors_after = list(map(sub, errors, fair_shares))
+    rank = errors_after.index(min(errors_after))
+    errors_after[rank] += one_lead
+    return rank, errors_after
 
 
 def _fair_shares(batch_size: int, weights_millionths: Sequence[int]) -> tuple[int, list[int], bool]:

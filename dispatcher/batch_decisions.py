@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from dispatcher.apportionment import apportion
+from dispatcher.apportionment import apportion, give_one
 from dispatcher.decisions import Decision, Dispatched, Parked, Rejected, Released
 from dispatcher.division import NOBODY_FORCED, Group, divide
 from dispatcher.duplicates import duplicate
@@ -25,6 +25,7 @@ from dispatcher.marked_parking import by_marks
 from dispatcher.measured_division import divide_measured
 from dispatcher.parking import ParkedBatch
 from dispatcher.register import with_owners
+from dispatcher.remembering import Remembering
 from dispatcher.requirements import NOTHING, Requirement, required_of
 from dispatcher.roster import Roster
 from dispatcher.state import ChannelState
@@ -34,7 +35,10 @@ from schemas.reasons import Reason
 
 DIVISIONS_REMEMBERED_MAX: Final = 4_096
 _MEMBERS_REMEMBERED_MAX: Final = 20
-"""Together 10 MB at most."""
+"""Together 20 MB at most."""
+
+_SINGLES_REMEMBERED_MAX: Final = 256
+"""A megabyte with a hundred members each; 20 MB with ten thousand."""
 
 
 def decide_batch(
@@ -66,14 +70,22 @@ def _divided_whole(state: ChannelState, event: BatchReceived, state_version: int
     """The four steps over the active members, then the order."""
     roster, errors = state.roster, state.errors
     batch_size = len(event.lead_ids)
-    if len(roster) <= _MEMBERS_REMEMBERED_MAX:
-        division = _division_remembered(roster, batch_size, errors)
+    member_count = len(roster.members)
+    order: tuple[int, ...]
+    if batch_size == 1 and roster.one_lead_shares is not None:
+        if member_count <= _MEMBERS_REMEMBERED_MAX:
+            order, assigned, after = _singles.call(roster, errors)
+        else:
+            order, assigned, after = _single(roster, errors)
     else:
-        division = _division(roster, batch_size, errors)
-    counts, assigned, after = division
-    order = interleave(counts)
-    if len(counts) < len(roster):
-        order = tuple([roster.active[index] for index in order])
+        if member_count <= _MEMBERS_REMEMBERED_MAX:
+            division = _divisions.call(roster, batch_size, errors)
+        else:
+            division = _division(roster, batch_size, errors)
+        counts, assigned, after = division
+        order = interleave(counts)
+        if len(counts) < member_count:
+            order = tuple([roster.active[index] for index in order])
     return Dispatched(
         channel=state.channel,
         state_version=state_version,
@@ -91,6 +103,24 @@ def _divided_whole(state: ChannelState, event: BatchReceived, state_version: int
         errors_after=after,
         rejected_leads=event.rejected_leads,
     )
+
+
+def _single(
+    roster: Roster, errors: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """The order of a single lead, leads of each member, and the errors after."""
+    shares = roster.one_lead_shares
+    assert shares is not None
+    rank, moved = give_one(roster.error_denominator, shares, errors)
+    return (rank,), _to_one(len(roster.members), rank), tuple(moved)
+
+
+@lru_cache(maxsize=_SINGLES_REMEMBERED_MAX)
+def _to_one(member_count: int, rank: int) -> tuple[int, ...]:
+    """One lead, to the member of a rank."""
+    assigned = [0] * member_count
+    assigned[rank] = 1
+    return tuple(assigned)
 
 
 def _division(
@@ -111,7 +141,8 @@ def _division(
 
 
 # With weights of few digits, a channel's errors come back after some batches of one size.
-_division_remembered = lru_cache(maxsize=DIVISIONS_REMEMBERED_MAX)(_division)
+_divisions = Remembering(_division, DIVISIONS_REMEMBERED_MAX)
+_singles = Remembering(_single, DIVISIONS_REMEMBERED_MAX)
 
 
 def _decide_by_eligibility(

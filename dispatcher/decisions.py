@@ -19,7 +19,7 @@ from dispatcher.share_limits import LimitsOf
 from schemas.reasons import Reason
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What all decisions share.
 
     Attributes:

@@ -1,8 +1,8 @@
 """A decision as the bytes of its output events: the only encoder, for every path.
 
-In: a decision. Out: the JSON of its assignments, in order of position, and of the decision event.
-The events are assembled from parts that are encoded once per batch; what they are is defined by
-`schemas.outputs`, and a test holds these bytes against those models.
+In: a decision. Out: the JSON of its assignments, in order of position, and of the decision event,
+as text: UTF-8 is up to who writes it. The events are assembled from parts that are encoded once per
+batch; what they are is defined by `schemas.outputs`, and a test holds them against those models.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ from dispatcher.division import Group
 from dispatcher.json_texts import json_ids, json_name, json_text
 from dispatcher.roster import Roster
 from dispatcher.routing import routed_text
-from dispatcher.shares import shares_text
+from dispatcher.shares import shares_texts
 from dispatcher.times import timestamp_text
 
 ALL_MEMBERS_LISTED_MAX = 20
@@ -52,7 +52,7 @@ DECISION_TYPES: dict[type[Decision], str] = {
 
 
 def encode_assignments(decision: Dispatched) -> list[str]:
-    """One `lead_assigned` per lead, in order of position, as text: UTF-8 is up to who writes it.
+    """One `lead_assigned` per lead, in order of position.
 
     Leads that go on to another channel have none (see `routing`); their positions are left out.
     """
@@ -69,16 +69,22 @@ def _encode_every_lead(decision: Dispatched) -> list[str]:
     channel = json_name(decision.channel)
     version = decision.state_version
     size = len(decision.lead_ids)
+    if size == 1:  # in a third of the time
+        (lead,) = json_ids(decision.lead_ids)
+        assignee = _assignee(decision.roster.members[decision.order[0]].assignee_id)
+        text = (
+            f'{{"type":"lead_assigned","schema_version":1,"assignment_id":{channel[:-1]}/{version}'
+            f'/{lead}","channel":{channel},"batch_id":{json_text(decision.batch_id)},"lead_id":"'
+            f'{lead}{assignee}1,"batch_size":1,"state_version":{version}'
+            f',"decided_at":"{decision.decided_at}","attributes":{decision.attributes[0]}}}'
+        )
+        return [text]
     head = f'{{"type":"lead_assigned","schema_version":1,"assignment_id":{channel[:-1]}/{version}/'
     middle = f'","channel":{channel},"batch_id":{json_text(decision.batch_id)},"lead_id":"'
     tail = (
         f',"batch_size":{size},"state_version":{version}'
         f',"decided_at":"{decision.decided_at}","attributes":'
     )
-    if size == 1:  # in a third of the time
-        (lead,) = json_ids(decision.lead_ids)
-        assignee = _assignee(decision.roster.members[decision.order[0]].assignee_id)
-        return [f"{head}{lead}{middle}{lead}{assignee}1{tail}{decision.attributes[0]}}}"]
     return [
         f"{head}{lead}{middle}{lead}{assignee}{position}{tail}{attributes}}}"
         for lead, assignee, position, attributes in zip(
@@ -93,7 +99,7 @@ def _encode_every_lead(decision: Dispatched) -> list[str]:
 
 def _assignees(roster: Roster, order: Sequence[int]) -> Iterable[str]:
     """Who gets each lead, as it stands between the lead's id and its position."""
-    if len(roster) <= _MEMBERS_REMEMBERED_MAX:
+    if len(roster.members) <= _MEMBERS_REMEMBERED_MAX:
         return map(_assignees_by_rank(roster).__getitem__, order)
     members = roster.members
     return (_assignee(members[rank].assignee_id) for rank in order)
@@ -120,7 +126,7 @@ def _positions(size: int) -> Iterable[str]:
     return map(str, range(1, size + 1))
 
 
-def encode_decision(decision: Decision) -> bytes:
+def encode_decision(decision: Decision) -> str:
     """The decision event of any decision."""
     if isinstance(decision, Dispatched):
         return _encode_dispatched(decision)
@@ -151,7 +157,7 @@ def encode_decision(decision: Decision) -> bytes:
         event["day"] = decision.day
         event["day_ends_at"] = None if ends_at_ms is None else timestamp_text(ends_at_ms)
         common(event, decision)
-    return _encode(event)
+    return _encode(event).decode()
 
 
 def _batch_head(event: dict[str, Any], decision: Decision, batch_id: str, size: int) -> None:
@@ -160,13 +166,13 @@ def _batch_head(event: dict[str, Any], decision: Decision, batch_id: str, size: 
     common(event, decision)
 
 
-def _encode_dispatched(decision: Dispatched) -> bytes:
+def _encode_dispatched(decision: Dispatched) -> str:
     complete = (
-        len(decision.roster) <= ALL_MEMBERS_LISTED_MAX
+        len(decision.roster.members) <= ALL_MEMBERS_LISTED_MAX
         or decision.state_version % ALL_MEMBERS_LISTED_EVERY == 0
     )
     origin = decision.input
-    return (
+    head = (
         '{"type":"batch_dispatched","schema_version":1'
         f',"channel":{json_name(decision.channel)},"batch_id":{json_text(decision.batch_id)}'
         f',"batch_size":{len(decision.lead_ids)},"state_version":{decision.state_version}'
@@ -174,11 +180,14 @@ def _encode_dispatched(decision: Dispatched) -> bytes:
         f',"input":{{"topic":{json_name(origin.topic)},"partition":{origin.partition}'
         f',"offset":{origin.offset}}},"decided_at":"{decision.decided_at}"'
         f',"content_hash":"{decision.content_hash}"'
-        f',"shares":{shares_text(decision, complete=complete)}'
+        ',"shares":'
+    )
+    tail = (
         f',"shares_complete":{"true" if complete else "false"}'
         f',"error_denominator":"{decision.roster.error_denominator}"{_groups_text(decision)}'
         f"{routed_text(decision.routed)}}}"
-    ).encode()
+    )
+    return "".join([head, *shares_texts(decision, complete=complete), tail])
 
 
 def _groups_text(decision: Dispatched) -> str:

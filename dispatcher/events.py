@@ -20,7 +20,7 @@ _ADDED_LATER: Final[dict[str, Any]] = {
 """Fields that came later, with their defaults: a change without them keeps its content."""
 
 
-class InputRef(msgspec.Struct, frozen=True):
+class InputRef(msgspec.Struct, frozen=True, gc=False):
     """Where an input record stands. A file of events counts as partition 0, offset = line - 1."""
 
     topic: str
@@ -42,7 +42,7 @@ class RejectedLead(msgspec.Struct, frozen=True):
     raw: bytes | None
 
 
-class BatchReceived(msgspec.Struct, frozen=True):
+class BatchReceived(msgspec.Struct, frozen=True, gc=False):
     """A lead batch whose envelope is valid.
 
     Attributes:

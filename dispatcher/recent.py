@@ -32,7 +32,7 @@ class _Log(Generic[K, V]):
         self.end = end
 
 
-class Recent(msgspec.Struct, Generic[K, V], frozen=True, eq=False):
+class Recent(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
     """Entries numbered `first` to `next_number` - 1, oldest first.
 
     Attributes:
@@ -86,17 +86,18 @@ class Recent(msgspec.Struct, Generic[K, V], frozen=True, eq=False):
 
         Costs as much as what it returns, not as much as what the queue holds.
         """
-        number = max(number, self.first)
-        found: list[tuple[int, K, V]] = []
-        if self.log is None or number >= self.next_number:
-            return found
-        for key, (at, value) in reversed(self.log.entries.items()):
-            if at < number:
-                break
-            if at < self.next_number:
-                found.append((at, key, value))
+        number, end = max(number, self.first), self.next_number
+        if self.log is None or number >= end:
+            return []
+        # Of the log's last entries some may be of others who went on from here.
+        last = islice(reversed(self.log.entries.items()), self.log.end - number)
+        found = [(at, key, value) for key, (at, value) in last if number <= at < end]
         found.reverse()
         return found
+
+    def items_since(self, number: int) -> list[tuple[K, V]]:
+        """(key, value) of the same."""
+        return [(key, value) for _, key, value in self.since(number)]
 
     def entries(self) -> Iterator[tuple[int, K, V]]:
         """(number, key, value) of all that count, oldest first."""

@@ -82,6 +82,8 @@ class Roster:
         active_weights: their weights in millionths, same order.
         weight_sum: W, the sum of the active weights in millionths.
         error_denominator: W 10^12, or 10^12 without active weight.
+        one_lead_shares: everyone's fair share of a single lead, numerators over W 10^12; None where
+            somebody is paused or has weight 0.
         by_assignee_id: ranks in order of assignee_id, as shares are listed.
         routes: the channel of each rank whose leads go on to one.
     """
@@ -94,6 +96,7 @@ class Roster:
         "by_assignee_id",
         "error_denominator",
         "members",
+        "one_lead_shares",
         "routes",
         "weight_sum",
     )
@@ -105,6 +108,9 @@ class Roster:
         self.active_weights = tuple(self.members[r].weight_millionths for r in self.active)
         self.weight_sum = sum(self.active_weights)
         self.error_denominator = (self.weight_sum or 1) * UNITS_PER_LEAD
+        self.one_lead_shares: tuple[int, ...] | None = None
+        if len(self.active) == len(self.members) and min(self.active_weights, default=0):
+            self.one_lead_shares = tuple(weight * UNITS_PER_LEAD for weight in self.active_weights)
         self._rank_of = {m.assignee_id: r for r, m in enumerate(self.members)}
         self.by_assignee_id = tuple(self._rank_of[a] for a in sorted(self._rank_of))
         self.routes = {r: m.routes_to for r, m in enumerate(self.members) if m.routes_to}

@@ -1,6 +1,6 @@
 """The shares of a dispatched batch as JSON text: what everyone had, was due, got and has now.
 
-In: a decision. Out: the `shares` of its event.
+In: a decision. Out: the `shares` of its event, in pieces: copying them is a part of the work.
 
 A row holds five numbers of many digits, and there is a row for each member of the roster, so they
 are most of the work on a small batch. What is new in a row takes one division: a whole number of
@@ -19,6 +19,7 @@ import msgspec
 
 from dispatcher.decisions import Dispatched
 from dispatcher.json_texts import json_name
+from dispatcher.remembering import Remembering
 from dispatcher.roster import Roster
 from dispatcher.share_limits import LimitsOf
 from schemas.scalars import (
@@ -30,8 +31,8 @@ from schemas.scalars import (
     weight_text,
 )
 
-NUMBERS_REMEMBERED_MAX: Final = 32_768
-"""About 20 MB."""
+NUMBERS_REMEMBERED_MAX: Final = 8_192
+"""About 5 MB."""
 
 ROSTERS_REMEMBERED_MAX: Final = 4_096
 _MEMBERS_REMEMBERED_MAX: Final = 100
@@ -45,20 +46,20 @@ _TEXTS_REMEMBERED_MEMBERS_MAX: Final = 20
 _encode = msgspec.json.Encoder().encode
 
 
-def shares_text(decision: Dispatched, *, complete: bool) -> str:
-    """The rows of everyone, or of those who received leads, as a JSON array."""
+def shares_texts(decision: Dispatched, *, complete: bool) -> Sequence[str]:
+    """The rows of everyone, or of those who received leads: pieces of a JSON array."""
     roster, before, assigned = decision.roster, decision.errors_before, decision.assigned
     ranks = roster.by_assignee_id
     if decision.accrued is not None:
-        return _accrued_text(decision, decision.accrued, complete=complete)
+        return (_accrued_text(decision, decision.accrued, complete=complete),)
     if complete and len(ranks) <= _TEXTS_REMEMBERED_MEMBERS_MAX:
-        return _text_remembered(roster, len(decision.lead_ids), before, assigned)
+        return _remembered.call(roster, len(decision.lead_ids), before, assigned)
     if complete and len(ranks) <= _MEMBERS_REMEMBERED_MAX:
         listing = _listing_remembered(roster, len(decision.lead_ids))
     else:
         chosen = ranks if complete else [rank for rank in ranks if assigned[rank]]
         listing = _Listing(roster, len(decision.lead_ids), chosen)
-    return listing.text(before, assigned)
+    return listing.texts(before, assigned)
 
 
 class _Frame:
@@ -96,16 +97,18 @@ class _Listing:
         # Who each row is of, and after it a place for the numbers.
         self._parts: list[str] = []
         for member in members:
-            self._parts += [f',{{"assignee_id":{json_name(member.assignee_id)}', ""]
+            comma = "," if self._parts else "["
+            self._parts += [f'{comma}{{"assignee_id":{json_name(member.assignee_id)}', ""]
+        self._parts.append("]" if members else "[]")
         # By one call, because this runs for each batch.
         self._of_these = itemgetter(*ranks) if len(ranks) > 1 else partial(_alone, ranks)
 
-    def text(self, before: Sequence[int], assigned: Sequence[int]) -> str:
+    def texts(self, before: Sequence[int], assigned: Sequence[int]) -> list[str]:
         """With the errors before and the leads of everyone, by rank."""
         parts = self._parts.copy()
         of_these = self._of_these
-        parts[1::2] = map(_numbers, self._frames, of_these(before), of_these(assigned))
-        return f"[{''.join(parts)[1:]}]"
+        parts[1::2] = map(_numbers.call, self._frames, of_these(before), of_these(assigned))
+        return parts
 
 
 def _alone(ranks: Sequence[int], values: Sequence[int]) -> list[int]:
@@ -117,16 +120,17 @@ def _listing_remembered(roster: Roster, batch_size: int) -> _Listing:
     return _Listing(roster, batch_size, roster.by_assignee_id)
 
 
-@lru_cache(maxsize=TEXTS_REMEMBERED_MAX)
-def _text_remembered(
+def _texts(
     roster: Roster, batch_size: int, before: tuple[int, ...], assigned: tuple[int, ...]
-) -> str:
-    """A channel with weights of few digits comes back to the same errors."""
-    return _listing_remembered(roster, batch_size).text(before, assigned)
+) -> Sequence[str]:
+    return _listing_remembered(roster, batch_size).texts(before, assigned)
 
 
-@lru_cache(maxsize=NUMBERS_REMEMBERED_MAX)
-def _numbers(frame: _Frame, before: int, assigned: int) -> str:
+# A channel with weights of few digits comes back to the same errors.
+_remembered = Remembering(_texts, TEXTS_REMEMBERED_MAX)
+
+
+def _numbers_of(frame: _Frame, before: int, assigned: int) -> str:
     """The rest of a row."""
     denominator, fair = frame.denominator, frame.fair
     ideal_units = nearest_units(fair - before, denominator)
@@ -136,13 +140,14 @@ def _numbers(frame: _Frame, before: int, assigned: int) -> str:
     else:
         after = ideal[1:] if ideal_units < 0 else "-" + ideal
     return (
-        f"{frame.head}{_before_text(before, denominator)}"
+        f"{frame.head}{_before_texts.call(before, denominator)}"
         f'","ideal":"{ideal}","assigned":{assigned},"cumulative_error_after":"{after}'
         f'","cumulative_error_numerator":"{before + assigned * denominator - fair}{frame.tail}'
     )
 
 
-_before_text = lru_cache(maxsize=NUMBERS_REMEMBERED_MAX)(decimal_text)
+_numbers = Remembering(_numbers_of, NUMBERS_REMEMBERED_MAX)
+_before_texts = Remembering(decimal_text, NUMBERS_REMEMBERED_MAX)
 
 
 def _accrued_text(decision: Dispatched, accrued: Sequence[int], *, complete: bool) -> str:

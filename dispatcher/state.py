@@ -47,7 +47,7 @@ class Release(msgspec.Struct, frozen=True):
     decided_at: str
 
 
-class ChannelState(msgspec.Struct, frozen=True):
+class ChannelState(msgspec.Struct, frozen=True, gc=False):
     """Everything that is kept for a channel.
 
     Attributes:

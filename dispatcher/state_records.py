@@ -154,10 +154,15 @@ def channel_of(key: bytes) -> str:
 def changed_records(before: ChannelState, after: ChannelState) -> Iterator[Record]:
     """The records that lead from one state of a channel to a later one, the main record last."""
     key = channel_key(after.channel)
-    yield from _segments(key + b"/batches/", before.batches, after.batches)
-    yield from _segments(key + b"/changes/", before.changes, after.changes)
-    yield from _segments(key + b"/outcomes/", before.outcomes, after.outcomes)
-    yield from _parked(key, before.parking, after.parking)
+    for name, older, newer in (
+        (b"/batches/", before.batches, after.batches),
+        (b"/changes/", before.changes, after.changes),
+        (b"/outcomes/", before.outcomes, after.outcomes),
+    ):
+        if older.next_number // SEGMENT_LENGTH != newer.next_number // SEGMENT_LENGTH:
+            yield from _segments(key + name, older, newer)
+    if before.parking.entries is not after.parking.entries:
+        yield from _parked(key, before.parking, after.parking)
     yield key, _main_value(after)
 
 
@@ -167,8 +172,6 @@ def all_records(state: ChannelState) -> Iterator[Record]:
 
 
 def _parked(key: bytes, before: Parking, after: Parking) -> Iterator[Record]:
-    if before.entries is after.entries:
-        return
     came, came_leads = 0, 0
     newer: Iterable[int] = range(before.next_number, after.next_number)
     if after.next_number - before.next_number > len(after.entries):
@@ -191,8 +194,10 @@ def _parked(key: bytes, before: Parking, after: Parking) -> Iterator[Record]:
 
 def _main_value(state: ChannelState) -> bytes:
     members = [
-        (member.assignee_id, member.weight_millionths, member.paused, str(error))
-        for member, error in zip(state.roster.members, state.errors, strict=True)
+        (assignee_id, weight, paused, error)
+        for (_, assignee_id, weight, paused, _), error in zip(
+            state.roster.members, map(str, state.errors), strict=True
+        )
     ]
     return _encode(
         _Main(
@@ -237,8 +242,7 @@ def _parked_numbers(parking: Parking) -> ParkedNumbers:
 
 def _window(recent: Recent[str, Seen]) -> _Window:
     open_from = recent.next_number // SEGMENT_LENGTH * SEGMENT_LENGTH
-    entries = [(key, seen) for _, key, seen in recent.since(open_from)]
-    return _Window(recent.first, recent.next_number, entries)
+    return _Window(recent.first, recent.next_number, recent.items_since(open_from))
 
 
 def _segments(
@@ -247,8 +251,6 @@ def _segments(
     """The segments that were closed on the way and still count."""
     first_open = before.next_number // SEGMENT_LENGTH
     now_open = after.next_number // SEGMENT_LENGTH
-    if first_open == now_open:
-        return
     by_number = {n: (k, seen) for n, k, seen in after.since(first_open * SEGMENT_LENGTH)}
     for segment in range(max(first_open, now_open - SEGMENTS), now_open):
         first = segment * SEGMENT_LENGTH

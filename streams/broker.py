@@ -24,7 +24,7 @@ TopicPartition = tuple[str, int]
 Headers = Sequence[tuple[str, bytes | None]]
 
 
-class InputRecord(msgspec.Struct, frozen=True):
+class InputRecord(msgspec.Struct, frozen=True, gc=False):
     """A record of an input topic. `timestamp_ms` is milliseconds since the epoch."""
 
     topic: str

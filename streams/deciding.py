@@ -58,6 +58,10 @@ TOGETHER_BYTES_MAX: Final = 262_144
 SHORTER_AFTER_FAILURE: Final = 8
 """Three failures make five hundred times as short: fewer would be taken for a rival (R6)."""
 
+_WITH_LEADS: Final = (Dispatched, Parked)
+_REGISTERED: Final = (Dispatched, OutcomeRecorded)
+_NOTED: Final = (Parked, DuplicateIgnored)
+
 Received = BatchReceived | ChangeReceived | OutcomeReceived
 
 
@@ -114,9 +118,11 @@ class Decider:
         """A transaction was committed."""
         self._records_max = min(self._settings.transaction_records_max, 2 * self._records_max)
 
-    def fill(self, draft: Draft, tasks: Iterable[Task]) -> None:
-        """Decide what is ready, up to the size and the time of a transaction."""
-        deadline = self._monotonic() + self._settings.transaction_max_ms / 1000
+    def fill(self, draft: Draft, tasks: Iterable[Task], most_ms: int | None = None) -> None:
+        """Decide what is ready, up to the size of a transaction, and its time or `most_ms`."""
+        if most_ms is None:
+            most_ms = self._settings.transaction_max_ms
+        deadline = self._monotonic() + most_ms / 1000
         for task in tasks:
             while not self.is_full(draft) and self._decide_next(task, draft):
                 draft.tasks[task.partition] = task
@@ -175,7 +181,7 @@ class Decider:
                 )
                 continue
             first = outcome[0]
-            if isinstance(first, Dispatched | Parked) and first.rejected_leads:
+            if isinstance(first, _WITH_LEADS) and first.rejected_leads:
                 assert isinstance(event, BatchReceived)  # nothing else has leads to refuse
                 self._bury_leads(record, event, outcome, draft)
             assert record.key is not None  # it is the channel
@@ -209,7 +215,7 @@ class Decider:
         after = before
         for decision in outcome:
             after = evolve(after, decision)
-            if isinstance(decision, Dispatched | OutcomeRecorded):
+            if isinstance(decision, _REGISTERED):
                 task.remember(decision)
         task.put(before, after)
         return outcome
@@ -218,7 +224,7 @@ class Decider:
         self, record: InputRecord, event: BatchReceived, outcome: Iterable[Decision], draft: Draft
     ) -> None:
         for decision in outcome:
-            if isinstance(decision, Dispatched | Parked):
+            if isinstance(decision, _WITH_LEADS):
                 for lead in decision.rejected_leads:
                     raw = lead.raw or lead_in(record.value, lead.place)
                     value = lead_value(event, lead, raw)
@@ -251,7 +257,7 @@ class Decider:
                         self._trace(task, decision, own, draft, records, began_ns)
                     if decision.routed:
                         self._send_on(task, decision, draft)
-                elif isinstance(decision, Parked | DuplicateIgnored):
+                elif isinstance(decision, _NOTED):
                     draft.note(_noted(decision))
         leads += len(assignments) - already
         events = [

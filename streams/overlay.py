@@ -15,7 +15,7 @@ from streams.broker import InputRecord
 from streams.known_owners import Entry
 
 
-class WaitingInput(msgspec.Struct, frozen=True):
+class WaitingInput(msgspec.Struct, frozen=True, gc=False):
     """A record of a batch or outcome, and the end of the roster topic as asked after it (R5)."""
 
     record: InputRecord
@@ -33,12 +33,14 @@ class Overlay:
         new_channels: how many had no decision before.
         room: what the partition can still take in, once it was asked for; put makes it None.
         changes, waiting: the inputs that were decided, in order.
+        input_bytes: how many bytes these hold.
         owners: what the lead register gets, by key: its record key, and the owner.
     """
 
     __slots__ = (
         "applied",
         "changes",
+        "input_bytes",
         "new_channels",
         "owners",
         "parked_bytes",
@@ -59,13 +61,7 @@ class Overlay:
         self.changes: list[InputRecord] = []
         self.waiting: list[WaitingInput] = []
         self.owners: dict[str, Entry] = {}
-
-    @property
-    def input_bytes(self) -> int:
-        """How many bytes the decided inputs hold."""
-        values = [record.value for record in self.changes]
-        values += [each.record.value for each in self.waiting]
-        return sum(len(value) for value in values if value)
+        self.input_bytes = 0
 
     def put(self, before: ChannelState, after: ChannelState) -> None:
         """A decision's outcome."""
@@ -86,6 +82,7 @@ class Overlay:
         """The first of the changes that wait, to be decided."""
         record = waiting.popleft()
         self.changes.append(record)
+        self.input_bytes += len(record.value or b"")
         self.applied[record.topic] = record.offset + 1
         return record
 
@@ -105,6 +102,7 @@ class Overlay:
             taken.append(record)
             size += len(record.value or b"")
             self.applied[record.topic] = record.offset + 1
+        self.input_bytes += size
         return taken
 
     def put_back(self, count: int, waiting: deque[WaitingInput]) -> None:
@@ -112,6 +110,7 @@ class Overlay:
         for _ in range(count):
             undecided = self.waiting.pop()
             waiting.appendleft(undecided)
+            self.input_bytes -= len(undecided.record.value or b"")
             # Everything below it is applied, whatever was taken of its topic before.
             self.applied[undecided.record.topic] = undecided.record.offset
 

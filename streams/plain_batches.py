@@ -39,7 +39,7 @@ class _Batch(msgspec.Struct, gc=False):
     leads: list[_Lead]
 
 
-class PlainBatch(msgspec.Struct, frozen=True):
+class PlainBatch(msgspec.Struct, frozen=True, gc=False):
     """A batch of which everything is valid; attributes are JSON objects as text."""
 
     channel: str

@@ -152,6 +152,7 @@ class Processor:
             self._reception.receive(polled, self.tasks)
             # What a former producer of this slot left open is settled by the new one's start.
             if self._producer_is_open():
+                self._transactions.attend()
                 self._restore_slice()
                 self._reception.ask_roster_ends(self.tasks)
                 self._register.prepare(self.tasks.values())
@@ -300,7 +301,12 @@ class Processor:
     def _dispatch(self) -> None:
         if not self._is_current(self._ahead):
             self._drop_ahead()
-        self._decide(self._ahead)
+        gap_ms = self._transactions.gap_left_ms()
+        if not self._ahead.tasks:
+            self._decide(self._ahead)
+        elif gap_ms:
+            # No longer: what waits beyond that is decided while brokers are at work on this.
+            self._decide(self._ahead, gap_ms)
         if not self._ahead.tasks or (
             self._transactions.gap_left_ms() and not self._decider.is_full(self._ahead)
         ):
@@ -326,8 +332,8 @@ class Processor:
             task.rollback()
         self._ahead = Draft()
 
-    def _decide(self, draft: Draft) -> None:
-        """Decide what is ready."""
+    def _decide(self, draft: Draft, most_ms: int | None = None) -> None:
+        """Decide what is ready, for as long as a transaction gathers or for `most_ms`."""
         now_ms = self._wall_ms()
         ready = [
             task for task in self.tasks.values() if self._may_decide(task) and task.ready(now_ms)
@@ -335,7 +341,7 @@ class Processor:
         if ready:
             # Whoever comes first may fill the transaction, so the next one begins with another.
             turn = int(self._monotonic() * 1000) % len(ready)
-            self._decider.fill(draft, ready[turn:] + ready[:turn])
+            self._decider.fill(draft, ready[turn:] + ready[:turn], most_ms)
 
     def _commit(self, draft: Draft, metadata: bytes, generation: int) -> None:
         """One Kafka transaction for the draft, and the next one decided while brokers work."""
@@ -344,11 +350,8 @@ class Processor:
         offsets: dict[TopicPartition, int] = {}
         for partition, task in draft.tasks.items():
             records[partition], applied, owners = task.begin()
-            outputs += [
-                Output(self._topics.changelog, partition, [(key, value)], reported=True)
-                for key, value in records[partition]
-            ]
-            outputs += self._to_register(partition, owners)
+            outputs += _to_a_log(self._topics.changelog, partition, records[partition])
+            outputs += _to_a_log(self._topics.register, partition, owners)
             for topic, offset in applied.items():
                 offsets[topic, partition] = offset
         try:
@@ -377,17 +380,6 @@ class Processor:
             traced.end()
         for note in draft.notes:
             tell(self._log, note)
-
-    def _to_register(self, partition: int, owners: list[Record]) -> list[Output]:
-        """The offset of the last one says where the register ends."""
-        if not owners:
-            return []
-        topic = self._topics.register
-        *others, last = owners
-        return [
-            *([Output(topic, partition, others)] if others else []),
-            Output(topic, partition, [last], reported=True),
-        ]
 
     # -- Redis
 
@@ -418,3 +410,14 @@ class Processor:
                     self._register.flush(task)
                 except Zombie as zombie:
                     self._log.error("zombie while handing over", why=str(zombie))
+
+
+def _to_a_log(topic: str, partition: int, records: list[Record]) -> list[Output]:
+    """What the changelog or the register gets; the offset of the last one says where it ends."""
+    if not records:
+        return []
+    *others, last = records
+    return [
+        *([Output(topic, partition, others)] if others else []),
+        Output(topic, partition, [last], reported=True),
+    ]

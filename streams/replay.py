@@ -156,7 +156,7 @@ def _decision_lines(decisions: Iterable[Decision], going_on: deque[bytes]) -> li
             lines.extend(map(str.encode, encode_assignments(decision)))
             going_on += [batch.value for batch in decision.routed]
             lines += [batch.value for batch in decision.routed]
-        lines.append(encode_decision(decision))
+        lines.append(encode_decision(decision).encode())
     return lines
 
 

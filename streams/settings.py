@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = Field(default_factory=LimitSettings)
 
     transaction_max_ms: int = _setting(
-        100, "ms", "how long a transaction gathers events before it commits", ge=1, le=5_000
+        200, "ms", "how long a transaction gathers events before it commits", ge=1, le=5_000
     )
     transaction_records_max: int = _setting(
         30_000,
@@ -199,7 +199,7 @@ class Settings(BaseSettings):
     fenced_most: int = _setting(
         3, "times", "fenced so often within five minutes, the process stops (R6)", ge=1
     )
-    poll_records_max: int = _setting(5_000, "records", "one poll", ge=1, le=10_000)
+    poll_records_max: int = _setting(20_000, "records", "one poll", ge=1, le=50_000)
     poll_timeout_ms: int = _setting(
         50, "ms", "how long a poll waits when nothing is there", ge=1, le=1_000
     )

@@ -18,7 +18,7 @@ The rules (design, R4 and R6):
   before it leads; of several requests on their way it refuses the first and takes the next, if it
   knows nothing of this producer, and librdkafka takes that answer for both. A later request can't
   be taken without the first, so the first record of each partition has to come back with its
-  offset, and every record of the changelog.
+  offset, and the last one of the changelog.
 - R6 Fenced three times in five minutes: two processes run with one slot. Stop, and name it.
 """
 
@@ -217,12 +217,23 @@ class Transactions:
             raise CallFailed(Remedy.REPLACE, detail)
         return self._end(producer, producer.commit)
 
+    def attend(self) -> None:
+        """Between transactions: hear what the producer has to say.
+
+        Its client keeps every line about a connection that fails until somebody asks, sorted: in
+        an hour without brokers they were so many that keeping them took most of a core.
+
+        Raises OutcomeUnknown or SlotContested when it is of no use any more.
+        """
+        if self._producer is not None:
+            try:
+                self._producer.serve(0)
+            except CallFailed as failed:
+                self._give_up(failed)
+
     def _start(self, producer: Producer) -> "_Known":
         """What is known now; errors of before are served first, so that they don't count."""
-        try:
-            producer.serve(0)
-        except CallFailed as failed:
-            self._give_up(failed)
+        self.attend()
         return self._known(producer)
 
     def _known(self, producer: Producer) -> "_Known":

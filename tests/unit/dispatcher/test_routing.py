@@ -349,5 +349,5 @@ def test_a_decision_without_routes_is_encoded_as_ever() -> None:
     assert isinstance(outcome, list)
     (decision,) = outcome
     assert msgspec.structs.asdict(decision)["routed"] == ()
-    assert b"routed" not in encode_decision(decision)
+    assert "routed" not in encode_decision(decision)
     assert len(encode_assignments(decision)) == 3  # type: ignore[arg-type]

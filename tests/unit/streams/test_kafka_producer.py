@@ -66,3 +66,29 @@ print(process.num_threads() - threads)
 def test_a_producer_that_failed_ends_when_it_is_closed(call: str) -> None:
     """Not when Python next looks for what nobody can reach, which may be never."""
     assert output_of(CALLS_AND_CLOSES, call) == "0\n"
+
+
+HOARDS_AND_HEARS = """
+import logging, time
+from streams.kafka_broker.producer import KafkaProducer
+from streams.settings import Settings
+
+made = KafkaProducer(
+    Settings(kafka={"bootstrap.servers": "127.0.0.1:9"}), logger=logging.getLogger("nobody")
+)
+deadline = time.monotonic() + 10
+while len(made._producer) < 10 and time.monotonic() < deadline:
+    time.sleep(0.01)
+print(len(made._producer) >= 10)
+made.serve(0)
+print(len(made._producer) < 10)
+while not made.connection_errors() and time.monotonic() < deadline:
+    made.serve(10)
+print(made.connection_errors() > 0)
+made.close()
+"""
+
+
+def test_what_an_idle_client_has_to_say_of_its_connections_waits_until_it_is_heard() -> None:
+    """So it has to be heard when there is no transaction, too."""
+    assert output_of(HOARDS_AND_HEARS) == "True\n" * 3

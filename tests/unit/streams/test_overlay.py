@@ -43,3 +43,19 @@ def test_what_waits_for_the_lead_register_is_not_taken_and_what_was_put_back_is_
     assert not task.waiting_ready()
     assert task.take_waiting(9, 10**6) == []
     assert len(task.waiting) == 4
+
+
+def test_the_bytes_of_what_is_taken_are_known_and_those_of_what_is_put_back_no_more() -> None:
+    """Of changes as well; a tombstone has none."""
+    overlay, inputs = Overlay({}, 0), waiting(*PLACES)
+    overlay.take_waiting(inputs, 0, 4, 10**6)
+    assert overlay.input_bytes == 4 * len(b"{}")
+    overlay.put_back(1, inputs)
+    assert overlay.input_bytes == 3 * len(b"{}")
+    changes = deque(
+        InputRecord("changes", 0, offset, 0, b"web", value, [])
+        for offset, value in enumerate((b"12345", None))
+    )
+    overlay.take_change(changes)
+    overlay.take_change(changes)
+    assert overlay.input_bytes == 3 * len(b"{}") + len(b"12345")

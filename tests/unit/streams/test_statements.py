@@ -57,6 +57,7 @@ def test_the_method_s_story_is_a_statement_of_three_batches() -> None:
     assert found.opening_note is None
 
 
+@pytest.mark.no_cover  # traced, it takes five times as long
 def test_every_statement_of_random_histories_adds_up_to_the_state(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -87,6 +88,7 @@ def test_every_statement_of_random_histories_adds_up_to_the_state(
     assert adjusted > 60
 
 
+@pytest.mark.no_cover
 def test_a_log_that_begins_late_opens_with_the_first_decision_that_lists_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -51,6 +51,7 @@ class ScriptedProducer:
         self.calls: list[str] = []
         self.commit_seconds = 0.0
         self.errors = 0
+        self.served = 0
         self.error_at_commit = False
         self.unheard: set[int] = set()
         self._stored: Counter[str] = Counter()
@@ -93,8 +94,11 @@ class ScriptedProducer:
         return len(records)
 
     def serve(self, timeout_ms: int) -> None:
-        """Time passes."""
+        """Time passes; failures are scripted."""
         self.clock.sleep(timeout_ms / 1000)
+        self.served += 1
+        if self.failures.get("serve"):
+            raise CallFailed(self.failures["serve"].pop(0), "serve")
 
     def send_offsets(
         self, offsets: Mapping[TopicPartition, int], metadata: bytes, timeout_ms: int
@@ -331,3 +335,17 @@ def test_a_transaction_that_the_broker_could_not_fence_is_never_begun(
     with pytest.raises(AssertionError, match="R4"):
         run(opened(producer), **changed)
     assert producer.calls == []
+
+
+def test_between_transactions_the_producer_is_heard_and_dropped_if_it_is_of_no_use() -> None:
+    """Where there is none, there is nothing to hear."""
+    producer = ScriptedProducer(Clock())
+    transactions = opened(producer)
+    transactions.attend()
+    assert (producer.served, transactions.is_open) == (1, True)
+    producer.failures["serve"] = [Remedy.FENCED]
+    with pytest.raises(OutcomeUnknown):
+        transactions.attend()
+    assert (producer.calls, transactions.is_open) == (["close"], False)
+    transactions.attend()
+    assert producer.served == 2
