@@ -41,11 +41,13 @@ class Contestant(ABC):
 
     Attributes:
         name: As tables show it.
+        members: How many of its processes or threads share the input.
         warm_share: How much of the leads goes by before the clock starts.
         measured_s_max: After so long it is stopped; the rate is known then.
     """
 
     name: str
+    members = 1
     warm_share = 0.1
     measured_s_max = 20.0
 
@@ -104,7 +106,7 @@ class Partidor(Contestant):
     """`partidor run`, the full job: rosters, exact shares, decisions, changelog, Redis."""
 
     def __init__(self, processes: int = 1, **settings: str) -> None:
-        self.processes = processes
+        self.members = processes
         self._settings = settings
         self.name = "Partidor" if processes == 1 else f"Partidor, {processes} processes"
         self.group = str(processes)
@@ -134,7 +136,7 @@ class Partidor(Contestant):
                     stderr=file,
                     env={**environment, "PARTIDOR_SLOT": str(slot)},
                 )
-                for slot in range(self.processes)
+                for slot in range(self.members)
             ]
         running = Running(processes, application, installation.topics.assignments, log)
         running.at_stop += at_stop
@@ -231,7 +233,7 @@ class KafkaStreams(Peer):
     warm_share = 0.35  # until its code is compiled
 
     def __init__(self, threads: int = 1, commit_interval_ms: int = 100) -> None:
-        self.threads = threads
+        self.members = threads
         self.commit_interval_ms = commit_interval_ms
         self.name = f"Kafka Streams, {threads} thread{'s' if threads > 1 else ''}"
         self.suffix = f"streams-{threads}"
@@ -246,7 +248,7 @@ class KafkaStreams(Peer):
             "properties": {
                 "application.id": group,
                 "bootstrap.servers": installation.bootstrap_servers,
-                "num.stream.threads": str(self.threads),
+                "num.stream.threads": str(self.members),
                 "commit.interval.ms": str(self.commit_interval_ms),
                 "replication.factor": "1",
                 "state.dir": str(directory),

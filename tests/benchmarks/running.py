@@ -1,7 +1,9 @@
 """One contestant over a loaded input: leads a second, at what cost, and is all of it there.
 
 The clock runs from the moment when the group has committed the first part of the input (whatever a
-contestant needs to get warm) to its last commit; so start, restore and rebalance are not in it.
+contestant needs to get warm) and each of its processes or threads has its share of the partitions,
+to its last commit; so start, restore and rebalance are not in it. (They are if half of the input is
+done before the last one has joined: too little input for several processes.)
 Then the output is read as committed, and has to hold each lead of what was committed exactly once.
 """
 
@@ -13,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 import psutil
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from tests.support.installation import Installation
 
@@ -23,6 +26,7 @@ LOOK_S = 0.02
 ANSWER_S = 20.0
 START_S_MAX = 120.0
 STALLED_S_MAX = 60.0
+JOINED_LATEST = 0.5
 
 
 class Rate(NamedTuple):
@@ -73,6 +77,15 @@ def run(
     def batches() -> int:
         return sum(max(place.offset, 0) for place in offsets.committed(asked, ANSWER_S))
 
+    admin = AdminClient({"bootstrap.servers": installation.bootstrap_servers})
+
+    def all_joined() -> bool:
+        if contestant.members == 1:
+            return True
+        group = admin.describe_consumer_groups([running.group])[running.group].result(ANSWER_S)
+        owners = [member for member in group.members if member.assignment.topic_partitions]
+        return len(owners) >= min(contestant.members, workload.partitions)
+
     def moment(done: int) -> _Moment:
         return _Moment(time.perf_counter(), done, _used(running.pids), _used([broker_pid]))
 
@@ -84,7 +97,9 @@ def run(
             done = batches()
             now = time.perf_counter()
             if first is None:
-                if done >= warm and done > 0:
+                if done >= max(warm, 1) and (
+                    done >= JOINED_LATEST * workload.batches or all_joined()
+                ):
                     first = last = moment(done)
                 assert now - changed_at < START_S_MAX, f"{contestant.name} does not start"
             elif last is not None and done > last.batches:

@@ -62,14 +62,15 @@ def quix() -> Path:
     """The interpreter that has Quix Streams, which pins clients that are not ours."""
     directory = cache_dir() / f"quix-{QUIX_VERSION}"
     python = directory / "bin" / "python"
+    whole = directory / "whole"
     with locked("quix"):
-        if not python.exists():
+        # Written last: an installation that was ended on the way is begun again.
+        if not whole.exists():
+            shutil.rmtree(directory, ignore_errors=True)
             _run(sys.executable, "-m", "venv", str(directory))
-            try:
-                _run(str(python), "-m", "pip", "install", "-q", f"quixstreams=={QUIX_VERSION}")
-            except LeftOut:
-                shutil.rmtree(directory, ignore_errors=True)
-                raise
+            # Isolated: what PYTHONPATH holds would be taken for installed.
+            _run(str(python), "-I", "-m", "pip", "install", "-q", f"quixstreams=={QUIX_VERSION}")
+            whole.touch()
     return python
 
 
