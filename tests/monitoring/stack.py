@@ -69,7 +69,7 @@ class Monitored(Installation):
         self.prometheus = self._open.enter_context(
             Prometheus(self._program, self.directory / "prometheus", rules, targets)
         )
-        self.wait_until_quiet()
+        self.wait_until_nothing_fires()
         return self
 
     def __exit__(
@@ -117,7 +117,7 @@ class Monitored(Installation):
 
     # -- what can be seen
 
-    def wait_until_quiet(self, timeout_s: float = 60.0) -> None:
+    def wait_until_nothing_fires(self, timeout_s: float = 60.0) -> None:
         """Wait until nothing fires any more."""
         wait_until(
             lambda: self.seen() and not self.prometheus.firing(),
@@ -133,6 +133,14 @@ class Monitored(Installation):
                 float(each["value"][1]) == 1 for each in self.prometheus.query(f'up{{job="{job}"}}')
             )
             for job in jobs
+        )
+
+    def wait_until_scraped(self, job: str) -> None:
+        """Wait until Prometheus has had an answer from all processes of a job."""
+        up = f'min(up{{job="{job}"}})'
+        wait_until(
+            lambda: [float(each["value"][1]) for each in self.prometheus.query(up)] == [1],
+            f"{job} is scraped",
         )
 
     def until_firing(

@@ -43,8 +43,10 @@ def leads(stack: Monitored, batches: int = 1, channel: str = "web") -> None:
 def held_still(stack: Monitored) -> Iterator[Meanwhile]:
     """The process keeps all it has and does nothing (SIGSTOP)."""
     stack.dispatcher.hold()
-    yield nothing
-    stack.dispatcher.go_on()
+    try:
+        yield nothing
+    finally:
+        stack.dispatcher.go_on()
 
 
 @contextmanager
@@ -60,8 +62,10 @@ def stuck(stack: Monitored) -> Iterator[Meanwhile]:
 def more_than_is_decided(stack: Monitored) -> Iterator[Meanwhile]:
     """Sources go on, no dispatcher does."""
     stack.stop()
-    yield lambda: leads(stack, 40)
-    stack.start_again()
+    try:
+        yield lambda: leads(stack, 40)
+    finally:
+        stack.start_again()
 
 
 @contextmanager
@@ -69,8 +73,10 @@ def nobody_reads(stack: Monitored) -> Iterator[Meanwhile]:
     """One batch, and no dispatcher."""
     stack.stop()
     leads(stack)
-    yield nothing
-    stack.start_again()
+    try:
+        yield nothing
+    finally:
+        stack.start_again()
 
 
 @contextmanager
@@ -89,16 +95,38 @@ def written_into_redis(stack: Monitored) -> Iterator[Meanwhile]:
     stack.redis.hset(key, field, msgspec.json.encode(record))
     stack.start_again()
     leads(stack, channel=channel)
-    yield nothing
-    leads(stack, 10, channel=channel)
+    try:
+        yield nothing
+    finally:
+        leads(stack, 10, channel=channel)
 
 
 @contextmanager
 def one_slot_twice(stack: Monitored) -> Iterator[Meanwhile]:
     """A second process with the slot of the first."""
-    second = stack.start("0", metrics_port=stack.ports[1])
-    yield lambda: leads(stack)
-    second.stop()
+    # Only who has something to commit notices: each partition has a channel, whoever of the two it falls to.
+    channels = {
+        partition_of(channel.encode(), stack.partitions): channel
+        for channel in (f"contested-{number}" for number in range(100))
+    }
+    assert len(channels) == stack.partitions
+    for channel in channels.values():
+        stack.publish([events.roster(channel, {"A": "1", "B": "2"}, channel)])
+    second = stack.run(port=stack.ports[1])
+    try:
+        # Prometheus knows both as never fenced before the first lead comes: it sees what rises.
+        stack.wait_until_scraped("partidor-second")
+
+        def everywhere() -> None:
+            for channel in channels.values():
+                leads(stack, channel=channel)
+
+        yield everywhere
+    finally:
+        second.stop()
+        # Whichever is fenced three times first ends, and names the slot.
+        if not stack.dispatcher.is_running:
+            stack.start_again()
 
 
 @contextmanager
@@ -114,16 +142,20 @@ def nobody_there(stack: Monitored) -> Iterator[Meanwhile]:
     """Leads for a channel without anybody."""
     channel = f"nobody-{next(_numbers)}"
     leads(stack, channel=channel)
-    yield nothing
-    stack.publish([events.roster("somebody", {"A": "1"}, channel)])
+    try:
+        yield nothing
+    finally:
+        stack.publish([events.roster("somebody", {"A": "1"}, channel)])
 
 
 @contextmanager
 def without_redis(stack: Monitored) -> Iterator[Meanwhile]:
     """Redis stands still."""
     stack.redis_server.pause()
-    yield lambda: leads(stack)
-    stack.redis_server.resume()
+    try:
+        yield lambda: leads(stack)
+    finally:
+        stack.redis_server.resume()
 
 
 @contextmanager
@@ -139,8 +171,10 @@ def offsets_that_nobody_can_tell(stack: Monitored) -> Iterator[Meanwhile]:
 def killed(stack: Monitored) -> Iterator[Meanwhile]:
     """All dispatchers, by SIGKILL."""
     stack.dispatcher.kill()
-    yield nothing
-    stack.start_again()
+    try:
+        yield nothing
+    finally:
+        stack.start_again()
 
 
 @contextmanager
@@ -154,8 +188,10 @@ def left_open(stack: Monitored) -> Iterator[Meanwhile]:
 def unwatched(stack: Monitored) -> Iterator[Meanwhile]:
     """`partidor lag --serve` has ended."""
     stack.unwatch()
-    yield nothing
-    stack.watch()
+    try:
+        yield nothing
+    finally:
+        stack.watch()
 
 
 class Case(NamedTuple):
@@ -187,7 +223,7 @@ def test_an_alarm_fires_by_a_real_fault_and_clears(
     monitored: Monitored, case: Case, say: Callable[[str], None]
 ) -> None:
     """Nothing fires before; afterwards nothing does any more."""
-    monitored.wait_until_quiet()
+    monitored.wait_until_nothing_fires()
     with case.fault(monitored) as meanwhile:
         fired_s = monitored.until_firing(case.alarm, meanwhile)
     cleared_s = monitored.until_clear(case.alarm)
