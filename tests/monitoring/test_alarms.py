@@ -104,7 +104,7 @@ def written_into_redis(stack: Monitored) -> Iterator[Meanwhile]:
 @contextmanager
 def one_slot_twice(stack: Monitored) -> Iterator[Meanwhile]:
     """A second process with the slot of the first."""
-    # Only who has something to commit notices: each partition has a channel, whoever of the two it falls to.
+    # Only who has something to commit notices: each partition has a channel, whose ever it is.
     channels = {
         partition_of(channel.encode(), stack.partitions): channel
         for channel in (f"contested-{number}" for number in range(100))
