@@ -202,10 +202,10 @@ def test_other_children_of_the_starter_do_not_keep_a_server_alive(tmp_path: Path
     """They don't inherit what tells the server that its starter lives."""
     script = STARTER.replace(
         "time.sleep(600)",
-        "import subprocess; subprocess.run([sys.executable, '-c', 'import time; time.sleep(3)'])",
+        "import subprocess; subprocess.run([sys.executable, '-c', 'import time; time.sleep(15)'])",
     )
     starter, started = start_starter(script, tmp_path / "server", False, *SLEEPER)
     time.sleep(0.3)
     starter.kill()
     starter.wait(10)
-    assert eventually(lambda: not is_alive(started["server"]), within_seconds=2.0)
+    assert eventually(lambda: not is_alive(started["server"]), within_seconds=10.0)
