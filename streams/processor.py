@@ -197,6 +197,12 @@ class Processor:
                 self._revoked(event.partitions)
             else:
                 self._lost(event.partitions)
+        # Now, not when the next transaction begins: one poll may bring a revocation and the
+        # assignment after it, and by then a task that was restored from its memory is the same one
+        # again, runs, and has nothing decided.
+        decided_for = self._ahead.tasks.values()
+        if any(task.life is not Life.RUNNING for task in decided_for):
+            self._drop_ahead()
 
     def _assigned(self, partitions: Iterable[int]) -> None:
         for partition in sorted(partitions):

@@ -132,6 +132,10 @@ class SimConsumer:
         if self._rng.random() < 0.5:
             self._fetch(polled, records_max)
         self._serve_rebalances(polled)
+        if self._group.rejoined_within_ms and polled.rebalances and self._owned is None:
+            # The new assignment may come before the call that served the revocation returns.
+            self._thread.pause(self._group.rejoined_within_ms, wakeable=True)
+            self._serve_rebalances(polled)
         self._fetch(polled, records_max)
         if timeout_ms and not (polled.records or polled.ends or polled.rebalances):
             for place in self._next:

@@ -55,6 +55,8 @@ class Group:
         self.up: Callable[[], bool] = lambda: True
         self.went_back: Callable[[Place, int, int], None] = lambda *_: None
         self.rebalances = 0
+        self.rejoined_within_ms = 0.0
+        """How long a poll that tells of a revocation waits for what comes next."""
         clockwork.after(SWEEP_MS, self._sweep)
 
     def join(self, member: str | None, joined: Joined) -> str:

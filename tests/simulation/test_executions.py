@@ -107,6 +107,25 @@ def test_04_what_a_poll_revoked_is_not_decided() -> None:
     assert len(stage.assigned()) == 80 + 3 + 3
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_04_what_was_decided_before_a_poll_revoked_and_gave_back_is_decided_once(seed: int) -> None:
+    """A task that is restored from its memory within one turn has nothing decided any more."""
+    stage = Stage(seed, partitions=2, poll_records_max=3, transaction_records_max=6)
+    stage.kafka.group.rejoined_within_ms = 20.0
+    stage.begin("0")
+    others = 0
+    for number in range(120):
+        stage.send(events.lead_batch(f"b{number}", 2))
+        if number % 30 == 10:
+            stage.start(f"other-{others}")
+            others += 1
+        elif number % 30 == 25:
+            stage.living[-1].kill()
+        stage.until(lambda: False, 10.0)
+    stage.finish()
+    assert len(stage.assigned()) == 240 + 3 + 3
+
+
 def test_04_no_transaction_without_an_offset_or_a_generation() -> None:
     """A broker doesn't check an empty list, and takes generation -1: neither is ever sent."""
     transactions = Transactions(lambda: pytest.fail("not asked for"), Settings(), logger=None)

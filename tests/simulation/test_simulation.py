@@ -63,3 +63,12 @@ def test_an_idle_dispatcher_hears_its_producer(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(SimProducer, "serve", served)
     World(7).run()
     assert calls["serve"] > 3 * calls["begin"] > 0
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_seeds_in_which_a_revocation_and_what_follows_come_with_one_poll(first: int) -> None:
+    """As when whoever joins or leaves is alone with this one, on a quick network."""
+    for seed in range(first, first + 20):
+        world = World(seed)
+        world.kafka.group.rejoined_within_ms = 20.0
+        world.run()

@@ -267,6 +267,11 @@ DEFECTS: dict[str, Defect] = {
             "        if not self._is_current(self._ahead):\n",
             "        if False:\n",
         ),
+        (
+            PROCESSOR,
+            "        if any(task.life is not Life.RUNNING for task in decided_for):\n",
+            "        if False:\n",
+        ),
     ),
     "decided-ahead-of-an-abort": _defect(
         "R6",
