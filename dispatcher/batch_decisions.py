@@ -73,10 +73,7 @@ def _divided_whole(state: ChannelState, event: BatchReceived, state_version: int
     member_count = len(roster.members)
     order: tuple[int, ...]
     if batch_size == 1 and roster.one_lead_shares is not None:
-        if member_count <= _MEMBERS_REMEMBERED_MAX:
-            order, assigned, after = _singles.call(roster, errors)
-        else:
-            order, assigned, after = _single(roster, errors)
+        order, assigned, after = divided_single(roster, errors)
     else:
         if member_count <= _MEMBERS_REMEMBERED_MAX:
             division = _divisions.call(roster, batch_size, errors)
@@ -105,10 +102,18 @@ def _divided_whole(state: ChannelState, event: BatchReceived, state_version: int
     )
 
 
-def _single(
-    roster: Roster, errors: tuple[int, ...]
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """The order of a single lead, leads of each member, and the errors after."""
+Single = tuple[tuple[int], tuple[int, ...], tuple[int, ...]]
+"""Of a single lead: the rank that gets it, leads of each member, and the errors after."""
+
+
+def divided_single(roster: Roster, errors: tuple[int, ...]) -> Single:
+    """The four steps for a single lead, where the roster has `one_lead_shares`."""
+    if len(roster.members) <= _MEMBERS_REMEMBERED_MAX:
+        return _singles.call(roster, errors)
+    return _single(roster, errors)
+
+
+def _single(roster: Roster, errors: tuple[int, ...]) -> Single:
     shares = roster.one_lead_shares
     assert shares is not None
     rank, moved = give_one(roster.error_denominator, shares, errors)

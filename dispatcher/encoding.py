@@ -23,6 +23,7 @@ from dispatcher.decisions import (
     RosterSettled,
 )
 from dispatcher.division import Group
+from dispatcher.events import InputRef
 from dispatcher.json_texts import json_ids, json_name, json_text
 from dispatcher.roster import Roster
 from dispatcher.routing import routed_text
@@ -70,15 +71,17 @@ def _encode_every_lead(decision: Dispatched) -> list[str]:
     version = decision.state_version
     size = len(decision.lead_ids)
     if size == 1:  # in a third of the time
-        (lead,) = json_ids(decision.lead_ids)
-        assignee = _assignee(decision.roster.members[decision.order[0]].assignee_id)
-        text = (
-            f'{{"type":"lead_assigned","schema_version":1,"assignment_id":{channel[:-1]}/{version}'
-            f'/{lead}","channel":{channel},"batch_id":{json_text(decision.batch_id)},"lead_id":"'
-            f'{lead}{assignee}1,"batch_size":1,"state_version":{version}'
-            f',"decided_at":"{decision.decided_at}","attributes":{decision.attributes[0]}}}'
-        )
-        return [text]
+        return [
+            single_assignment(
+                decision.channel,
+                version,
+                json_text(decision.batch_id),
+                decision.lead_ids,
+                decision.roster.members[decision.order[0]].assignee_id,
+                decision.decided_at,
+                decision.attributes[0],
+            )
+        ]
     head = f'{{"type":"lead_assigned","schema_version":1,"assignment_id":{channel[:-1]}/{version}/'
     middle = f'","channel":{channel},"batch_id":{json_text(decision.batch_id)},"lead_id":"'
     tail = (
@@ -95,6 +98,26 @@ def _encode_every_lead(decision: Dispatched) -> list[str]:
             strict=True,
         )
     ]
+
+
+def single_assignment(
+    channel: str,
+    state_version: int,
+    batch_id_json: str,
+    lead_ids: Sequence[str],
+    assignee_id: str,
+    decided_at: str,
+    attributes: str,
+) -> str:
+    """The `lead_assigned` of a batch's only lead; `batch_id_json` with its quotes."""
+    name = json_name(channel)
+    (lead,) = json_ids(lead_ids)
+    return (
+        f'{{"type":"lead_assigned","schema_version":1,"assignment_id":{name[:-1]}/{state_version}'
+        f'/{lead}","channel":{name},"batch_id":{batch_id_json},"lead_id":"'
+        f'{lead}{_assignee(assignee_id)}1,"batch_size":1,"state_version":{state_version}'
+        f',"decided_at":"{decided_at}","attributes":{attributes}}}'
+    )
 
 
 def _assignees(roster: Roster, order: Sequence[int]) -> Iterable[str]:
@@ -171,16 +194,15 @@ def _encode_dispatched(decision: Dispatched) -> str:
         len(decision.roster.members) <= ALL_MEMBERS_LISTED_MAX
         or decision.state_version % ALL_MEMBERS_LISTED_EVERY == 0
     )
-    origin = decision.input
-    head = (
-        '{"type":"batch_dispatched","schema_version":1'
-        f',"channel":{json_name(decision.channel)},"batch_id":{json_text(decision.batch_id)}'
-        f',"batch_size":{len(decision.lead_ids)},"state_version":{decision.state_version}'
-        f',"roster_version":{decision.roster_version}'
-        f',"input":{{"topic":{json_name(origin.topic)},"partition":{origin.partition}'
-        f',"offset":{origin.offset}}},"decided_at":"{decision.decided_at}"'
-        f',"content_hash":"{decision.content_hash}"'
-        ',"shares":'
+    head = dispatched_head(
+        decision.channel,
+        json_text(decision.batch_id),
+        len(decision.lead_ids),
+        decision.state_version,
+        decision.roster_version,
+        decision.input,
+        decision.decided_at,
+        decision.content_hash,
     )
     tail = (
         f',"shares_complete":{"true" if complete else "false"}'
@@ -188,6 +210,29 @@ def _encode_dispatched(decision: Dispatched) -> str:
         f"{routed_text(decision.routed)}}}"
     )
     return "".join([head, *shares_texts(decision, complete=complete), tail])
+
+
+def dispatched_head(
+    channel: str,
+    batch_id_json: str,
+    batch_size: int,
+    state_version: int,
+    roster_version: int,
+    origin: InputRef,
+    decided_at: str,
+    content_hash: str,
+) -> str:
+    """A `batch_dispatched` up to its shares; `batch_id_json` with its quotes."""
+    return (
+        '{"type":"batch_dispatched","schema_version":1'
+        f',"channel":{json_name(channel)},"batch_id":{batch_id_json}'
+        f',"batch_size":{batch_size},"state_version":{state_version}'
+        f',"roster_version":{roster_version}'
+        f',"input":{{"topic":{json_name(origin.topic)},"partition":{origin.partition}'
+        f',"offset":{origin.offset}}},"decided_at":"{decided_at}"'
+        f',"content_hash":"{content_hash}"'
+        ',"shares":'
+    )
 
 
 def _groups_text(decision: Dispatched) -> str:

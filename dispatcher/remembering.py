@@ -29,10 +29,19 @@ class Remembering(Generic[P, R]):
         results_max: how many results are kept.
     """
 
-    __slots__ = ("_function", "_hits", "_left", "_remembered", "call", "results_max")
+    __slots__ = ("_function", "_hits", "_kept_as", "_left", "_remembered", "call", "results_max")
 
-    def __init__(self, function: Callable[P, R], results_max: int) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R],
+        results_max: int,
+        kept_as: Callable[P, R] | None = None,
+    ) -> None:
+        """`kept_as` gives the same in the form in which it is kept: one that is used at less cost,
+        though it costs more to make.
+        """
         self._function = function
+        self._kept_as = kept_as or function
         self.results_max = results_max
         self._remembered = lru_cache(maxsize=results_max)(self._missed)
         self._look_again()
@@ -53,7 +62,7 @@ class Remembering(Generic[P, R]):
                 self._remembered.cache_clear()
             else:
                 self._look_again()
-        return self._function(*args, **kwargs)
+        return self._kept_as(*args, **kwargs)
 
     def _not_remembered(self, *args: P.args, **kwargs: P.kwargs) -> R:
         self._left -= 1

@@ -39,7 +39,7 @@ _MEMBERS_REMEMBERED_MAX: Final = 100
 """Together at most 60 MB, if all of them are as large."""
 
 TEXTS_REMEMBERED_MAX: Final = 4_096
-_TEXTS_REMEMBERED_MEMBERS_MAX: Final = 20
+TEXTS_REMEMBERED_MEMBERS_MAX: Final = 20
 """Together 25 MB at most."""
 
 
@@ -52,14 +52,21 @@ def shares_texts(decision: Dispatched, *, complete: bool) -> Sequence[str]:
     ranks = roster.by_assignee_id
     if decision.accrued is not None:
         return (_accrued_text(decision, decision.accrued, complete=complete),)
-    if complete and len(ranks) <= _TEXTS_REMEMBERED_MEMBERS_MAX:
-        return _remembered.call(roster, len(decision.lead_ids), before, assigned)
+    if complete and len(ranks) <= TEXTS_REMEMBERED_MEMBERS_MAX:
+        return everyones_texts(roster, len(decision.lead_ids), before, assigned)
     if complete and len(ranks) <= _MEMBERS_REMEMBERED_MAX:
         listing = _listing_remembered(roster, len(decision.lead_ids))
     else:
         chosen = ranks if complete else [rank for rank in ranks if assigned[rank]]
         listing = _Listing(roster, len(decision.lead_ids), chosen)
     return listing.texts(before, assigned)
+
+
+def everyones_texts(
+    roster: Roster, batch_size: int, before: tuple[int, ...], assigned: tuple[int, ...]
+) -> Sequence[str]:
+    """The rows of everyone, divided by weight, in a roster of `TEXTS_REMEMBERED_MEMBERS_MAX`."""
+    return _remembered.call(roster, batch_size, before, assigned)
 
 
 class _Frame:
@@ -126,8 +133,14 @@ def _texts(
     return _listing_remembered(roster, batch_size).texts(before, assigned)
 
 
+def _in_one(
+    roster: Roster, batch_size: int, before: tuple[int, ...], assigned: tuple[int, ...]
+) -> Sequence[str]:
+    return ("".join(_texts(roster, batch_size, before, assigned)),)
+
+
 # A channel with weights of few digits comes back to the same errors.
-_remembered = Remembering(_texts, TEXTS_REMEMBERED_MAX)
+_remembered = Remembering(_texts, TEXTS_REMEMBERED_MAX, kept_as=_in_one)
 
 
 def _numbers_of(frame: _Frame, before: int, assigned: int) -> str:

@@ -39,6 +39,7 @@ from dispatcher.events import (
     TimerDue,
 )
 from dispatcher.limits import Limits
+from dispatcher.singles import Written, dispatched_single
 from dispatcher.times import timestamp_text
 from schemas.partitioning import partition_of
 from schemas.reasons import Reason
@@ -59,7 +60,6 @@ SHORTER_AFTER_FAILURE: Final = 8
 """Three failures make five hundred times as short: fewer would be taken for a rival (R6)."""
 
 _WITH_LEADS: Final = (Dispatched, Parked)
-_REGISTERED: Final = (Dispatched, OutcomeRecorded)
 _NOTED: Final = (Parked, DuplicateIgnored)
 
 Received = BatchReceived | ChangeReceived | OutcomeReceived
@@ -165,7 +165,7 @@ class Decider:
     def _decide_together(self, task: Task, records: Sequence[InputRecord], draft: Draft) -> None:
         began_ns = time.time_ns() if self._tracing is not None else 0
         events = [self._read(record, task) for record in records]
-        decided = []
+        decided: list[tuple[bytes, tuple[Decision, ...] | Written]] = []
         for number, (record, event) in enumerate(zip(records, events, strict=True), start=1):
             if isinstance(event, Refused):
                 self._bury(record, event.reason, event.detail, draft)
@@ -173,6 +173,14 @@ class Decider:
             if isinstance(event, Moved):
                 self._send_to_its_place(record, event, draft)
                 continue
+            if self._tracing is None and isinstance(event, BatchReceived):
+                before = task.state(event.channel)
+                written = dispatched_single(before, event)
+                if written is not None:
+                    task.put(before, written.after)
+                    assert record.key is not None  # it is the channel
+                    decided.append((record.key, written))
+                    continue
             outcome = self._decided(task, event, record)
             if isinstance(outcome, Rejected):
                 at_version = task.state(event.channel).state_version
@@ -215,7 +223,9 @@ class Decider:
         after = before
         for decision in outcome:
             after = evolve(after, decision)
-            if isinstance(decision, _REGISTERED):
+            if isinstance(decision, OutcomeRecorded) or (
+                isinstance(decision, Dispatched) and decision.sticky is not None
+            ):
                 task.remember(decision)
         task.put(before, after)
         return outcome
@@ -233,7 +243,7 @@ class Decider:
     def _emit(
         self,
         task: Task,
-        decided: Sequence[tuple[bytes, tuple[Decision, ...]]],
+        decided: Sequence[tuple[bytes, tuple[Decision, ...] | Written]],
         draft: Draft,
         records: Sequence[InputRecord] = (),
         began_ns: int = 0,
@@ -246,6 +256,10 @@ class Decider:
         already = len(assignments)
         leads = 0
         for key, decisions in decided:
+            if isinstance(decisions, Written):
+                draft.decided[Dispatched] += 1
+                assignments.append((key, decisions.assignment))
+                continue
             for decision in decisions:
                 draft.decided[type(decision)] += 1
                 if isinstance(decision, Dispatched):
@@ -260,12 +274,15 @@ class Decider:
                 elif isinstance(decision, _NOTED):
                     draft.note(_noted(decision))
         leads += len(assignments) - already
-        events = [
-            (key, encode_decision(decision)) for key, decisions in decided for decision in decisions
-        ]
-        draft.records[self._decisions, task.partition] += events
+        events = draft.records[self._decisions, task.partition]
+        already = len(events)
+        for key, decisions in decided:
+            if isinstance(decisions, Written):
+                events.append((key, decisions.decision))
+            else:
+                events += [(key, encode_decision(decision)) for decision in decisions]
         draft.leads += leads
-        draft.size += leads + len(events)
+        draft.size += leads + len(events) - already
 
     def _trace(
         self,

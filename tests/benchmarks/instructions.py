@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from dispatcher.decisions import Dispatched
 from dispatcher.encoding import encode_assignments, encode_decision
+from dispatcher.singles import dispatched_single
 from tests.support.dispatchers import CODE
 from tests.support.machine import LeftOut
 
@@ -107,7 +108,11 @@ def work(name: str, batches: int) -> None:
     ((channel, roster),) = workload.rosters()
     state = first_state(channel, roster)
     for value in values:
-        _, decision, state = decided(state, read(value))
+        event = read(value)
+        if (written := dispatched_single(state, event)) is not None:
+            state = written.after
+            continue
+        _, decision, state = decided(state, event)
         assert isinstance(decision, Dispatched)
         encode_assignments(decision)
         encode_decision(decision)
