@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = Field(default_factory=LimitSettings)
 
     transaction_max_ms: int = _setting(
-        200, "ms", "how long a transaction gathers events before it commits", ge=1, le=5_000
+        400, "ms", "how long a transaction gathers events before it commits", ge=1, le=5_000
     )
     transaction_records_max: int = _setting(
         60_000,
@@ -202,6 +202,14 @@ class Settings(BaseSettings):
     poll_records_max: int = _setting(20_000, "records", "one poll", ge=1, le=50_000)
     poll_timeout_ms: int = _setting(
         50, "ms", "how long a poll waits when nothing is there", ge=1, le=1_000
+    )
+    client_niceness: int = _setting(
+        5,
+        "steps",
+        "how far the threads of Kafka's client give way to the one that decides, on a busy core; "
+        "Linux only",
+        ge=0,
+        le=19,
     )
     buffered_records_max: int = _setting(
         20_000,

@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple, TypeVar
 
 from streams.broker import CallFailed, Remedy
+from streams.kafka_broker.giving_way import give_way
 
 GRACE_S: Final = 2.0
 """Beyond its time-out, for a call that ends by itself."""
@@ -43,8 +44,12 @@ class BoundedCalls:
     and those the client, which would not end when it is dropped.
     """
 
-    def __init__(self) -> None:
-        """Makes no thread yet. What a stuck call belongs to is kept until it returns."""
+    def __init__(self, niceness: int = 0) -> None:
+        """Makes no thread yet. What a stuck call belongs to is kept until it returns.
+
+        `niceness`: of the thread, beyond that of who uses it; see `giving_way`.
+        """
+        self._niceness = niceness
         self._jobs: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
         self._answers: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         self._answering = threading.Lock()
@@ -116,6 +121,7 @@ class BoundedCalls:
             self._jobs.put(None)
 
     def _work(self) -> None:
+        give_way(self._niceness)
         while (job := self._jobs.get()) is not None:
             call, arguments = job
             answer: tuple[Any, BaseException | None]

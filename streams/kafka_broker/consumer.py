@@ -23,6 +23,7 @@ from streams.broker import (
     TopicPartition,
 )
 from streams.kafka_broker.errors import NOT_READY, OFFSET_GONE, failure
+from streams.kafka_broker.giving_way import made_giving_way
 from streams.kafka_broker.group_offsets import AskedOffsets, GroupOffsets
 from streams.kafka_complaints import allowed_by
 from streams.settings import Settings
@@ -40,25 +41,25 @@ class KafkaGroupConsumer:
         self._topics = list(settings.topics.inputs)
         self._rebalances: list[RebalanceEvent] = []
         self._started: set[TopicPartition] = set()
-        self._consumer = Consumer(
-            {
-                "fetch.wait.max.ms": 100,
-                "fetch.queue.backoff.ms": 5,
-                "queued.max.messages.kbytes": 32 * 1024,
-                "fetch.message.max.bytes": settings.output_bytes_max,
-                **settings.kafka,
-                "group.id": settings.application_id,
-                "client.id": settings.transactional_id,
-                "isolation.level": "read_committed",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-                "partition.assignment.strategy": "range",
-                "session.timeout.ms": settings.session_timeout_ms,
-                "max.poll.interval.ms": settings.max_poll_interval_ms,
-            },
-            logger=logger,
+        configuration = {
+            "fetch.wait.max.ms": 100,
+            "fetch.queue.backoff.ms": 5,
+            "queued.max.messages.kbytes": 32 * 1024,
+            "fetch.message.max.bytes": settings.output_bytes_max,
+            **settings.kafka,
+            "group.id": settings.application_id,
+            "client.id": settings.transactional_id,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "partition.assignment.strategy": "range",
+            "session.timeout.ms": settings.session_timeout_ms,
+            "max.poll.interval.ms": settings.max_poll_interval_ms,
+        }
+        self._consumer = made_giving_way(
+            settings.client_niceness, lambda: Consumer(configuration, logger=logger)
         )
         self._offsets = GroupOffsets(settings, logger=logger)
         self._consumer.subscribe(

@@ -20,6 +20,7 @@ from streams.broker import (
 )
 from streams.kafka_broker.bounded_calls import BoundedCalls
 from streams.kafka_broker.errors import TRY_AGAIN, failure
+from streams.kafka_broker.giving_way import made_giving_way
 from streams.kafka_complaints import ALLOWED_HINT
 from streams.settings import Settings
 
@@ -59,31 +60,32 @@ class KafkaProducer:
 
     def __init__(self, settings: Settings, *, logger: Any) -> None:
         """Made for one transactional id; a producer that fails is replaced, never mended."""
-        self._calls = BoundedCalls()
+        self._calls = BoundedCalls(settings.client_niceness)
         self._connection_errors = 0
         wanted = settings.kafka.get("debug", "")
         lowest_level = logging.DEBUG if wanted else logging.INFO
         self._connections = _ConnectionLog(logger, lowest_level=lowest_level)
-        self._producer = Producer(
-            {
-                # What is produced waits for its partition to be added to the transaction anyway.
-                "linger.ms": 0,
-                "compression.type": "lz4",
-                "batch.size": 1_000_000,
-                "queue.buffering.max.messages": 500_000,
-                "queue.buffering.max.kbytes": 1_048_576,
-                # The broker needs a moment after each commit; asking again soon costs less than
-                # waiting the default 100 ms.
-                "retry.backoff.ms": 10,
-                **settings.kafka,
-                "client.id": settings.transactional_id,
-                "transactional.id": settings.transactional_id,
-                "transaction.timeout.ms": settings.transaction_timeout_ms,
-                "message.max.bytes": settings.output_bytes_max,
-                "error_cb": self._on_error,
-                "debug": f"{wanted},broker" if wanted else "broker",
-            },
-            logger=self._connections,
+        configuration = {
+            # What is produced waits for its partition to be added to the transaction anyway.
+            "linger.ms": 0,
+            "compression.type": "lz4",
+            "batch.size": 1_000_000,
+            "queue.buffering.max.messages": 500_000,
+            "queue.buffering.max.kbytes": 1_048_576,
+            # The broker needs a moment after each commit; asking again soon costs less than
+            # waiting the default 100 ms.
+            "retry.backoff.ms": 10,
+            **settings.kafka,
+            "client.id": settings.transactional_id,
+            "transactional.id": settings.transactional_id,
+            "transaction.timeout.ms": settings.transaction_timeout_ms,
+            "message.max.bytes": settings.output_bytes_max,
+            "error_cb": self._on_error,
+            "debug": f"{wanted},broker" if wanted else "broker",
+        }
+        self._producer = made_giving_way(
+            settings.client_niceness,
+            lambda: Producer(configuration, logger=self._connections),
         )
 
     def _on_error(self, error: KafkaError) -> None:
