@@ -4,8 +4,9 @@
     -> the overlay becomes the state -> apply to Redis -> poll again
 
 While brokers are at work on a transaction, the next one is decided, from what waits, on top of it.
-If the transaction fails, or the poll before the next one serves a rebalance of its partitions, what
-was decided ahead is dropped.
+Where nothing waits behind a long one, it is held for one more poll, which brings what is decided
+meanwhile. If the transaction fails, or the poll before the next one serves a rebalance of its
+partitions, what was decided ahead is dropped.
 
 In: the ports to Kafka and to the store. Out: assignments, decisions, dead letters, changelog.
 
@@ -25,7 +26,7 @@ The rules that hold here (design, section 4; the others in the modules that keep
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from dispatcher.state_records import Record
 from dispatcher.store import RestorePoint, StateStore
@@ -50,6 +51,10 @@ from streams.settings import Settings
 from streams.task import Task
 from streams.tracing import Tracing
 from streams.transactions import Aborted, OutcomeUnknown, Output, Transactions
+
+OVERLAPPED_RECORDS_MIN: Final = 5_000
+"""Of a draft that waits for one more poll, so that there is something to decide while brokers are
+at work on it. They are done with fewer before that is worth a turn of the loop."""
 
 
 class Processor:
@@ -180,10 +185,7 @@ class Processor:
             return 0
         if self._ahead.tasks:
             return self._transactions.gap_left_ms()
-        now_ms = self._wall_ms()
-        if any(task.ready(now_ms) for task in self.tasks.values() if self._may_decide(task)):
-            return 0
-        return self._settings.poll_timeout_ms
+        return 0 if self._has_ready() else self._settings.poll_timeout_ms
 
     # -- rebalances (R12: what the callbacks recorded)
 
@@ -304,12 +306,20 @@ class Processor:
     def _may_decide(self, task: Task) -> bool:
         return task.life is Life.RUNNING and not self._redis.overdue(task)
 
+    def _has_ready(self) -> bool:
+        """Whether something could be decided at once."""
+        now_ms = self._wall_ms()
+        return any(task.ready(now_ms) for task in self.tasks.values() if self._may_decide(task))
+
     def _dispatch(self) -> None:
         if not self._is_current(self._ahead):
             self._drop_ahead()
         gap_ms = self._transactions.gap_left_ms()
         if not self._ahead.tasks:
             self._decide(self._ahead)
+            if self._ahead.size >= OVERLAPPED_RECORDS_MIN and not self._has_ready():
+                # All that the poll brought. Committed now, the processor would idle meanwhile.
+                return
         elif gap_ms:
             # No longer: what waits beyond that is decided while brokers are at work on this.
             self._decide(self._ahead, gap_ms)

@@ -9,8 +9,12 @@ from collections.abc import Callable
 
 import pytest
 
+from streams import processor
+from tests.reference import events
+
 from .clients import SimProducer
 from .controls import ENVIRONMENT, ROOT
+from .stage import Stage
 from .world import World
 
 SECONDS = float(os.environ.get("PARTIDOR_SIMULATION_SECONDS", "120"))
@@ -72,3 +76,36 @@ def test_seeds_in_which_a_revocation_and_what_follows_come_with_one_poll(first: 
         world = World(seed)
         world.kafka.group.rejoined_within_ms = 20.0
         world.run()
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_seeds_in_which_every_draft_waits_for_one_more_poll(
+    monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    """As the long ones do: what that poll tells of a rebalance or brings counts for them, too."""
+    monkeypatch.setattr(processor, "OVERLAPPED_RECORDS_MIN", 1)
+    for seed in range(first, first + 20):
+        World(seed).run()
+
+
+@pytest.mark.parametrize(("records_min", "overlaps"), [(1, True), (1_000, False)])
+def test_what_one_more_poll_brings_is_decided_while_brokers_are_at_work(
+    monkeypatch: pytest.MonkeyPatch, records_min: int, *, overlaps: bool
+) -> None:
+    """One poll brings no more than one transaction holds: the next one is decided meanwhile."""
+    monkeypatch.setattr(processor, "OVERLAPPED_RECORDS_MIN", records_min)
+    stage = Stage(poll_records_max=1, transaction_gap_ms=0)
+    process = stage.begin()
+    decided_ahead: list[bool] = []
+
+    def look() -> None:
+        assert process.processor is not None
+        decided_ahead.append(bool(process.processor._ahead.tasks))
+        process.thread.trap("before EndTxn", look)
+
+    process.thread.trap("before EndTxn", look)
+    stage.send(*(events.lead_batch(f"b{number}", 2) for number in range(30)))
+    stage.settle()
+    process.thread.clear_traps()
+    stage.finish()
+    assert any(decided_ahead) is overlaps
