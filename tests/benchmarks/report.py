@@ -14,7 +14,7 @@ from .pages import PageCost
 from .planning import HEADER, Solved, cells
 from .scaling import Point
 from .sizes import Size
-from .steps import Step
+from .steps import STEPS, Step
 from .throughput import RAW, Row
 from .workload import Workload
 
@@ -142,9 +142,10 @@ def steps_table(found: Mapping[str, Sequence[Step]]) -> Table:
     table.add_column("")
     for name in found:
         table.add_column(name, justify="right")
-    for place, step in enumerate(next(iter(found.values()))):
-        table.add_row(step.name, *(f"{of[place].us_per_lead:.2f}" for of in found.values()))
-    totals = [sum(step.us_per_lead for step in of) for of in found.values()]
+    took = [{step.name: step.us_per_lead for step in of} for of in found.values()]
+    for step in STEPS:
+        table.add_row(step, *(f"{of[step]:.2f}" if step in of else "" for of in took))
+    totals = [sum(of.values()) for of in took]
     table.add_row("together", *(f"{total:.2f}" for total in totals))
     return table
 

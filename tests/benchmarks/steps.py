@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 from dispatcher.decisions import Dispatched
 from dispatcher.encoding import encode_assignments, encode_decision
 from dispatcher.events import BatchReceived
-from dispatcher.singles import dispatched_single
+from dispatcher.singles import Written, dispatched_single
 from dispatcher.state import ChannelState
 from dispatcher.state_records import changed_records
 
@@ -26,6 +26,18 @@ T = TypeVar("T")
 
 ROUNDS: Final = 7
 _QUEUE: Final = 500_000
+
+AT_ONCE: Final = "decide, next state and write both at once"
+"""What single leads do where nothing is special, instead of three steps."""
+STEPS: Final = (
+    "read and check",
+    "decide, next state",
+    "write assignments",
+    "write decisions",
+    AT_ONCE,
+    "hand assignments to the client",
+    "write states, once a transaction",
+)
 
 WORKLOADS: Final = {
     "batches of 100": Workload(leads=100_000, batch_size=100, channels=20),
@@ -67,30 +79,32 @@ def _round(values: Sequence[bytes], states: dict[str, ChannelState]) -> dict[str
 
     events = timed("read and check", lambda: [read(value) for value in values])
     if len(events[0].lead_ids) == 1:
-        at_once = dict(states)
-        timed("or these three at once", lambda: [_written(event, at_once) for event in events])
-        del at_once
-    results = timed("decide, next state", lambda: [_decide(event, states) for event in events])
-    decisions = [each.decision for each in results if isinstance(each.decision, Dispatched)]
-    assignments = timed(
-        "write assignments", lambda: [encode_assignments(decision) for decision in decisions]
-    )
-    timed("write decisions", lambda: [encode_decision(decision) for decision in decisions])
-    timed("hand to the client", lambda: _hand_over(assignments))
-    changed = {each.after.channel: each for each in results}.values()
+        written = timed(AT_ONCE, lambda: [_written(event, states) for event in events])
+        assignments: Sequence[Sequence[str]] = [(each.assignment,) for _, each in written]
+        changed = {each.after.channel: (before, each.after) for before, each in written}
+    else:
+        results = timed("decide, next state", lambda: [_decide(event, states) for event in events])
+        decisions = [each.decision for each in results if isinstance(each.decision, Dispatched)]
+        assignments = timed(
+            "write assignments", lambda: [encode_assignments(decision) for decision in decisions]
+        )
+        timed("write decisions", lambda: [encode_decision(decision) for decision in decisions])
+        changed = {each.after.channel: (each.before, each.after) for each in results}
+    timed("hand assignments to the client", lambda: _hand_over(assignments))
     timed(
         "write states, once a transaction",
-        lambda: [list(changed_records(each.before, each.after)) for each in changed],
+        lambda: [list(changed_records(before, after)) for before, after in changed.values()],
     )
     return took
 
 
-def _written(event: BatchReceived, states: dict[str, ChannelState]) -> tuple[str, str]:
+def _written(event: BatchReceived, states: dict[str, ChannelState]) -> tuple[ChannelState, Written]:
     """As single leads go, where nothing is special."""
-    written = dispatched_single(states[event.channel], event)
+    before = states[event.channel]
+    written = dispatched_single(before, event)
     assert written is not None
     states[event.channel] = written.after
-    return written.assignment, written.decision
+    return before, written
 
 
 def _decide(event: BatchReceived, states: dict[str, ChannelState]) -> Decided:
